@@ -1,0 +1,160 @@
+"""Turn a connection id into host, login and extra, as Airflow would; never show a secret."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from notebook_pipeline import settings
+from notebook_pipeline.errors import UsageError
+
+PREFIX = "AIRFLOW_CONN_"
+DATABASE = "analytics_database"
+API = "sportsworldcentral_url"
+FILES = "repository_raw_url"
+
+_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "authorization")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Hold one connection's parts, named as in Airflow; `password` and `extra` stay out of its repr."""
+
+    conn_id: str
+    conn_type: str
+    host: str = ""
+    login: str = ""
+    password: str = field(default="", repr=False)
+    schema: str = ""
+    port: int | None = None
+    extra: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> list[str]:
+        """Return every value of this connection that must never be seen, longest first."""
+        found = {self.password} | set(_secret_values(self.extra, hidden=False))
+        return sorted((value for value in found if value), key=len, reverse=True)
+
+    def to_json(self) -> str:
+        """Return the JSON form that Airflow and `resolve` read from an environment variable."""
+        parts = {
+            "conn_type": self.conn_type,
+            "host": self.host,
+            "login": self.login,
+            "password": self.password,
+            "schema": self.schema,
+            "port": self.port,
+            "extra": dict(self.extra),
+        }
+        return json.dumps({name: value for name, value in parts.items() if value})
+
+
+def is_secret_name(name: str) -> bool:
+    """Say whether a parameter, header or extra field of this name is likely to hold a secret."""
+    plain = name.lower().replace("-", "_")
+    return any(word in plain for word in _SECRET_WORDS)
+
+
+def variable(conn_id: str) -> str:
+    """Return the environment variable that holds the connection `conn_id`."""
+    return PREFIX + conn_id.upper()
+
+
+def resolve(conn_id: str) -> Connection:
+    """Return the connection from its environment variable, else the default that a checkout works with.
+
+    Raises UsageError where the id is unknown or the variable cannot be read.
+    """
+    text = os.environ.get(variable(conn_id), "").strip()
+    if not text:
+        return default(conn_id)
+    return _from_json(conn_id, text) if text.startswith("{") else _from_uri(conn_id, text)
+
+
+def default(conn_id: str) -> Connection:
+    """Return the connection that works in a fresh checkout, or raise UsageError."""
+    if conn_id == DATABASE:
+        return Connection(conn_id, "sqlite", host=str(settings.database()))
+    if conn_id == API:
+        return Connection(conn_id, "http", host="127.0.0.1", port=8000, schema="http")
+    if conn_id == FILES:
+        return Connection(conn_id, "fs", extra={"path": str(settings.data())})
+    raise UsageError(f"no connection {conn_id!r}: set {variable(conn_id)} to its JSON or URI form")
+
+
+def sqlite_path(connection: Connection) -> Path:
+    """Return the file that a sqlite connection names; a relative path means the checkout."""
+    name = connection.host or (f"/{connection.schema}" if connection.schema else "")
+    if not name:
+        raise UsageError(f"connection {connection.conn_id!r} names no file: give the SQLite path as its host")
+    return settings.home() / Path(name.split("?")[0]).expanduser()
+
+
+def base_url(connection: Connection) -> str:
+    """Return the base URL exactly as Airflow's HttpHook builds it, without a trailing slash."""
+    scheme = connection.schema or "http"
+    url = connection.host if "://" in connection.host else f"{scheme}://{connection.host}"
+    if connection.port:
+        url = f"{url}:{connection.port}"
+    return url.rstrip("/")
+
+
+def _from_json(conn_id: str, text: str) -> Connection:
+    try:
+        parts = json.loads(text)
+        extra = parts.get("extra") or {}
+        return Connection(
+            conn_id,
+            parts["conn_type"],
+            host=parts.get("host") or "",
+            login=parts.get("login") or "",
+            password=parts.get("password") or "",
+            schema=parts.get("schema") or "",
+            port=int(parts["port"]) if parts.get("port") else None,
+            extra=json.loads(extra) if isinstance(extra, str) else extra,
+        )
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        # The value is not shown: it may hold a password.
+        raise UsageError(
+            f"{variable(conn_id)} is not a connection in JSON ({type(error).__name__}); expected "
+            '{"conn_type": …, "host": …, "login": …, "password": …, "schema": …, "port": …, "extra": {…}}'
+        ) from None
+
+
+def _from_uri(conn_id: str, text: str) -> Connection:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise UsageError(
+            f"{variable(conn_id)} is not a connection URI; expected type://login:password@host:port/schema"
+        ) from None
+    # urlsplit lowers the case of a host name, but a host may be a file's path here.
+    place = parts.netloc.rpartition("@")[2]
+    host = place.rpartition(":")[0] if port is not None else place
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    extra = json.loads(query["__extra__"]) if "__extra__" in query else query
+    return Connection(
+        conn_id,
+        parts.scheme.replace("-", "_"),
+        host=unquote(host),
+        login=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        schema=unquote(parts.path[1:]),
+        port=port,
+        extra=extra,
+    )
+
+
+def _secret_values(value: object, *, hidden: bool) -> list[str]:
+    """Return the texts below `value` that stand under a secret's name, at any depth."""
+    if isinstance(value, Mapping):
+        return [
+            text
+            for name, inner in value.items()
+            for text in _secret_values(inner, hidden=hidden or is_secret_name(str(name)))
+        ]
+    if isinstance(value, list):
+        return [text for inner in value for text in _secret_values(inner, hidden=hidden)]
+    return [str(value)] if hidden and value not in (None, "") else []

@@ -1,0 +1,50 @@
+"""Know where things are and which day it is; every answer is read from the environment when asked."""
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from notebook_pipeline.errors import UsageError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """Return the folder that holds `notebooks/` and `data/`: NOTEBOOK_PIPELINE_HOME or the checkout."""
+    return Path(os.environ.get("NOTEBOOK_PIPELINE_HOME") or CHECKOUT).expanduser().absolute()
+
+
+def output() -> Path:
+    """Return the output folder: NOTEBOOK_PIPELINE_OUTPUT (relative to `home()`), else `home()/output`."""
+    return home() / Path(os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or "output").expanduser()
+
+
+def notebooks() -> Path:
+    """Return the folder of the notebooks' sources."""
+    return home() / "notebooks"
+
+
+def data() -> Path:
+    """Return the folder of what comes in."""
+    return home() / "data"
+
+
+def database() -> Path:
+    """Return where the analytics database lies when no connection says otherwise."""
+    return output() / "analytics_database.db"
+
+
+def today() -> date:
+    """Return today's day in UTC; NOTEBOOK_PIPELINE_TODAY (YYYY-MM-DD) overrides it.
+
+    Raises UsageError where the variable is not a day.
+    """
+    given = os.environ.get("NOTEBOOK_PIPELINE_TODAY")
+    if not given:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise UsageError(
+            f"NOTEBOOK_PIPELINE_TODAY is {given!r}; give a day as YYYY-MM-DD or unset it"
+        ) from None
