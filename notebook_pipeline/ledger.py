@@ -1,0 +1,211 @@
+"""Keep the ledger: one row per run, rejected rows, check results; tell runs that are alive from lost ones."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from notebook_pipeline.database import Database
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.tables import RUN_COLUMNS
+
+LOST = "process lost"
+KEPT_REJECTED_ROWS = 10_000
+
+
+def now() -> str:
+    """Return the time in UTC as the ledger writes it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time and is safe as a file name."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
+
+
+def start_run(
+    database: Database,
+    *,
+    run_id: str,
+    dag_id: str,
+    dag_run_id: str,
+    task_id: str,
+    map_index: int = -1,
+    try_number: int = 1,
+    notebook: str,
+    notebook_sha256: str,
+    parameters: Mapping[str, object],
+    artifact: str | None,
+) -> None:
+    """Write the row of a run that starts now; dataset and source are taken from its parameters."""
+    row = {
+        "run_id": run_id,
+        "dag_id": dag_id,
+        "dag_run_id": dag_run_id,
+        "task_id": task_id,
+        "map_index": map_index,
+        "try_number": try_number,
+        "notebook": notebook,
+        "notebook_sha256": notebook_sha256,
+        "parameters": json.dumps(dict(parameters), ensure_ascii=False, sort_keys=True),
+        "dataset": parameters.get("dataset"),
+        "source": parameters.get("source") or parameters.get("api_conn_id"),
+        "status": "running",
+        "started_at": now(),
+        "artifact": artifact,
+    }
+    marks = ", ".join("?" * len(row))
+    database.execute(f"INSERT INTO pipeline_run ({', '.join(row)}) VALUES ({marks})", list(row.values()))  # noqa: S608
+
+
+def commit_run(database: Database, run_id: str, values: Mapping[str, object]) -> None:
+    """Write counts and `committed_at` inside the caller's transaction.
+
+    Raises PipelineError where the run is not `running` any more: it was judged lost, and what it
+    merged must not be committed behind the back of whoever judged so.
+    """
+    changes = {**values, "committed_at": now()}
+    unknown = changes.keys() - RUN_COLUMNS.keys()
+    if unknown:
+        raise UsageError(f"pipeline_run has no column {sorted(unknown)}")
+    done = database.execute(
+        f"UPDATE pipeline_run SET {', '.join(f'{name} = ?' for name in changes)} "  # noqa: S608
+        "WHERE run_id = ? AND status = 'running' RETURNING run_id",
+        [*changes.values(), run_id],  # type: ignore[list-item]
+    )
+    if not done:
+        raise PipelineError(f"run {run_id} is no longer `running` in pipeline_run; nothing was committed")
+
+
+def finish_run(database: Database, run_id: str, status: str, error: str | None = None) -> bool:
+    """Close a run's row as `success` or `failed`; say whether it was still open."""
+    closed = database.execute(
+        "UPDATE pipeline_run SET status = ?, error = ?, finished_at = ? "
+        "WHERE run_id = ? AND status = 'running' RETURNING run_id",
+        [status, error, now(), run_id],
+    )
+    return bool(closed)
+
+
+def get_run(database: Database, run_id: str) -> dict[str, object]:
+    """Return one run's row, or raise UsageError."""
+    rows = database.query("SELECT * FROM pipeline_run WHERE run_id = ?", [run_id]).to_pylist()
+    if not rows:
+        raise UsageError(f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists those there are")
+    return rows[0]
+
+
+def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | None:
+    """Return the run that last merged this very file under this very contract, if there is one."""
+    rows = database.execute(
+        """SELECT run_id FROM loaded_file WHERE dataset = ? AND fingerprint = ? ORDER BY run_id DESC LIMIT 1""",
+        [dataset, fingerprint],
+    )
+    return rows[0][0] if rows else None
+
+
+def save_loaded_file(database: Database, dataset: str, fingerprint: str, run_id: str) -> None:
+    """Remember, inside the caller's transaction, that this file is merged."""
+    database.execute("INSERT OR REPLACE INTO loaded_file VALUES (?, ?, ?)", [dataset, fingerprint, run_id])
+
+
+def save_rejected(
+    database: Database, run_id: str, dataset: str, rows: Iterable[tuple[str, str, Sequence[str]]]
+) -> None:
+    """Record rejected rows as (position, row as JSON, reasons)."""
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return
+    positions, contents, reasons = columns
+    count = len(positions)
+    database.write(
+        "INSERT INTO rejected_row VALUES (?, ?, ?, ?, ?)",
+        pa.table(
+            {
+                "run_id": pa.repeat(pa.scalar(run_id), count),
+                "dataset": pa.repeat(pa.scalar(dataset), count),
+                "position": pa.array(positions, pa.string()),
+                "row": pa.array(contents, pa.string()),
+                "reasons": pa.array([json.dumps(list(why), ensure_ascii=False) for why in reasons], pa.string()),
+            }
+        ),
+    )
+
+
+def save_results(database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, object]]) -> None:
+    """Record check results (check_name, severity, passed, measured, expected, sample)."""
+    for result in results:
+        database.execute(
+            "INSERT INTO quality_result VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                run_id,
+                dataset,
+                str(result["check_name"]),
+                str(result["severity"]),
+                int(bool(result["passed"])),
+                _text(result.get("measured")),
+                _text(result.get("expected")),
+                _text(result.get("sample")),
+            ],
+        )
+
+
+class RunLock:
+    """Hold an operating-system lock for as long as this process works on a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise PipelineError(f"{path}: another process is working on this run") from None
+
+    def release(self) -> None:
+        """Give the lock up and remove its file."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+
+def lock_path(output: Path, run: Mapping[str, object]) -> Path:
+    """Return where the lock of a run lies: beside its artefact, or by its id where it has none."""
+    artifact = run["artifact"]
+    return output / (f"{artifact}.lock" if artifact else f"runs/manual/{run['run_id']}.lock")
+
+
+def is_alive(output: Path, run: Mapping[str, object]) -> bool:
+    """Say whether some process still holds the lock of a run."""
+    try:
+        file = os.open(lock_path(output, run), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def settle_lost(database: Database, output: Path) -> list[dict[str, object]]:
+    """Close every `running` row whose process is gone as failed, and return those rows."""
+    running = database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist()
+    lost = [run for run in running if not is_alive(output, run)]
+    return [run for run in lost if _settle(database, output, run)]
+
+
+def _settle(database: Database, output: Path, run: Mapping[str, object]) -> bool:
+    lock_path(output, run).unlink(missing_ok=True)
+    return finish_run(database, str(run["run_id"]), "failed", LOST)
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
