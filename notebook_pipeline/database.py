@@ -93,7 +93,9 @@ def connect(connection: Connection, *, read_only: bool = False) -> Database:
     try:
         if not read_only:
             _make_private(path)
-        dbapi = sqlite.connect(f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}", autocommit=True)
+        dbapi = sqlite.connect(
+            f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}", autocommit=True
+        )
     except (OSError, Error) as error:
         raise PipelineError(f"{path}: cannot be opened as a database: {error}") from error
     database = Database(dbapi, str(path))

@@ -79,7 +79,9 @@ class Dataset:
         columns = set(self.schema.names)
         unknown = {self.key, self.cursor, *(rule.column for rule in self.rules)} - columns
         if unknown:
-            raise UsageError(f"dataset {self.name!r} declares no column {sorted(unknown)}; it has {sorted(columns)}")
+            raise UsageError(
+                f"dataset {self.name!r} declares no column {sorted(unknown)}; it has {sorted(columns)}"
+            )
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise UsageError(f"dataset name {self.name!r}: use small letters, digits and _, a letter first")
 
@@ -124,4 +126,6 @@ def get(name: str) -> Dataset:
     try:
         return DATASETS[name]
     except KeyError:
-        raise UsageError(f"unknown dataset {name!r}; declared in datasets.py: {', '.join(DATASETS)}") from None
+        raise UsageError(
+            f"unknown dataset {name!r}; declared in datasets.py: {', '.join(DATASETS)}"
+        ) from None

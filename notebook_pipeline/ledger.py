@@ -60,7 +60,7 @@ def start_run(
         "artifact": artifact,
     }
     marks = ", ".join("?" * len(row))
-    database.execute(f"INSERT INTO pipeline_run ({', '.join(row)}) VALUES ({marks})", list(row.values()))  # noqa: S608
+    database.execute(f"INSERT INTO pipeline_run ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
 
 def commit_run(database: Database, run_id: str, values: Mapping[str, object]) -> None:
@@ -74,7 +74,7 @@ def commit_run(database: Database, run_id: str, values: Mapping[str, object]) ->
     if unknown:
         raise UsageError(f"pipeline_run has no column {sorted(unknown)}")
     done = database.execute(
-        f"UPDATE pipeline_run SET {', '.join(f'{name} = ?' for name in changes)} "  # noqa: S608
+        f"UPDATE pipeline_run SET {', '.join(f'{name} = ?' for name in changes)} "
         "WHERE run_id = ? AND status = 'running' RETURNING run_id",
         [*changes.values(), run_id],  # type: ignore[list-item]
     )
@@ -96,7 +96,9 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     """Return one run's row, or raise UsageError."""
     rows = database.query("SELECT * FROM pipeline_run WHERE run_id = ?", [run_id]).to_pylist()
     if not rows:
-        raise UsageError(f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists those there are")
+        raise UsageError(
+            f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists those there are"
+        )
     return rows[0]
 
 
@@ -131,13 +133,17 @@ def save_rejected(
                 "dataset": pa.repeat(pa.scalar(dataset), count),
                 "position": pa.array(positions, pa.string()),
                 "row": pa.array(contents, pa.string()),
-                "reasons": pa.array([json.dumps(list(why), ensure_ascii=False) for why in reasons], pa.string()),
+                "reasons": pa.array(
+                    [json.dumps(list(why), ensure_ascii=False) for why in reasons], pa.string()
+                ),
             }
         ),
     )
 
 
-def save_results(database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, object]]) -> None:
+def save_results(
+    database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, object]]
+) -> None:
     """Record check results (check_name, severity, passed, measured, expected, sample)."""
     for result in results:
         database.execute(
@@ -208,4 +214,8 @@ def _settle(database: Database, output: Path, run: Mapping[str, object]) -> bool
 
 
 def _text(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return (
+        value
+        if value is None or isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False, default=str)
+    )

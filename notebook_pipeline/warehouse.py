@@ -78,13 +78,15 @@ class Merge:
         return [quoted(name) for name in self.dataset.schema.names]
 
     def _exists(self, table: str) -> bool:
-        sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE dataset = ?)"  # noqa: S608
+        sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE dataset = ?)"
         return bool(self.database.execute(sql, [self.dataset.name])[0][0])
 
     def _create_temporary_tables(self) -> None:
         for name in ("staged", "verdict", "awaited"):
             self.database.execute(f"DROP TABLE IF EXISTS temp.{name}")
-        key_type = "INTEGER" if pa.types.is_integer(self.dataset.schema.field(self.dataset.key).type) else "TEXT"
+        key_type = (
+            "INTEGER" if pa.types.is_integer(self.dataset.schema.field(self.dataset.key).type) else "TEXT"
+        )
         columns = ", ".join(
             f"{name} {key_type} PRIMARY KEY" if name == self._key else name for name in self._columns
         )
@@ -95,7 +97,7 @@ class Merge:
         self.database.execute(
             f"""INSERT OR IGNORE INTO awaited
             SELECT CAST(json_extract("row", ?) AS {key_type}) FROM rejected_row
-            WHERE dataset = ? AND json_valid("row") AND json_extract("row", ?) IS NOT NULL""",  # noqa: S608
+            WHERE dataset = ? AND json_valid("row") AND json_extract("row", ?) IS NOT NULL""",
             [f"$.{self.dataset.key}", self.dataset.name, f"$.{self.dataset.key}"],
         )
         self._has_awaited = bool(self.database.execute("SELECT EXISTS (SELECT 1 FROM awaited)")[0][0])
@@ -112,12 +114,16 @@ class Merge:
     def _append(self, batch: pa.RecordBatch) -> MergeCounts:
         rows = batch.num_rows
         marked = pa.record_batch(
-            [*batch.columns, pa.repeat(pa.scalar(self.run_id), rows), pa.repeat(pa.scalar(self.source), rows)],
+            [
+                *batch.columns,
+                pa.repeat(pa.scalar(self.run_id), rows),
+                pa.repeat(pa.scalar(self.source), rows),
+            ],
             names=[*self.dataset.schema.names, "_run_id", "_source"],
         )
         marks = ", ".join("?" * marked.num_columns)
         columns = ", ".join([*self._columns, "_run_id", "_source"])
-        self.database.write(f"INSERT INTO {self._table} ({columns}) VALUES ({marks})", marked)  # noqa: S608
+        self.database.write(f"INSERT INTO {self._table} ({columns}) VALUES ({marks})", marked)
         self._max_key = batch.column(self.dataset.key)[-1].as_py()
         return MergeCounts(inserted=rows)
 
@@ -126,7 +132,7 @@ class Merge:
         self.database.execute("DELETE FROM staged")
         self.database.execute("DELETE FROM verdict")
         marks = ", ".join("?" * batch.num_columns)
-        self.database.write(f"INSERT INTO staged VALUES ({marks})", batch)  # noqa: S608
+        self.database.write(f"INSERT INTO staged VALUES ({marks})", batch)
         self._judge()
         outcomes = dict(self.database.execute("SELECT outcome, count(*) FROM verdict GROUP BY outcome"))
         inserted, updated, stale = (outcomes.get(name, 0) for name in ("inserted", "updated", "stale"))
@@ -134,7 +140,7 @@ class Merge:
             self._upsert()
         if outcomes.get("adopted"):
             self.database.execute(
-                f"UPDATE {self._table} SET _source = ? WHERE {self._key} IN "  # noqa: S608
+                f"UPDATE {self._table} SET _source = ? WHERE {self._key} IN "
                 "(SELECT key FROM verdict WHERE outcome = 'adopted')",
                 [self.source],
             )
@@ -162,7 +168,7 @@ class Merge:
                 FROM staged s LEFT JOIN {self._table} p ON p.{self._key} = s.{self._key}
                 {self._joined("deleted_row", "d", self._has_tombstones, "cursor")}
                 {self._joined("row_place", "r", self._has_places, "place")}
-            ) WHERE outcome <> 'unchanged'""",  # noqa: S608
+            ) WHERE outcome <> 'unchanged'""",
             [self.source, self.source, self.place, self.source],
         )
 
@@ -178,14 +184,16 @@ class Merge:
     def _upsert(self) -> None:
         columns = ", ".join([*self._columns, "_run_id", "_source"])
         changes = ", ".join(
-            f"{name} = excluded.{name}" for name in [*self._columns, "_run_id", "_source"] if name != self._key
+            f"{name} = excluded.{name}"
+            for name in [*self._columns, "_run_id", "_source"]
+            if name != self._key
         )
         self.database.execute(
             f"""INSERT INTO {self._table} ({columns})
             SELECT {", ".join("s." + name for name in self._columns)}, ?, ?
             FROM verdict v JOIN staged s ON s.{self._key} = v.key
             WHERE v.outcome IN ('inserted', 'updated')
-            ON CONFLICT ({self._key}) DO UPDATE SET {changes}""",  # noqa: S608
+            ON CONFLICT ({self._key}) DO UPDATE SET {changes}""",
             [self.run_id, self.source],
         )
 
@@ -196,18 +204,19 @@ class Merge:
             self._save_places(written)
         elif self._has_places:
             self.database.execute(
-                f"DELETE FROM row_place WHERE dataset = ? AND key IN ({written})", [self.dataset.name]  # noqa: S608
+                f"DELETE FROM row_place WHERE dataset = ? AND key IN ({written})",
+                [self.dataset.name],
             )
         if self._has_awaited:
             self._save_places(
                 f"""SELECT CAST(s.{self._key} AS TEXT) AS key FROM staged s JOIN awaited a ON a.key = s.{self._key}
-                LEFT JOIN verdict v ON v.key = s.{self._key} WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""  # noqa: S608
+                LEFT JOIN verdict v ON v.key = s.{self._key} WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
             )
 
     def _save_places(self, keys: str) -> None:
         saved = self.database.execute(
             f"""INSERT INTO row_place (dataset, key, place) SELECT ?, key, ? FROM ({keys}) WHERE true
-            ON CONFLICT (dataset, key) DO UPDATE SET place = excluded.place RETURNING 1""",  # noqa: S608
+            ON CONFLICT (dataset, key) DO UPDATE SET place = excluded.place RETURNING 1""",
             [self.dataset.name, self.place],
         )
         self._has_places = self._has_places or bool(saved)
@@ -222,7 +231,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.Array) -> pa.
     database.write("INSERT OR IGNORE INTO present VALUES (?)", pa.table({"key": present}))
     return database.query(
         f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
-        WHERE {key} NOT IN (SELECT key FROM present) ORDER BY {key}"""  # noqa: S608
+        WHERE {key} NOT IN (SELECT key FROM present) ORDER BY {key}"""
     )
 
 
@@ -234,7 +243,7 @@ def delete_rows(
     Raises DataRefused, nothing deleted, where they are more than `max_percent` of the table.
     """
     table = quoted(dataset.name)
-    stored = database.execute(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608
+    stored = database.execute(f"SELECT count(*) FROM {table}")[0][0]
     if missing.num_rows > stored * max_percent / 100:
         raise DataRefused(
             f"{dataset.name}: the source no longer has {missing.num_rows} of {stored} rows, more than "
@@ -254,15 +263,13 @@ def delete_rows(
         DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
         tombstones,
     )
-    database.write(f"DELETE FROM {table} WHERE {quoted(dataset.key)} = ?", missing.select(["key"]))  # noqa: S608
+    database.write(f"DELETE FROM {table} WHERE {quoted(dataset.key)} = ?", missing.select(["key"]))
     return missing.num_rows
 
 
 def read_watermark(database: Database, dataset: str, source: Source) -> str | None:
     """Return the newest cursor merged from this source, or None before its first run."""
-    rows = database.execute(
-        "SELECT value FROM watermark WHERE dataset = ? AND source = ?", [dataset, source]
-    )
+    rows = database.execute("SELECT value FROM watermark WHERE dataset = ? AND source = ?", [dataset, source])
     return rows[0][0] if rows else None
 
 

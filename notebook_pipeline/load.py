@@ -1,0 +1,207 @@
+"""Load checked batches in one transaction: rows, deletions, watermark, counts, or nothing at all."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from notebook_pipeline import ledger, warehouse
+from notebook_pipeline.contract import Checked, Rejected
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.errors import DataRefused, PipelineError
+from notebook_pipeline.session import Session
+
+T = TypeVar("T")
+
+_END = object()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Say how many rejected rows a run may have; -1 rows means no limit but the percentage."""
+
+    max_rejected_rows: int = -1
+    max_rejected_percent: float = 1.0
+
+    def exceeded_by(self, rejected: int, read: int) -> str | None:
+        """Return the limit that so many rejected rows exceed, in words, or None."""
+        if 0 <= self.max_rejected_rows < rejected:
+            return f"max_rejected_rows = {self.max_rejected_rows}"
+        if rejected > read * self.max_rejected_percent / 100:
+            return f"max_rejected_percent = {self.max_rejected_percent}"
+        return None
+
+
+@dataclass
+class Load:
+    """Merge batches inside one open transaction and keep account of every row."""
+
+    session: Session
+    dataset: Dataset
+    source: warehouse.Source
+    limits: Limits
+    place: str = ""
+    rows_read: int = 0
+    rows_rejected: int = 0
+    rows_deleted: int = 0
+    merged: warehouse.MergeCounts = warehouse.MergeCounts()
+    newest: str | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+    verified: bool = False
+
+    def merge(self, batches: Iterable[Checked], progress: Callable[[int], None] = lambda rows: None) -> None:
+        """Merge good rows batch by batch, reading and checking the next while the last is written."""
+        merge = warehouse.Merge(
+            self.session.database,
+            self.dataset,
+            run_id=self.session.run_id,
+            source=self.source,
+            place=self.place,
+        )
+        for batch in prefetched(batches):
+            self.merged += merge.add(batch.good)
+            self._account(batch)
+            progress(batch.read)
+
+    def delete_missing(self, present: pa.Array, max_percent: float) -> None:
+        """Delete the rows whose key the source no longer has, leaving tombstones."""
+        missing = warehouse.find_missing(self.session.database, self.dataset, present)
+        self.rows_deleted += warehouse.delete_rows(
+            self.session.database, self.dataset, missing, run_id=self.session.run_id, max_percent=max_percent
+        )
+
+    def verify(self) -> None:
+        """Hold the merge to its thresholds and its accounts, before anything is committed.
+
+        Raises DataRefused above a threshold, PipelineError where the accounts do not add up.
+        """
+        self.verified = True
+        exceeded = self.limits.exceeded_by(self.rows_rejected, self.rows_read)
+        if exceeded:
+            raise DataRefused(
+                f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, more than "
+                f"{exceeded} allows; nothing was merged. First: {self._first_rejected()}. "
+                f"See them with `notebook-pipeline show {self.session.run_id}`; mend the source or raise the limit"
+            )
+        if self.merged.total + self.rows_rejected != self.rows_read:
+            raise PipelineError(
+                f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged and "
+                f"{self.rows_rejected:,} rejected; nothing was committed. This is a fault of the pipeline"
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return the run's counts, named as in `pipeline_run`."""
+        return {
+            "rows_read": self.rows_read,
+            "rows_inserted": self.merged.inserted,
+            "rows_updated": self.merged.updated,
+            "rows_unchanged": self.merged.unchanged,
+            "rows_stale": self.merged.stale,
+            "rows_rejected": self.rows_rejected,
+            "rows_deleted": self.rows_deleted,
+        }
+
+    def _account(self, batch: Checked) -> None:
+        self.rows_read += batch.read
+        self.rows_rejected += batch.rejected_count
+        self.rejected += batch.rejected[: ledger.KEPT_REJECTED_ROWS - len(self.rejected)]
+        if batch.good.num_rows:
+            newest = pc.max(batch.good.column(self.dataset.cursor)).as_py()
+            self.newest = newest if self.newest is None else max(self.newest, newest)
+
+    def _first_rejected(self) -> str:
+        if not self.rejected:
+            return "none was kept"
+        first = self.rejected[0]
+        return f"{first.position}: {'; '.join(first.reasons)}"
+
+
+@contextmanager
+def transaction(
+    session: Session,
+    *,
+    source: warehouse.Source,
+    limits: Limits,
+    place: str = "",
+    is_replay: bool = False,
+    fingerprint: str | None = None,
+) -> Iterator[Load]:
+    """Open the one transaction of a run; what is merged in it is committed with its accounts at the end.
+
+    `place` names the run whose extraction the rows come from, where that is not this run. A replay of
+    rejected rows moves no watermark: the run that rejected them moved it past them. `fingerprint` marks
+    the file as loaded. Rejected rows are recorded also when they are the reason to give up.
+    """
+    dataset = session.dataset
+    load = Load(session, dataset, source, limits, place)
+    try:
+        with session.database.transaction():
+            yield load
+            if not load.verified:
+                load.verify()
+            _commit(load, fingerprint, moves_watermark=not is_replay)
+    except DataRefused:
+        with session.database.transaction():
+            _save_rejected(load)
+        raise
+
+
+def prefetched(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
+    """Yield the items, making the next ones in a thread while the last is used."""
+    made: queue.Queue = queue.Queue(maxsize=ahead)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not _put(made, item, stopped):
+                    return
+            _put(made, _END, stopped)
+        except BaseException as error:
+            _put(made, error, stopped)
+
+    thread = threading.Thread(target=produce, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not _END:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _put(made: queue.Queue, item: object, stopped: threading.Event) -> bool:
+    while not stopped.is_set():
+        try:
+            made.put(item, timeout=0.1)
+            return True
+        except queue.Full:
+            continue
+    return False
+
+
+def _commit(load: Load, fingerprint: str | None, *, moves_watermark: bool) -> None:
+    database, name, run_id = load.session.database, load.dataset.name, load.session.run_id
+    before = warehouse.read_watermark(database, name, load.source)
+    if load.newest and moves_watermark:
+        warehouse.save_watermark(database, name, load.source, load.newest, run_id=run_id, now=ledger.now())
+    if fingerprint:
+        ledger.save_loaded_file(database, name, fingerprint, run_id)
+    _save_rejected(load)
+    after = warehouse.read_watermark(database, name, load.source)
+    ledger.commit_run(
+        database, run_id, {**load.counts(), "watermark_before": before, "watermark_after": after}
+    )
+
+
+def _save_rejected(load: Load) -> None:
+    ledger.save_rejected(
+        load.session.database, load.session.run_id, load.dataset.name, [astuple(row) for row in load.rejected]
+    )

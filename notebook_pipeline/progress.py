@@ -1,0 +1,54 @@
+"""Show how far a long step is: one line that changes in place, whoever is watching."""
+
+import time
+from collections.abc import Callable
+
+from IPython.display import display
+
+MIME = "application/vnd.notebook-pipeline.progress+json"
+SECONDS_BETWEEN = 1.0
+
+
+class Progress:
+    """Report rows done; in a notebook as one display that is replaced, elsewhere not at all.
+
+    The runner turns the same messages into a bar in a terminal and lines in a task log. The last
+    state holds no time, so that a saved notebook reads the same for the same work.
+    """
+
+    def __init__(
+        self, unit: str, total: int | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._unit = unit
+        self._total = total
+        self._clock = clock
+        self._began = self._shown = clock()
+        self._done = 0
+        self._handle = display(self._bundle(f"0 {unit}"), raw=True, display_id=True)
+
+    def advance(self, count: int) -> None:
+        """Add `count` to what is done."""
+        self._done += count
+        if self._clock() - self._shown >= SECONDS_BETWEEN:
+            self._shown = self._clock()
+            self._show(self._line())
+
+    def close(self) -> None:
+        """Show the last state."""
+        self._show(f"{self._done:,} {self._unit}")
+
+    def _line(self) -> str:
+        speed = self._done / max(self._clock() - self._began, 1e-9)
+        line = f"{self._done:,} {self._unit}, {speed:,.0f} {self._unit}/s"
+        if not self._total:
+            return line
+        left = max(self._total - self._done, 0) / max(speed, 1e-9)
+        return f"{line}, {min(self._done / self._total, 1):.0%}, {left:,.0f} s left"
+
+    def _show(self, line: str) -> None:
+        if self._handle:
+            self._handle.update(self._bundle(line), raw=True)
+
+    def _bundle(self, line: str) -> dict[str, object]:
+        state = {"done": self._done, "total": self._total, "unit": self._unit}
+        return {"text/plain": line, MIME: state}

@@ -1,0 +1,136 @@
+"""Join a notebook's cells to their run: the one that the runner started, or one of their own."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+from notebook_pipeline import ledger, settings
+from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.database import Database, connect
+from notebook_pipeline.datasets import Dataset, get
+from notebook_pipeline.parameters import check_parameters, read_parameters
+from notebook_pipeline.tables import create_tables
+
+RESULT = "application/vnd.notebook-pipeline.result+json"
+RUN_ID = "NOTEBOOK_PIPELINE_RUN_ID"
+
+_open_runs: list["Session"] = []
+
+
+class Session:
+    """Give a notebook its run: id, parameters, dataset and open database."""
+
+    def __init__(
+        self, run_id: str, parameters: Mapping[str, Any], database: Database, lock: ledger.RunLock | None
+    ) -> None:
+        self.run_id = run_id
+        self.parameters = parameters
+        self.database = database
+        self._lock = lock
+
+    @property
+    def dataset(self) -> Dataset:
+        """Return the dataset that the run's parameters name."""
+        return get(self.parameters["dataset"])
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Say whether the run belongs to this kernel alone, as in JupyterLab."""
+        return self._lock is not None
+
+    def show(self, result: Mapping[str, object]) -> None:
+        """Show the run's one result as a table, and publish it for the runner."""
+        table = pd.DataFrame({"": [_readable(value) for value in result.values()]}, index=list(result))
+        bundle = {RESULT: dict(result), "text/plain": table.to_string(header=False)}
+        display(bundle | {"text/html": table.to_html(header=False, border=0)}, raw=True)
+
+    def finish(self, result: Mapping[str, object]) -> None:
+        """Show the result and close the run; a runner writes the ledger's last word itself."""
+        self.show(result)
+        self._close("success", None)
+
+    def fail(self, error: str) -> None:
+        """Close a run by hand as failed, unless it is closed."""
+        self._close("failed", error)
+
+    def _close(self, status: str, error: str | None) -> None:
+        if self not in _open_runs:
+            return
+        _open_runs.remove(self)
+        if self._lock:
+            ledger.finish_run(self.database, self.run_id, status, error)
+            self._lock.release()
+        self.database.close()
+
+
+def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
+    """Return the run that these cells belong to, its database open and its tables there.
+
+    `namespace` is the notebook's `globals()`, in which the parameters cell has run. Under the runner
+    the run exists already. By hand a new one begins, with `manual` as its dag_id; one that was left
+    open in this kernel is closed as failed first.
+    """
+    for left in list(_open_runs):
+        left.fail("started again before it was finished")
+    declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
+    given = {
+        parameter.name: namespace[parameter.name] for parameter in declared if parameter.name in namespace
+    }
+    parameters = check_parameters(declared, given)
+    database = connect(resolve(str(parameters.get("database_conn_id", DATABASE))))
+    create_tables(database)
+    run_id = os.environ.get(RUN_ID)
+    if run_id:
+        run = Session(run_id, parameters, database, None)
+    else:
+        run = _start_by_hand(notebook, parameters, database)
+    _open_runs.append(run)
+    return run
+
+
+def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
+    run_id = ledger.new_run_id()
+    ledger.settle_lost(database, settings.output())
+    lock = ledger.RunLock(ledger.lock_path(settings.output(), {"run_id": run_id, "artifact": None}))
+    ledger.start_run(
+        database,
+        run_id=run_id,
+        dag_id="manual",
+        dag_run_id=run_id,
+        task_id=notebook,
+        notebook=notebook,
+        notebook_sha256=_sha256(settings.notebooks() / f"{notebook}.ipynb"),
+        parameters=parameters,
+        artifact=None,
+    )
+    _watch_cells()
+    return Session(run_id, parameters, database, lock)
+
+
+def _watch_cells() -> None:
+    """Close a run by hand as failed when one of its cells raises, for there is no runner to do it."""
+    shell = get_ipython()
+    if shell and _fail_with_cell not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _fail_with_cell)
+
+
+def _fail_with_cell(outcome: Any) -> None:
+    error = outcome.error_before_exec or outcome.error_in_exec
+    for run in [run for run in _open_runs if error and run.is_by_hand]:
+        run.fail(f"{type(error).__name__}: {error}")
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "—"}[value]
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
