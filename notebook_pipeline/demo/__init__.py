@@ -1,0 +1,1 @@
+"""Sample data and the sample API: fictional players, the same on every machine."""
