@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
@@ -68,7 +68,7 @@ class Database:
             self.execute("COMMIT")
         except BaseException:
             # A full disk may have rolled back already; the first error is the one to show.
-            with _ignored():
+            with suppress(PipelineError):
                 self.execute("ROLLBACK")
             raise
 
@@ -132,11 +132,3 @@ def _reason(message: str) -> str:
     }
     remedy = next((remedy for sign, remedy in remedies.items() if sign in message), "")
     return f"{message} ({remedy})" if remedy else message
-
-
-@contextmanager
-def _ignored() -> Iterator[None]:
-    try:
-        yield
-    except PipelineError:
-        pass

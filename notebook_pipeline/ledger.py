@@ -105,8 +105,7 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
 def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | None:
     """Return the run that last merged this very file under this very contract, if there is one."""
     rows = database.execute(
-        """SELECT run_id FROM loaded_file WHERE dataset = ? AND fingerprint = ? ORDER BY run_id DESC LIMIT 1""",
-        [dataset, fingerprint],
+        "SELECT run_id FROM loaded_file WHERE dataset = ? AND fingerprint = ?", [dataset, fingerprint]
     )
     return rows[0][0] if rows else None
 

@@ -1,5 +1,8 @@
 """Load checked batches in one transaction: rows, deletions, watermark, counts, or nothing at all."""
 
+# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyright: reportAttributeAccessIssue=false
+
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +52,7 @@ class Load:
     rows_read: int = 0
     rows_rejected: int = 0
     rows_deleted: int = 0
-    merged: warehouse.MergeCounts = warehouse.MergeCounts()
+    merged: warehouse.MergeCounts = field(default_factory=warehouse.MergeCounts)
     newest: str | None = None
     rejected: list[Rejected] = field(default_factory=list)
     verified: bool = False
@@ -84,14 +87,14 @@ class Load:
         exceeded = self.limits.exceeded_by(self.rows_rejected, self.rows_read)
         if exceeded:
             raise DataRefused(
-                f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, more than "
-                f"{exceeded} allows; nothing was merged. First: {self._first_rejected()}. "
-                f"See them with `notebook-pipeline show {self.session.run_id}`; mend the source or raise the limit"
+                f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, "
+                f"more than {exceeded} allows; nothing was merged. First: {self._first_rejected()}. "
+                f"See them with `notebook-pipeline show {self.session.run_id}`; mend it or raise the limit"
             )
         if self.merged.total + self.rows_rejected != self.rows_read:
             raise PipelineError(
-                f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged and "
-                f"{self.rows_rejected:,} rejected; nothing was committed. This is a fault of the pipeline"
+                f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged "
+                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a fault of the pipeline"
             )
 
     def counts(self) -> dict[str, int]:

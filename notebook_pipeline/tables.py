@@ -56,7 +56,8 @@ _BOOKKEEPING = (
     "CREATE INDEX IF NOT EXISTS quality_result_run ON quality_result (run_id)",
     # Files by what they hold and the contract they were read under: see ledger.loaded_before.
     """CREATE TABLE IF NOT EXISTS loaded_file (
-        dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (dataset, fingerprint))""",
+        dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
+        PRIMARY KEY (dataset, fingerprint))""",
     # The extraction a row belongs to, where that is not the run in its _run_id: see warehouse.Merge.
     """CREATE TABLE IF NOT EXISTS row_place (
         dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key))""",

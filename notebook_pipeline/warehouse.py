@@ -1,5 +1,8 @@
 """Merge rows into a dataset's table, delete what the source no longer has, keep the watermark."""
 
+# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyright: reportAttributeAccessIssue=false
+
 from dataclasses import astuple, dataclass
 from typing import Literal
 
@@ -209,8 +212,10 @@ class Merge:
             )
         if self._has_awaited:
             self._save_places(
-                f"""SELECT CAST(s.{self._key} AS TEXT) AS key FROM staged s JOIN awaited a ON a.key = s.{self._key}
-                LEFT JOIN verdict v ON v.key = s.{self._key} WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
+                f"""SELECT CAST(s.{self._key} AS TEXT) AS key
+                FROM staged s JOIN awaited a ON a.key = s.{self._key}
+                LEFT JOIN verdict v ON v.key = s.{self._key}
+                WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
             )
 
     def _save_places(self, keys: str) -> None:
@@ -247,8 +252,8 @@ def delete_rows(
     if missing.num_rows > stored * max_percent / 100:
         raise DataRefused(
             f"{dataset.name}: the source no longer has {missing.num_rows} of {stored} rows, more than "
-            f"max_deleted_percent = {max_percent} allows; nothing was deleted. Look at the source; if the rows "
-            "are truly gone, run again with a higher max_deleted_percent"
+            f"max_deleted_percent = {max_percent} allows; nothing was deleted. Look at the source; if the "
+            "rows are truly gone, run again with a higher max_deleted_percent"
         )
     tombstones = pa.table(
         {
