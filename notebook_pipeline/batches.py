@@ -2,8 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Say where batches come from, which decides who wins in the merge.
+
+    `place` names the run whose extraction the rows belong to, where that is not the run that merges
+    them. A replay of rejected rows moves no watermark: the run that rejected them moved it past them.
+    `fingerprint` marks a file as loaded once its rows are committed.
+    """
+
+    source: Literal["bulk", "api"]
+    place: str = ""
+    is_replay: bool = False
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)

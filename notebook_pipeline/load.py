@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from notebook_pipeline import ledger, warehouse
+from notebook_pipeline.batches import Origin
 from notebook_pipeline.contract import Checked, Rejected
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import DataRefused, PipelineError
@@ -46,9 +47,8 @@ class Load:
 
     session: Session
     dataset: Dataset
-    source: warehouse.Source
+    origin: Origin
     limits: Limits
-    place: str = ""
     rows_read: int = 0
     rows_rejected: int = 0
     rows_deleted: int = 0
@@ -63,8 +63,8 @@ class Load:
             self.session.database,
             self.dataset,
             run_id=self.session.run_id,
-            source=self.source,
-            place=self.place,
+            source=self.origin.source,
+            place=self.origin.place,
         )
         for batch in prefetched(batches):
             self.merged += merge.add(batch.good)
@@ -125,29 +125,18 @@ class Load:
 
 
 @contextmanager
-def transaction(
-    session: Session,
-    *,
-    source: warehouse.Source,
-    limits: Limits,
-    place: str = "",
-    is_replay: bool = False,
-    fingerprint: str | None = None,
-) -> Iterator[Load]:
+def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Load]:
     """Open the one transaction of a run; what is merged in it is committed with its accounts at the end.
 
-    `place` names the run whose extraction the rows come from, where that is not this run. A replay of
-    rejected rows moves no watermark: the run that rejected them moved it past them. `fingerprint` marks
-    the file as loaded. Rejected rows are recorded also when they are the reason to give up.
+    Rejected rows are recorded also when they are the reason to give up.
     """
-    dataset = session.dataset
-    load = Load(session, dataset, source, limits, place)
+    load = Load(session, session.dataset, origin, limits)
     try:
         with session.database.transaction():
             yield load
             if not load.verified:
                 load.verify()
-            _commit(load, fingerprint, moves_watermark=not is_replay)
+            _commit(load)
     except DataRefused:
         with session.database.transaction():
             _save_rejected(load)
@@ -190,15 +179,18 @@ def _put(made: queue.Queue, item: object, stopped: threading.Event) -> bool:
     return False
 
 
-def _commit(load: Load, fingerprint: str | None, *, moves_watermark: bool) -> None:
+def _commit(load: Load) -> None:
     database, name, run_id = load.session.database, load.dataset.name, load.session.run_id
-    before = warehouse.read_watermark(database, name, load.source)
-    if load.newest and moves_watermark:
-        warehouse.save_watermark(database, name, load.source, load.newest, run_id=run_id, now=ledger.now())
-    if fingerprint:
-        ledger.save_loaded_file(database, name, fingerprint, run_id)
+    origin = load.origin
+    before = warehouse.read_watermark(database, name, origin.source)
+    if load.newest and not origin.is_replay:
+        warehouse.save_watermark(
+            database, name, origin.source, load.newest, run_id=run_id, now=ledger.now()
+        )
+    if origin.fingerprint:
+        ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
     _save_rejected(load)
-    after = warehouse.read_watermark(database, name, load.source)
+    after = warehouse.read_watermark(database, name, origin.source)
     ledger.commit_run(
         database, run_id, {**load.counts(), "watermark_before": before, "watermark_after": after}
     )
