@@ -1,0 +1,81 @@
+# Everything a person or CI calls. Environments are built from requirements/*.txt when they are missing or old.
+
+SUITABLE := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUITABLE)' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help run test soak lint notebooks bench lab airflow api review lock clean
+
+help: ## Show what can be made
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: .venv/.run ## Run both DAGs through Airflow on the sample data and show what each notebook did
+	@$(BIN)/python -m notebook_pipeline.demo.pipeline
+
+test: .venv/.dev ## Run every test that needs no system package
+	@$(TESTS) -m "not soak"
+
+soak: .venv/.dev ## Run the long matrices; needs Debian's chromium
+	@$(TESTS) -m soak
+
+lint: .venv/.dev ## Check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/basedpyright
+
+notebooks: .venv/.dev ## Remake the notebooks' outputs from a fresh run on the sample data
+	@$(BIN)/python -m notebook_pipeline.demo.notebooks
+
+bench: .venv/.bench ## Measure against the alternatives and write the table under docs/
+	@$(BIN)/python -m notebook_pipeline.demo.bench
+
+lab: .venv/.run .venv-lab/.lab ## Start JupyterLab with the sample API, on loopback
+	@$(BIN)/python -m notebook_pipeline.demo.lab
+
+airflow: .venv/.run ## Start Airflow (scheduler, UI, …) with the sample API, on loopback
+	@$(BIN)/python -m notebook_pipeline.demo.airflow
+
+api: .venv/.run ## Serve the sample API on loopback
+	@$(BIN)/notebook-pipeline api
+
+review: .venv/.run ## Write output/review/index.html
+	@$(BIN)/notebook-pipeline review
+
+lock: .venv/.run ## Pin all packages again (with UPGRADE=--upgrade: the newest)
+	@$(BIN)/python requirements/lock.py $(UPGRADE)
+
+clean: ## Remove environments and caches, never output/
+	rm -rf .venv .venv-lab .airflow .cache .pytest_cache .ruff_cache .hypothesis build dist
+	find notebook_pipeline dags tests requirements -name __pycache__ -prune -exec rm -rf {} +
+
+# The development packages hold those of a run, at the same versions.
+.venv/.run: requirements/run.txt pyproject.toml requirements/install.py
+	@$(call install,.venv,run,.)
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml requirements/install.py
+	@$(call install,.venv,dev,.)
+	@touch .venv/.run $@
+
+.venv/.bench: .venv/.dev requirements/bench.txt
+	@$(call install,.venv,bench)
+	@touch $@
+
+# Notebooks run in the tasks' environment, so JupyterLab's own only holds the pages and starts that kernel.
+.venv-lab/.lab: requirements/lab.txt requirements/install.py | .venv/.run
+	@$(call install,.venv-lab,lab)
+	@$(BIN)/python -m ipykernel install --prefix .venv-lab --name python3 >/dev/null
+	@touch $@
+
+define install
+	if ! '$(PYTHON)' -c '$(SUITABLE)' 2>/dev/null; then \
+		echo "No suitable Python ($(or $(PYTHON),python3, python3.13, python3.12 and python3.11 were tried)):" \
+			'3.11, 3.12 or 3.13 with venv is needed. Install one (Debian: apt install python3 python3-venv)' \
+			'or name it: make PYTHON=/path/to/python3' >&2; \
+		exit 1; \
+	fi; \
+	'$(PYTHON)' requirements/install.py $(1) requirements/$(2).txt $(3)
+endef
