@@ -1,0 +1,175 @@
+"""The parameters cell is the contract: what it declares, and which values are refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+import tiny
+
+from notebook_pipeline.errors import UsageError
+from notebook_pipeline.parameters import Parameter, check_parameters, parse_text, read_parameters
+
+DECLARED = [
+    Parameter("dataset", "str", "player", "the table"),
+    Parameter("page_size", "int", 1000),
+    Parameter("percent", "float", 1.0),
+    Parameter("force", "bool", False),
+]
+
+
+def declare(tmp_path: Path, source: str) -> list[Parameter]:
+    return read_parameters(tiny.write(tmp_path / "n.ipynb", "# Title", tiny.parameters(source), "print(1)"))
+
+
+def test_reads_name_type_default_and_help(tmp_path: Path) -> None:
+    source = (
+        "# What to load\n"
+        'dataset: str = "player"  # the table to fill\n'
+        'source: str = "a=b # c.parquet"  # where "=" and # are part of the value\n'
+        "max_rejected_rows: int = -1  # no limit below zero\n"
+        "max_rejected_percent: float = 1  # a whole number serves\n"
+        "force: bool = False\n"
+        'text = (\n    "long "\n    "text"\n)  # over lines\n'
+        "since: str  # required\n"
+    )
+    assert declare(tmp_path, source) == [
+        Parameter("dataset", "str", "player", "the table to fill"),
+        Parameter("source", "str", "a=b # c.parquet", 'where "=" and # are part of the value'),
+        Parameter("max_rejected_rows", "int", -1, "no limit below zero"),
+        Parameter("max_rejected_percent", "float", 1.0, "a whole number serves"),
+        Parameter("force", "bool", False, ""),
+        Parameter("text", "str", "long text", "over lines"),
+        Parameter("since", "str", None, "required", required=True),
+    ]
+    assert isinstance(declare(tmp_path, source)[3].default, float)
+
+
+def test_a_notebook_without_parameters_declares_none(tmp_path: Path) -> None:
+    assert read_parameters(tiny.write(tmp_path / "n.ipynb", "print(1)")) == []
+
+
+def test_reads_a_cell_whose_source_is_a_list_of_lines(tmp_path: Path) -> None:
+    cell = tiny.parameters("a: int = 1\nb: int = 2")
+    cell["source"] = ["a: int = 1\n", "b: int = 2"]
+    assert [p.name for p in read_parameters(tiny.write(tmp_path / "n.ipynb", cell))] == ["a", "b"]
+
+
+def test_a_changed_cell_is_read_again(tmp_path: Path) -> None:
+    assert declare(tmp_path, "a: int = 1")[0].default == 1
+    changed = tiny.write(tmp_path / "n.ipynb", tiny.parameters("a: int = 2"))
+    os.utime(changed, ns=(1, 1))
+    assert read_parameters(changed)[0].default == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ('since: "str | None" = ""', "expected one of str, int, float, bool"),
+        ("since: str | None = None", 'use "" for a text that is not given'),
+        ("since = None", "NoneType"),
+        ("rows: int = 1.5", "expected int"),
+        ("rows: int = True", "expected int"),
+        ('rows: float = "1"', "expected float"),
+        ("rows: float = 1e999", "finite"),
+        ("days: list = [1]", "expected one of"),
+        ("days = [1]", "expected one of"),
+        ('path: str = f"{home}/x"', "derive values in a later cell"),
+        ("import os", "declares no parameter"),
+        ("a = b = 1", "declares no parameter"),
+        ("a: int = 1\na: int = 2", "more than once"),
+        ("%matplotlib inline", "is not Python"),
+        ('api_key: str = "x"', "looks like a secret"),
+        ('db_password: str = ""', "name a connection instead"),
+    ],
+)
+def test_a_cell_that_is_no_list_of_parameters_is_refused(tmp_path: Path, source: str, says: str) -> None:
+    with pytest.raises(UsageError, match="parameters cell") as refused:
+        declare(tmp_path, source)
+    assert says in str(refused.value)
+
+
+def test_two_parameters_cells_are_refused(tmp_path: Path) -> None:
+    book = tiny.write(tmp_path / "n.ipynb", tiny.parameters("a: int = 1"), tiny.parameters("b: int = 1"))
+    with pytest.raises(UsageError, match="2 cells are tagged `parameters`; expected exactly one"):
+        read_parameters(book)
+
+
+@pytest.mark.parametrize("content", ["not json", "[]", "{}"])
+def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "n.ipynb").write_text(content)
+    with pytest.raises(UsageError, match=r"n\.ipynb: is not a notebook"):
+        read_parameters(tmp_path / "n.ipynb")
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.ipynb: cannot be read as a notebook: No such file"):
+        read_parameters(tmp_path / "none.ipynb")
+
+
+def test_given_values_take_the_place_of_defaults_and_keep_their_types() -> None:
+    checked = check_parameters(DECLARED, {"dataset": "007", "percent": 2})
+    assert checked == {"dataset": "007", "page_size": 1000, "percent": 2.0, "force": False}
+    assert [type(value) for value in checked.values()] == [str, int, float, bool]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"datset": "x"}, "unknown parameter datset; this notebook has dataset: str, page_size: int"),
+        ({"dataset": 7}, "parameter dataset is 7 (int); expected str"),
+        ({"dataset": None}, "expected str"),
+        ({"dataset": "\udcff"}, "valid UTF-8"),
+        ({"page_size": "10"}, "parameter page_size is '10' (str); expected int"),
+        ({"page_size": True}, "parameter page_size is True (bool); expected int"),
+        ({"page_size": 1.0}, "expected int"),
+        ({"percent": float("nan")}, "finite"),
+        ({"percent": 10**400}, "too large"),
+        ({"percent": True}, "expected float"),
+        ({"force": 1}, "parameter force is 1 (int); expected bool"),
+        ({"api_token": "x"}, "looks like a secret"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(given: dict, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check_parameters(DECLARED, given)
+    assert says in str(refused.value)
+
+
+def test_a_missing_required_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="missing parameter since"):
+        check_parameters([Parameter("since", "str", None, required=True)], {})
+    assert check_parameters([Parameter("since", "str", None, required=True)], {"since": ""}) == {"since": ""}
+
+
+def test_text_becomes_the_declared_type_and_text_stays_text() -> None:
+    given = {"dataset": "007", "page_size": "-12", "percent": "1e-3", "force": "true"}
+    assert parse_text(DECLARED, given) == {
+        "dataset": "007",
+        "page_size": -12,
+        "percent": 0.001,
+        "force": True,
+    }
+    assert parse_text(DECLARED, {"percent": "5", "force": "false"}) == {"percent": 5.0, "force": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("force", "True", "expected `true` or `false`"),
+        ("force", "1", "expected `true` or `false`"),
+        ("page_size", "1_000", "expected a whole number"),
+        ("page_size", "1.0", "expected a whole number"),
+        ("page_size", " 1", "expected a whole number"),
+        ("page_size", "9" * 5000, "expected a whole number"),
+        ("percent", "nan", "expected a number"),
+        ("percent", "inf", "expected a number"),
+        ("percent", "1e999", "finite"),
+        ("percent", "", "expected a number"),
+        ("nope", "1", "unknown parameter nope"),
+        ("password", "1", "looks like a secret"),
+    ],
+)
+def test_text_that_does_not_read_as_its_type_is_refused(name: str, text: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_text(DECLARED, {name: text})
+    assert says in str(refused.value)
