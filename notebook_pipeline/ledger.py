@@ -102,6 +102,15 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     return rows[0]
 
 
+def stored_rows(database: Database, dataset: str) -> int:
+    """Return how many rows the dataset has by the accounts of its committed runs, without a scan."""
+    return database.execute(
+        "SELECT coalesce(sum(rows_inserted) - sum(coalesce(rows_deleted, 0)), 0) FROM pipeline_run "
+        "WHERE dataset = ? AND committed_at IS NOT NULL",
+        [dataset],
+    )[0][0]
+
+
 def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | None:
     """Return the run that last merged this very file under this very contract, if there is one."""
     rows = database.execute(

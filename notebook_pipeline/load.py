@@ -52,6 +52,7 @@ class Load:
     rows_read: int = 0
     rows_rejected: int = 0
     rows_deleted: int = 0
+    rows_missing: int | None = None
     merged: warehouse.MergeCounts = field(default_factory=warehouse.MergeCounts)
     newest: str | None = None
     rejected: list[Rejected] = field(default_factory=list)
@@ -71,12 +72,35 @@ class Load:
             self._account(batch)
             progress(batch.read)
 
-    def delete_missing(self, present: pa.Array, max_percent: float) -> None:
-        """Delete the rows whose key the source no longer has, leaving tombstones."""
+    def compare_keys(self, present: pa.Array, *, delete: bool, max_deleted_percent: float) -> None:
+        """Find the rows whose key the source no longer has; delete them, with tombstones, if asked to.
+
+        Raises DataRefused where they are more than `max_deleted_percent` of the table.
+        """
         missing = warehouse.find_missing(self.session.database, self.dataset, present)
-        self.rows_deleted += warehouse.delete_rows(
-            self.session.database, self.dataset, missing, run_id=self.session.run_id, max_percent=max_percent
-        )
+        self.rows_missing = missing.num_rows
+        if delete:
+            self.rows_deleted = warehouse.delete_rows(
+                self.session.database,
+                self.dataset,
+                missing,
+                run_id=self.session.run_id,
+                max_percent=max_deleted_percent,
+            )
+
+    def compare_count(self, source_count: int) -> bool:
+        """Record whether the table holds as many rows as the source; a difference is only a warning."""
+        stored = ledger.stored_rows(self.session.database, self.dataset.name)
+        stored += self.merged.inserted - self.rows_deleted
+        finding = {
+            "check_name": "source_count",
+            "severity": "warn",
+            "passed": stored == source_count,
+            "measured": stored,
+            "expected": source_count,
+        }
+        ledger.save_results(self.session.database, self.session.run_id, self.dataset.name, [finding])
+        return stored == source_count
 
     def verify(self) -> None:
         """Hold the merge to its thresholds and its accounts, before anything is committed.
@@ -108,6 +132,12 @@ class Load:
             "rows_rejected": self.rows_rejected,
             "rows_deleted": self.rows_deleted,
         }
+
+    def result(self) -> dict[str, object]:
+        """Return what the run hands on: its counts and the watermark it left, all small and plain."""
+        watermark = warehouse.read_watermark(self.session.database, self.dataset.name, self.origin.source)
+        missing = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
+        return {"dataset": self.dataset.name, **self.counts(), **missing, "watermark": watermark}
 
     def _account(self, batch: Checked) -> None:
         self.rows_read += batch.read

@@ -26,6 +26,12 @@ class Progress:
         self._done = 0
         self._handle = display(self._bundle(f"0 {unit}"), raw=True, display_id=True)
 
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def advance(self, count: int) -> None:
         """Add `count` to what is done."""
         self._done += count
