@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 from typing import Literal
 
 import pyarrow as pa
@@ -38,13 +39,20 @@ class RawBatch:
     `received` is a record batch (CSV: every column binary; Parquet: its own types) or a sequence of
     parsed JSON values, one per row. `position` gives `file:row` or `page:index` for a row's index in
     `received`. `malformed` rows are not in `received`. `share` is how much of the whole source has been
-    read after this batch, 0 to 1, where that is known.
+    read after this batch, 0 to 1, where that is known. JSON values with `from_text` may spell numbers as
+    text, as a CSV file does.
     """
 
     received: pa.RecordBatch | Sequence[object]
     position: Callable[[int], str]
     malformed: Sequence[Malformed] = ()
     share: float | None = None
+    from_text: bool = False
+
+    @property
+    def columns(self) -> pa.RecordBatch | None:
+        """Return the columns of a file's batch, None for JSON values."""
+        return cast("pa.RecordBatch", self.received) if isinstance(self.received, pa.RecordBatch) else None
 
     def __len__(self) -> int:
         """Count the rows that were read, malformed ones included."""

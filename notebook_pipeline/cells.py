@@ -1,0 +1,273 @@
+"""Know columns: turn one as received into the one that is stored, and say which cells do not convert.
+
+Whole columns are cast at once; only where that fails are the guilty cells looked for (see scalars.py for
+what counts as what).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute
+
+from notebook_pipeline import scalars
+from notebook_pipeline.errors import UsageError
+
+pc: Any = compute  # its functions are made at import, where type checkers do not see them
+Mask = np.ndarray
+Judge = Callable[[object], object]
+
+_FIRST_DAY, _LAST_DAY = -719162, 2932896  # 0001-01-01 and 9999-12-31 as date32
+_SAFE_DIGITS = 18  # so many digits always fit into 64 bits
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Say which rows of a batch break one demand (one bool a row), and why row i does."""
+
+    bad: Mask
+    reason: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Hold a converted column: `values` for the rules (days as date32), `stored` for the database.
+
+    Cells that do not convert are null in both and named by `breaches`.
+    """
+
+    values: pa.Array
+    stored: pa.Array
+    breaches: Sequence[Breach] = ()
+
+
+def stored_type(declared: pa.DataType) -> pa.DataType:
+    """Return the type that a declared column is stored in, or raise UsageError."""
+    if declared not in _JUDGES:
+        raise UsageError(f"a column cannot be declared as {declared}; use {', '.join(map(str, _JUDGES))}")
+    return pa.string() if pa.types.is_date(declared) else declared
+
+
+def can_convert(received: pa.DataType) -> bool:
+    """Say whether cells of a type can convert at all; lists, structs and maps cannot."""
+    return not (pa.types.is_nested(received) or isinstance(received, pa.BaseExtensionType))
+
+
+def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
+    """Convert one column of a file; text is parsed."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_text(column.type):
+        return _from_text(column, declared)
+    if pa.types.is_date32(declared) and (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
+        return _from_moments(column)
+    values = _try_cast(column, declared) if _is_number(column.type) else None
+    if values is not None and (not pa.types.is_floating(declared) or _all(pc.is_finite(values))):
+        return _same(values)
+    return _judged(column.to_pylist(), declared)
+
+
+def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
+    """Convert one column of parsed JSON values; `from_text` lets numbers come as text."""
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {int} and declared == pa.int64():
+        try:
+            return _same(pa.array(values, declared))
+        except OverflowError:
+            pass  # judged one by one below
+    if kinds <= {str} and (from_text or declared in (pa.string(), pa.date32())):
+        try:
+            return _from_text(pa.array(values, pa.string()), declared)
+        except UnicodeEncodeError:
+            pass
+    return _judged(values, declared, from_text=from_text)
+
+
+def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
+    """Convert cells one by one."""
+    judge = _JUDGES[declared]
+    if from_text and declared in (pa.int64(), pa.float64()):
+        judge = partial(judge, from_text=True)
+    found, breach = _ask(values, judge)
+    array = pa.array(found, declared)
+    return Cells(array, _stored(array), [breach])
+
+
+def _from_moments(column: pa.Array) -> Cells:
+    """Convert dates and timestamps; a moment that is not a midnight (UTC) is no day."""
+    moments = column.cast(pa.timestamp(column.type.unit)) if pa.types.is_timestamp(column.type) else column
+    days = moments.cast(pa.date32())
+    whole = pc.equal(days.cast(moments.type), moments)
+    if _all(whole) and not _out_of_range(days).any():
+        return Cells(days, _stored(days))
+    return _parse_days(pc.if_else(whole, days.cast(pa.string()), moments.cast(pa.string())))
+
+
+def _from_text(column: pa.Array, declared: pa.DataType) -> Cells:
+    text, breaches = _utf8(column)
+    parsed = _PARSERS[declared](text)
+    return replace(parsed, breaches=(*breaches, *parsed.breaches))
+
+
+def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
+    """Return the column as text, without the cells that are not UTF-8, and a breach that names those."""
+    received = column.cast(pa.binary())
+    try:
+        return received.cast(pa.string()), ()
+    except pa.ArrowInvalid:
+        values, breach = _ask(received.to_pylist(), _decoded)
+        return pa.array(values, pa.string()), [breach]
+
+
+def _decoded(value: object) -> str:
+    try:
+        return bytes.decode(value)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise scalars.UnfitError("is not UTF-8 text") from None
+
+
+def _parse_text(text: pa.Array) -> Cells:
+    if not (_bytes(text) == 0).any():
+        return _same(text)
+    bad = mask(pc.match_substring(text, "\0"))
+    return _without(text, bad, scalars.text)
+
+
+def _parse_integers(text: pa.Array) -> Cells:
+    # Arrow reads "0x1F" as 31; every character of a decimal number sorts before ":".
+    values = _try_cast(text, pa.int64())
+    if values is not None and not (_bytes(text) > ord("9")).any():
+        return _same(values)
+    plain = pc.and_(pc.ascii_is_decimal(text), pc.less_equal(pc.binary_length(text), _SAFE_DIGITS))
+    return _parse_odd(text, plain, pa.int64())
+
+
+def _parse_numbers(text: pa.Array) -> Cells:
+    # Arrow reads "nan" and "inf" too; at most 17 digits before the point, no exponent, are surely finite.
+    return _parse_odd(text, pc.match_substring_regex(text, r"\A-?[0-9]{1,17}(\.[0-9]+)?\z"), pa.float64())
+
+
+def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
+    """Cast the plainly written cells at once, and judge the others one by one."""
+    odd = mask(pc.invert(plain))
+    values = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(declared)
+    judge = partial(_JUDGES[declared], from_text=True)
+    found, breach = _ask(text.filter(pa.array(odd)).to_pylist(), judge)
+    values = pc.replace_with_mask(values, pa.array(odd), pa.array(found, declared))
+    bad = odd.copy()
+    bad[odd] = breach.bad
+    return Cells(values, values, [_breach(bad, text, judge)])
+
+
+def _parse_days(text: pa.Array) -> Cells:
+    values = _try_cast(text, pa.date32())
+    if values is not None and not _out_of_range(values).any():
+        return Cells(values, text)
+    # Days repeat, so that each distinct text is judged once.
+    encoded = text.dictionary_encode()
+    found, breach = _ask(encoded.dictionary.to_pylist(), scalars.day)
+    bad = mask(pa.array(breach.bad).take(encoded.indices))
+    values = pa.array(found, pa.date32()).take(encoded.indices)
+    stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
+    return Cells(values, stored, [_breach(bad, text, scalars.day)])
+
+
+_PARSERS: dict[pa.DataType, Callable[[pa.Array], Cells]] = {
+    pa.int64(): _parse_integers,
+    pa.float64(): _parse_numbers,
+    pa.date32(): _parse_days,
+    pa.string(): _parse_text,
+}
+_JUDGES: dict[pa.DataType, Callable[..., object]] = {
+    pa.int64(): scalars.whole_number,
+    pa.float64(): scalars.number,
+    pa.date32(): scalars.day,
+    pa.string(): scalars.text,
+}
+
+
+def _same(array: pa.Array) -> Cells:
+    return Cells(array, array)
+
+
+def _stored(values: pa.Array) -> pa.Array:
+    """Return values as they are stored: days as ISO text, each distinct day spelled once."""
+    if not pa.types.is_date32(values.type):
+        return values
+    encoded = values.dictionary_encode()
+    return encoded.dictionary.cast(pa.string()).take(encoded.indices)
+
+
+def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
+    """Judge values one by one: what they mean (None where they do not fit) and the breach."""
+    found: list[object] = [None] * len(values)
+    bad = np.zeros(len(values), bool)
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        try:
+            found[index] = judge(value)
+        except scalars.UnfitError:
+            bad[index] = True
+    return found, Breach(bad, lambda index: _why(values[index], judge))
+
+
+def _breach(bad: Mask, column: pa.Array, judge: Judge) -> Breach:
+    return Breach(bad, lambda index: _why(column[index].as_py(), judge))
+
+
+def _why(value: object, judge: Judge) -> str:
+    try:
+        judge(value)
+    except scalars.UnfitError as unfit:
+        return f"{scalars.shown(value)} {unfit}"
+    raise AssertionError(f"{value!r} fits")
+
+
+def _without(column: pa.Array, bad: Mask, judge: Judge) -> Cells:
+    kept = pc.if_else(pa.array(bad), pa.scalar(None, column.type), column)
+    return Cells(kept, kept, [_breach(bad, column, judge)])
+
+
+def _try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
+    try:
+        return column.cast(target)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _bytes(text: pa.Array) -> np.ndarray:
+    """Return all bytes of a text column, end to end, without a copy."""
+    _, offsets, data = text.buffers()
+    if data is None or not len(text):
+        return np.empty(0, np.uint8)
+    bounds = np.frombuffer(offsets, np.int32)
+    return np.frombuffer(data, np.uint8)[bounds[text.offset] : bounds[text.offset + len(text)]]
+
+
+def _out_of_range(days: pa.Array) -> Mask:
+    numbers = days.cast(pa.int32()).fill_null(0).to_numpy()
+    return (numbers < _FIRST_DAY) | (numbers > _LAST_DAY)
+
+
+def mask(bools: pa.Array) -> Mask:
+    """Return Arrow bools as a mask, null counting as false."""
+    return bools.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def _all(bools: pa.Array) -> bool:
+    return pc.all(bools, min_count=0).as_py()
+
+
+def _is_text(received: pa.DataType) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
+    more = (pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return any(kind(received) for kind in (*kinds, *more))
+
+
+def _is_number(received: pa.DataType) -> bool:
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    return any(kind(received) for kind in kinds)
