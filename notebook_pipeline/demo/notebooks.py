@@ -1,0 +1,64 @@
+"""Remake the notebooks' outputs: one fixed run on the sample data, so that sources can be read with them."""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from notebook_pipeline import settings
+from notebook_pipeline.connections import API, DATABASE, FILES, variable
+from notebook_pipeline.demo import sample, server
+
+# Each reads what those before it wrote.
+ORDER = ("bulk_load", "api_incremental_update", "data_quality", "explore_players", "review_runs")
+
+
+@contextmanager
+def fixed_surroundings() -> Iterator[dict[str, str]]:
+    """Give the environment of the sample run: an empty output folder, the sample API, the sample's day."""
+    with tempfile.TemporaryDirectory(prefix="notebook-pipeline-") as folder, server.running() as url:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AIRFLOW", "NOTEBOOK_PIPELINE_"))
+        }
+        yield kept | {
+            "NOTEBOOK_PIPELINE_HOME": str(settings.home()),
+            "NOTEBOOK_PIPELINE_OUTPUT": folder,
+            "NOTEBOOK_PIPELINE_TODAY": sample.SAMPLE_TODAY.isoformat(),
+            variable(API): url,
+            variable(DATABASE): f'{{"conn_type": "sqlite", "host": "{folder}/analytics_database.db"}}',
+            variable(FILES): f'{{"conn_type": "fs", "extra": {{"path": "{settings.data()}"}}}}',
+        }
+
+
+def remake(path: Path, environment: dict[str, str]) -> None:
+    """Run a notebook by hand, as in JupyterLab, and keep its outputs in its source."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute(env=environment)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    nbformat.write(notebook, path)
+
+
+def main() -> None:
+    """Remake the named notebooks and those before them, by default all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("last", nargs="?", choices=ORDER, default=ORDER[-1], help="stop after this one")
+    last = parser.parse_args().last
+    with fixed_surroundings() as environment:
+        for name in ORDER[: ORDER.index(last) + 1]:
+            remake(settings.notebooks() / f"{name}.ipynb", environment)
+            print(f"{name}: outputs remade")
+
+
+if __name__ == "__main__":
+    main()
