@@ -16,6 +16,9 @@ from notebook_pipeline.errors import PipelineError, UsageError
 
 # Writers queue behind each other; this is how long one waits for the other's whole transaction.
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
+# A column gets its type from the first batch of a result: one batch a result, or a column that begins
+# with 1,024 nulls is taken for numbers and the first text in it is an error.
+ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**31 - 1)}
 
 Value = str | int | float | None
 
@@ -25,7 +28,7 @@ class Database:
 
     def __init__(self, dbapi: sqlite.AdbcSqliteConnection, name: str) -> None:
         self._dbapi = dbapi
-        self._cursor = dbapi.cursor()
+        self._cursor = dbapi.cursor(adbc_stmt_kwargs=ONE_BATCH)
         self.name = name
 
     def __enter__(self) -> "Database":
