@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
-from typing import Literal
+from typing import Literal, cast
 
 import pyarrow as pa
 
