@@ -18,7 +18,7 @@ from notebook_pipeline.errors import PipelineError, UsageError
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
 # A column gets its type from the first batch of a result: one batch a result, or a column that begins
 # with 1,024 nulls is taken for numbers and the first text in it is an error.
-ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**31 - 1)}
+ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
 
 Value = str | int | float | None
 
