@@ -1,0 +1,171 @@
+"""No secret leaves the runner in any form it is known to take, however it is cut into pieces."""
+
+import base64
+import html
+import json
+import re
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.redaction import MASK, RedactedStream, Redactor
+
+PLAIN = "hunter2-correct-horse"
+HARD = "p@ss w\"ör'd<&>/+%\\x"
+SECRETS = (PLAIN, HARD)
+
+
+def redactor(secret: str, login: str = "admin") -> Redactor:
+    return Redactor([Connection("c", "http", login=login, password=secret)])
+
+
+FORMS = {
+    "plain": str,
+    "json": json.dumps,
+    "json utf-8": lambda s: json.dumps(s, ensure_ascii=False),
+    "json in json": lambda s: json.dumps(json.dumps(s)),
+    "repr": repr,
+    "repr in a list with quotes": lambda s: repr([s, '"']),
+    "repr of bytes": lambda s: repr(s.encode()),
+    "repr in json": lambda s: json.dumps(repr(s)),
+    "html": html.escape,
+    "html text": lambda s: html.escape(s, quote=False),
+    "repr in html": lambda s: html.escape(repr(s)),
+    "json in html": lambda s: html.escape(json.dumps(s)),
+    "url": lambda s: quote(s, safe=""),
+    "url path": quote,
+    "url small digits": lambda s: re.sub("%..", lambda code: code[0].lower(), quote(s, safe="")),
+    "form": quote_plus,
+    "url in json": lambda s: json.dumps({"url": f"http://admin:{quote(s, safe='')}@host/"}),
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_escaped_form_is_masked(form: str, secret: str) -> None:
+    written = FORMS[form](secret)
+    said = redactor(secret).text(f"before {written} after")
+    assert said.startswith("before ")
+    assert said.endswith(" after")
+    assert MASK in said
+    assert said.count("***") == 1
+    assert not any(piece in said for piece in ("hunter2", "horse", "p@ss", "p%40ss", "ss w", "ss+w"))
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("around", [("", ""), ("a", ""), ("ab", "c"), ("abc", "de")])
+def test_base64_is_masked_at_every_place_in_a_longer_text(
+    secret: str, encode, around: tuple[str, str]
+) -> None:
+    before, after = around
+    written = encode(f"{before}{secret}{after}".encode()).decode().rstrip("=")
+    others = encode(f"{'~' * len(before)}{secret}{'~' * len(after)}".encode()).decode()
+    changed = encode(f"{'?' * len(before)}{secret}{'?' * len(after)}".encode()).decode()
+    decided = [one == two for one, two in zip(others, changed, strict=True)][: len(written)]
+    expected = "".join("\0" if own else letter for letter, own in zip(written, decided, strict=True))
+    masked = re.sub("\0+", MASK, expected)
+    assert redactor(secret).text(f"Basic {written}.") == f"Basic {masked}."
+
+
+def test_login_and_password_together_leave_nothing() -> None:
+    written = base64.b64encode(f"admin:{PLAIN}".encode()).decode()
+    assert redactor(PLAIN).text(f"Authorization: Basic {written}") == f"Authorization: Basic {MASK}"
+
+
+def test_a_long_secret_that_is_cut_short_is_masked_too() -> None:
+    secret = "-".join(f"part{number:02}" for number in range(20))
+    assert redactor(secret).text(f"token {secret[:47]}... end") == f"token {MASK}... end"
+
+
+def test_each_line_of_a_secret_of_many_lines_is_masked() -> None:
+    secret = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----"
+    connection = Connection("c", "http", extra={"private_key": secret})
+    said = Redactor([connection]).text(f"one {secret}\n  > MIIEvQIBADANBg\n{json.dumps(secret)}")
+    assert said == f'one {MASK}\n  > {MASK}\n"{MASK}"'
+
+
+def test_secret_extras_are_masked_and_other_extras_are_not() -> None:
+    connection = Connection(
+        "c", "http", extra={"token": "tok-123456", "region": "eu-west", "n": {"secret": 7777777}}
+    )
+    said = Redactor([connection]).text("tok-123456 eu-west 7777777")
+    assert said == f"{MASK} eu-west {MASK}"
+
+
+def test_secrets_that_overlap_leave_nothing_of_either() -> None:
+    both = Redactor(
+        [Connection("a", "http", password="abcdefgh"), Connection("b", "http", password="fghijklm")]
+    )
+    assert both.text("x abcdefghijklm y") == f"x {MASK} y"
+
+
+def test_one_secret_that_begins_another_leaves_no_tail() -> None:
+    both = Redactor(
+        [Connection("a", "http", password="secret"), Connection("b", "http", password="secretary")]
+    )
+    assert both.text("a secretary, a secret") == f"a {MASK}, a {MASK}"
+    stream = RedactedStream(both)
+    assert stream.feed("a secret") + stream.feed("ary.") + stream.flush() == f"a {MASK}."
+
+
+def test_data_is_masked_at_any_depth_keys_too() -> None:
+    value = {"a": [PLAIN, {"b": f"x{PLAIN}y"}], PLAIN: 1, "n": None, "f": 1.5, "t": True}
+    assert redactor(PLAIN).data(value) == {
+        "a": [MASK, {"b": f"x{MASK}y"}],
+        MASK: 1,
+        "n": None,
+        "f": 1.5,
+        "t": True,
+    }
+
+
+def test_a_short_secret_is_warned_of_by_its_connection_never_by_value_and_spares_pictures() -> None:
+    short = redactor("xyz12")
+    assert len(short.warnings) == 1
+    assert "'c'" in short.warnings[0]
+    assert "xyz12" not in short.warnings[0]
+    assert short.data({"image/png": "AAxyz12AA", "text/plain": "AAxyz12AA"}) == {
+        "image/png": "AAxyz12AA",
+        "text/plain": f"AA{MASK}AA",
+    }
+    assert redactor(PLAIN).warnings == []
+
+
+def test_without_secrets_everything_passes_at_once() -> None:
+    stream = RedactedStream(Redactor([Connection("c", "http", login="admin")]))
+    assert stream.feed("abc") == "abc"
+    assert stream.flush() == ""
+
+
+def test_a_piece_is_held_back_only_while_it_may_begin_a_secret() -> None:
+    stream = RedactedStream(redactor(PLAIN))
+    assert stream.feed("hello hunter") == "hello "
+    assert stream.feed("s at dawn\n") == "hunters at dawn\n"
+    assert stream.feed("hunter2-corr") == ""
+    assert stream.feed("ect-horse!") == f"{MASK}!"
+    assert stream.feed("hun") == ""
+    assert stream.flush() == "hun"
+    assert stream.flush() == ""
+
+
+@given(
+    st.lists(
+        st.sampled_from([PLAIN, HARD, json.dumps(HARD), quote(HARD), "h", "hunter2-", "p@ss ", "\n", "abc"])
+    ),
+    st.lists(st.integers(1, 30)),
+)
+def test_a_stream_says_the_same_however_it_is_cut(parts: list[str], sizes: list[int]) -> None:
+    both = Redactor([Connection("a", "http", password=PLAIN), Connection("b", "http", password=HARD)])
+    text = "".join(parts)
+    stream = RedactedStream(both)
+    said, rest = "", text
+    for size in sizes:
+        said += stream.feed(rest[:size])
+        rest = rest[size:]
+    said += stream.feed(rest) + stream.flush()
+    assert said == both.text(text)
+    assert not any(secret in said for secret in SECRETS)
