@@ -7,17 +7,14 @@ what counts as what).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import compute
 
 from notebook_pipeline import scalars
+from notebook_pipeline.arrow import Mask, all_true, is_number, is_text, mask, pc, text_bytes, try_cast
 from notebook_pipeline.errors import UsageError
 
-pc: Any = compute  # its functions are made at import, where type checkers do not see them
-Mask = np.ndarray
 Judge = Callable[[object], object]
 
 _FIRST_DAY, _LAST_DAY = -719162, 2932896  # 0001-01-01 and 9999-12-31 as date32
@@ -60,12 +57,12 @@ def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
     """Convert one column of a file; text is parsed."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if _is_text(column.type):
+    if is_text(column.type):
         return _from_text(column, declared)
     if pa.types.is_date32(declared) and (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         return _from_moments(column)
-    values = _try_cast(column, declared) if _is_number(column.type) else None
-    if values is not None and (not pa.types.is_floating(declared) or _all(pc.is_finite(values))):
+    values = try_cast(column, declared) if is_number(column.type) else None
+    if values is not None and (not pa.types.is_floating(declared) or all_true(pc.is_finite(values))):
         return _same(values)
     return _judged(column.to_pylist(), declared)
 
@@ -101,7 +98,7 @@ def _from_moments(column: pa.Array) -> Cells:
     moments = column.cast(pa.timestamp(column.type.unit)) if pa.types.is_timestamp(column.type) else column
     days = moments.cast(pa.date32())
     whole = pc.equal(days.cast(moments.type), moments)
-    if _all(whole) and not _out_of_range(days).any():
+    if all_true(whole) and not _out_of_range(days).any():
         return Cells(days, _stored(days))
     return _parse_days(pc.if_else(whole, days.cast(pa.string()), moments.cast(pa.string())))
 
@@ -130,7 +127,7 @@ def _decoded(value: object) -> str:
 
 
 def _parse_text(text: pa.Array) -> Cells:
-    if not (_bytes(text) == 0).any():
+    if not (text_bytes(text) == 0).any():
         return _same(text)
     bad = mask(pc.match_substring(text, "\0"))
     return _without(text, bad, scalars.text)
@@ -138,8 +135,8 @@ def _parse_text(text: pa.Array) -> Cells:
 
 def _parse_integers(text: pa.Array) -> Cells:
     # Arrow reads "0x1F" as 31; every character of a decimal number sorts before ":".
-    values = _try_cast(text, pa.int64())
-    if values is not None and not (_bytes(text) > ord("9")).any():
+    values = try_cast(text, pa.int64())
+    if values is not None and not (text_bytes(text) > ord("9")).any():
         return _same(values)
     plain = pc.and_(pc.ascii_is_decimal(text), pc.less_equal(pc.binary_length(text), _SAFE_DIGITS))
     return _parse_odd(text, plain, pa.int64())
@@ -163,7 +160,7 @@ def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
 
 
 def _parse_days(text: pa.Array) -> Cells:
-    values = _try_cast(text, pa.date32())
+    values = try_cast(text, pa.date32())
     if values is not None and not _out_of_range(values).any():
         return Cells(values, text)
     # Days repeat, so that each distinct text is judged once.
@@ -232,42 +229,6 @@ def _without(column: pa.Array, bad: Mask, judge: Judge) -> Cells:
     return Cells(kept, kept, [_breach(bad, column, judge)])
 
 
-def _try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
-    try:
-        return column.cast(target)
-    except pa.ArrowInvalid:
-        return None
-
-
-def _bytes(text: pa.Array) -> np.ndarray:
-    """Return all bytes of a text column, end to end, without a copy."""
-    _, offsets, data = text.buffers()
-    if data is None or not len(text):
-        return np.empty(0, np.uint8)
-    bounds = np.frombuffer(offsets, np.int32)
-    return np.frombuffer(data, np.uint8)[bounds[text.offset] : bounds[text.offset + len(text)]]
-
-
 def _out_of_range(days: pa.Array) -> Mask:
     numbers = days.cast(pa.int32()).fill_null(0).to_numpy()
     return (numbers < _FIRST_DAY) | (numbers > _LAST_DAY)
-
-
-def mask(bools: pa.Array) -> Mask:
-    """Return Arrow bools as a mask, null counting as false."""
-    return bools.fill_null(False).to_numpy(zero_copy_only=False)
-
-
-def _all(bools: pa.Array) -> bool:
-    return pc.all(bools, min_count=0).as_py()
-
-
-def _is_text(received: pa.DataType) -> bool:
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
-    more = (pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
-    return any(kind(received) for kind in (*kinds, *more))
-
-
-def _is_number(received: pa.DataType) -> bool:
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
-    return any(kind(received) for kind in kinds)

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import pyarrow as pa
-from pyarrow import compute
 
-from notebook_pipeline.cells import Breach, Cells, Mask, mask
+from notebook_pipeline.arrow import Mask, mask, pc
+from notebook_pipeline.cells import Breach, Cells
 from notebook_pipeline.datasets import AllowedValues, Dataset, NotInFuture, NotNull, Pattern, Range, Rule
 from notebook_pipeline.scalars import shown
-
-pc: Any = compute  # its functions are made at import, where type checkers do not see them
 
 
 def rules_of(dataset: Dataset) -> Sequence[Rule]:

@@ -1,0 +1,50 @@
+"""Know a few things about Arrow arrays that its own functions do not say in one word."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute
+
+pc: Any = compute  # its functions are made at import, where type checkers do not see them
+Mask = np.ndarray
+
+
+def text_bytes(text: pa.Array) -> np.ndarray:
+    """Return all bytes of a text column (offsets of 32 bits), end to end, without a copy."""
+    _, offsets, data = text.buffers()
+    if data is None or not len(text):
+        return np.empty(0, np.uint8)
+    bounds = np.frombuffer(offsets, np.int32)
+    return np.frombuffer(data, np.uint8)[bounds[text.offset] : bounds[text.offset + len(text)]]
+
+
+def mask(bools: pa.Array) -> Mask:
+    """Return Arrow bools as a mask, null counting as false."""
+    return bools.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+def all_true(bools: pa.Array) -> bool:
+    """Say whether no bool is false; null counts as true."""
+    return pc.all(bools, min_count=0).as_py()
+
+
+def try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
+    """Cast a column, or return None where a cell does not convert."""
+    try:
+        return column.cast(target)
+    except pa.ArrowInvalid:
+        return None
+
+
+def is_text(received: pa.DataType) -> bool:
+    """Say whether a type holds text or bytes."""
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
+    more = (pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return any(kind(received) for kind in (*kinds, *more))
+
+
+def is_number(received: pa.DataType) -> bool:
+    """Say whether a type holds numbers, or nothing at all."""
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    return any(kind(received) for kind in kinds)

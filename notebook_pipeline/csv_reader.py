@@ -1,0 +1,191 @@
+"""Know CSV: its header, and its rows as text in batches; rows that cannot be cut into fields by themselves.
+
+Fields are separated by commas and may stand in double quotes. Nothing is guessed: every column is text,
+empty is null. A quoted value may hold line breaks; one that holds as many commas as the lines it spans
+should have is taken for the work of a quote that was never closed, and is malformed. Rows are counted
+from 1 after the header; empty lines are no rows.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from notebook_pipeline import utf8
+from notebook_pipeline.arrow import mask, pc, text_bytes
+from notebook_pipeline.batches import Malformed, RawBatch
+from notebook_pipeline.errors import PipelineError
+
+_BLOCK = 4 << 20  # about 75,000 rows of players, and the longest row that can be read
+_SHOWN = 60  # so many bytes of a file that is no CSV are shown
+_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+def read_header(path: Path, name: str, compression: str | None) -> list[str]:
+    """Return the column names of a CSV file, none where it is empty."""
+    return _read_start(path, name, compression)[0]
+
+
+def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBatch]:
+    """Yield the rows of a CSV file; `name` stands in positions and messages.
+
+    Raises PipelineError where the file is truncated or a row has no end.
+    """
+    header, has_rows = _read_start(path, name, compression)
+    if not has_rows:
+        return
+    rows = _Rows(name, header)
+    size = path.stat().st_size
+    with _open(path, name, compression) as (file, stream):
+        text = utf8.Utf8Stream(stream)
+        try:
+            for batch in arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip)):
+                yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
+        except pa.ArrowInvalid as error:
+            raise PipelineError(
+                f"{name}: cannot read on after row {rows.seen}: {error}; a row may span at most "
+                f"{_BLOCK >> 20} MB, so look for a quote that is opened and never closed"
+            ) from None
+    if rows.bad:
+        yield rows.rest()
+
+
+def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[str], bool]:
+    """Return the fields of the first line that is not empty, and whether anything follows it."""
+    with _open(path, name, compression) as (_, stream):
+        start = stream.read(_BLOCK)
+    text = io.StringIO(start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"), newline="")
+    try:
+        header = next((fields for fields in csv.reader(text) if fields), [])
+        "".join(header).encode()  # the rows may hold stray bytes, the header must not
+    except (UnicodeEncodeError, csv.Error):
+        raise PipelineError(
+            f"{name}: found {start[:_SHOWN]!r}…, expected the column names of a CSV file in UTF-8"
+        ) from None
+    return header, bool(text.read().strip("\r\n"))
+
+
+@contextmanager
+def _open(path: Path, name: str, compression: str | None) -> Iterator[tuple[pa.NativeFile, pa.NativeFile]]:
+    """Open a file and the stream of its decompressed bytes (the same where it is plain)."""
+    with pa.OSFile(str(path)) as file:
+        try:
+            yield file, pa.CompressedInputStream(file, compression) if compression else file
+        except pa.ArrowInvalid:
+            raise
+        except OSError as error:
+            raise PipelineError(
+                f"{name}: not a whole {compression or 'CSV'} file: {error}; fetch or write it again"
+            ) from error
+
+
+def _options(
+    header: Sequence[str], skip: Callable[[arrow_csv.InvalidRow], str]
+) -> tuple[arrow_csv.ReadOptions, arrow_csv.ParseOptions, arrow_csv.ConvertOptions]:
+    # Arrow knows the numbers of bad rows only when it reads with one thread.
+    read = arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK)
+    parse = arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
+    convert = arrow_csv.ConvertOptions(
+        check_utf8=False,
+        column_types=dict.fromkeys(header, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+    )
+    return read, parse, convert
+
+
+class _Rows:
+    """Number the rows of one file, as Arrow gives them: good ones in batches, bad ones by a callback."""
+
+    def __init__(self, name: str, header: Sequence[str]) -> None:
+        self.name = name
+        self.header = header
+        self.seen = 0  # the number of the last row that was handed on
+        self.bad: dict[int, Malformed] = {}  # by number, not handed on yet
+
+    def skip(self, row: arrow_csv.InvalidRow) -> str:
+        """Keep a bad row; Arrow counts from 1 with the header, and may run a block ahead."""
+        reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
+        self._keep(row.number - 1, row.text, reason)
+        return "skip"
+
+    def batch(self, batch: pa.RecordBatch, *, marked: bool, share: float) -> RawBatch:
+        """Return a batch with the bad rows before, within and right after it."""
+        numbers = self._number(batch.num_rows)
+        swallowed = _swallowed(batch)
+        if swallowed.any():
+            for row in np.flatnonzero(swallowed).tolist():
+                self._keep(int(numbers[row]), _spell(batch, row), "a quote is opened and never closed")
+            batch, numbers = batch.filter(pa.array(~swallowed)), numbers[~swallowed]
+        malformed = [self.bad.pop(number) for number in sorted(self.bad) if number <= self.seen]
+        columns = _unmarked(batch) if marked else batch
+        return RawBatch(columns, lambda row: f"{self.name}:{numbers[row]}", malformed, share)
+
+    def rest(self) -> RawBatch:
+        """Return the bad rows after the last batch."""
+        nothing = pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in self.header]))
+        return RawBatch(nothing, str, [self.bad[number] for number in sorted(self.bad)], 1.0)
+
+    def _number(self, good: int) -> np.ndarray:
+        """Return the numbers of the next good rows, stepping over the bad rows between them."""
+        bad = np.array(sorted(self.bad), np.int64)
+        good_before = bad - self.seen - 1 - np.arange(len(bad))
+        bad = bad[good_before <= good]
+        first, self.seen = self.seen + 1, self.seen + good + len(bad)
+        return np.delete(np.arange(first, self.seen + 1), bad - first)
+
+    def _keep(self, number: int, text: str, reason: str) -> None:
+        self.bad[number] = Malformed(f"{self.name}:{number}", utf8.original(text), reason)
+
+
+def _swallowed(batch: pa.RecordBatch) -> np.ndarray:
+    """Say which rows have a value that spans lines with the commas that those lines should have."""
+    found = np.zeros(batch.num_rows, bool)
+    for column in batch.columns:
+        data = text_bytes(column)
+        if not ((data == ord("\n")) | (data == ord("\r"))).any():
+            continue
+        broken = mask(pc.match_substring_regex(column, r"[\r\n]"))
+        for row in np.flatnonzero(broken).tolist():
+            found[row] |= _spans_rows(column[row].as_py(), batch.num_columns - 1)
+    return found
+
+
+def _spans_rows(value: str, commas: int) -> bool:
+    """Say whether a value with line breaks looks as if it held the ends of rows of so many commas."""
+    lines = _BREAK.split(value.rstrip("\r\n"))
+    return value.count(",") >= (len(lines) - 1) * commas or any(
+        line.count(",") == commas for line in lines[1:-1]
+    )
+
+
+def _spell(batch: pa.RecordBatch, row: int) -> str:
+    """Return a row as a line of CSV, which is what was received but for needless quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([column[row].as_py() for column in batch.columns])
+    return line.getvalue()
+
+
+def _unmarked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch whose columns with stray bytes are binary, as received."""
+    columns = [
+        _original(column) if (text_bytes(column) == utf8.MARK_PREFIX[0]).any() else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _original(column: pa.Array) -> pa.Array:
+    marked = mask(pc.match_substring(column, utf8.MARK_PREFIX))
+    received = pa.array(
+        [utf8.original(text) for text in column.filter(pa.array(marked)).to_pylist()], pa.binary()
+    )
+    return pc.replace_with_mask(column.cast(pa.binary()), pa.array(marked), received)
