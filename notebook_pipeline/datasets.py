@@ -1,58 +1,34 @@
 """Declare what a table is: Arrow schema, key, cursor, endpoint, row rules and table checks."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import pyarrow as pa
 
+from notebook_pipeline.declarations import (
+    AllowedValues,
+    Check,
+    Condition,
+    EveryRow,
+    Fresh,
+    Glob,
+    MatchesSource,
+    NotInFuture,
+    NotNull,
+    Range,
+    RejectedShare,
+    RowCount,
+    Rule,
+    Unique,
+    UsualChanges,
+    UsualMix,
+    UsualNulls,
+    UsualRowCount,
+    column_of,
+)
 from notebook_pipeline.errors import UsageError
-
-Severity = Literal["error", "warn"]
-
-
-@dataclass(frozen=True)
-class NotNull:
-    """Require a value in every row."""
-
-    column: str
-
-
-@dataclass(frozen=True)
-class AllowedValues:
-    """Require one of a few values (null passes; pair with NotNull)."""
-
-    column: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """Require that the whole text matches an RE2 expression (null passes)."""
-
-    column: str
-    expression: str
-
-
-@dataclass(frozen=True)
-class Range:
-    """Require `low <= value <= high`; a bound of None is open (null passes)."""
-
-    column: str
-    low: int | str | None = None
-    high: int | str | None = None
-
-
-@dataclass(frozen=True)
-class NotInFuture:
-    """Require a day at most `days` after today (null passes)."""
-
-    column: str
-    days: int = 1
-
-
-Rule = NotNull | AllowedValues | Pattern | Range | NotInFuture
 
 
 @dataclass(frozen=True)
@@ -73,17 +49,21 @@ class Dataset:
     count_field: str
     ignored: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
-    checks: tuple[object, ...] = field(default=())
+    checks: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
         columns = set(self.schema.names)
-        unknown = {self.key, self.cursor, *(rule.column for rule in self.rules)} - columns
+        named = {column_of(declared) for declared in (*self.rules, *self.checks)} - {None}
+        unknown = {self.key, self.cursor, *named} - columns
         if unknown:
             raise UsageError(
                 f"dataset {self.name!r} declares no column {sorted(unknown)}; it has {sorted(columns)}"
             )
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise UsageError(f"dataset name {self.name!r}: use small letters, digits and _, a letter first")
+        twice = [name for name, count in Counter(check.name for check in self.checks).items() if count > 1]
+        if twice:
+            raise UsageError(f"dataset {self.name!r} has several checks named {twice}; name each by itself")
 
 
 POSITIONS = ("QB", "RB", "WR", "TE", "K", "DEF")
@@ -115,6 +95,27 @@ PLAYER = Dataset(
         AllowedValues("position", POSITIONS),
         NotNull("last_changed_date"),
         NotInFuture("last_changed_date"),
+    ),
+    checks=(
+        RowCount(low=1),
+        MatchesSource(max_percent=1.0, severity="warn"),
+        UsualRowCount("drop"),
+        UsualRowCount("jump", severity="warn"),
+        Unique("player_id"),
+        EveryRow(Range("player_id", low=0)),
+        EveryRow(NotNull("first_name")),
+        EveryRow(NotNull("last_name")),
+        EveryRow(Condition("names are not blank", "trim(first_name) > '' AND trim(last_name) > ''"), "warn"),
+        EveryRow(NotNull("position")),
+        EveryRow(AllowedValues("position", POSITIONS)),
+        UsualMix("position", POSITIONS, severity="warn"),
+        EveryRow(Glob("gsis_id", "00-" + "[0-9]" * 7), "warn"),
+        UsualNulls("gsis_id", severity="warn"),
+        EveryRow(NotNull("last_changed_date")),
+        EveryRow(NotInFuture("last_changed_date")),
+        Fresh(max_days=3, severity="warn"),
+        UsualChanges(severity="warn"),
+        RejectedShare(max_percent=1.0, severity="warn"),
     ),
 )
 

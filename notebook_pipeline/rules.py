@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from notebook_pipeline.arrow import Mask, mask, pc
 from notebook_pipeline.cells import Breach, Cells
-from notebook_pipeline.datasets import AllowedValues, Dataset, NotInFuture, NotNull, Pattern, Range, Rule
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.declarations import AllowedValues, NotInFuture, NotNull, Pattern, Range, Rule
 from notebook_pipeline.scalars import shown
 
 
