@@ -15,7 +15,17 @@ DATABASE = "analytics_database"
 API = "sportsworldcentral_url"
 FILES = "repository_raw_url"
 
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "authorization")
+_SECRET_WORDS = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "authorization",
+    "cookie",
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Connection:
 
     def secrets(self) -> list[str]:
         """Return every value of this connection that must never be seen, longest first."""
-        found = {self.password} | set(_secret_values(self.extra, hidden=False))
+        found = {self.password, *_password_in(self.host), *_secret_values(self.extra, hidden=False)}
         return sorted((value for value in found if value), key=len, reverse=True)
 
     def to_json(self) -> str:
@@ -157,4 +167,14 @@ def _secret_values(value: object, *, hidden: bool) -> list[str]:
         ]
     if isinstance(value, list):
         return [text for inner in value for text in _secret_values(inner, hidden=hidden)]
-    return [str(value)] if hidden and value not in (None, "") else []
+    if not hidden or value in (None, ""):
+        return []
+    # The token of a header such as `Bearer abc` is a secret on its own, too.
+    return [str(value), str(value).rpartition(" ")[2]]
+
+
+def _password_in(host: str) -> list[str]:
+    """Return the password that stands in a host such as `https://login:password@host`."""
+    login = host.partition("://")[2].rpartition("@")[0]
+    password = login.partition(":")[2]
+    return [password, unquote(password)]

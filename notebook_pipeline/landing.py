@@ -1,0 +1,118 @@
+"""Know landed pages: what a server sent, kept on disk as received, and how far the reading came."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+MANIFEST = "extraction.json"
+
+
+class Landing:
+    """Keep the pages of one extraction in a folder; another extraction than the one in it starts afresh.
+
+    `request` says what is asked (address, filter, page size …): landed pages answer nothing else. A page
+    is there in whole or not at all. Files and folder are for their owner alone.
+    """
+
+    def __init__(self, folder: Path, request: Mapping[str, object]) -> None:
+        self._folder = folder
+        self._request = dict(request)
+        state = self._load()
+        self.reading: int = state.get("reading", 1)
+        self.total: int | None = state.get("total")
+        self.is_complete: bool = state.get("is_complete", False)
+        if not state:
+            self.begin(1)
+
+    def begin(self, reading: int) -> None:
+        """Drop every page and begin to read from page 0, for the first, second … time."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _clear(self._folder)
+        self.reading, self.total, self.is_complete = reading, None, False
+        self._save()
+
+    def keep_total(self, total: int) -> None:
+        """Remember what the source counted before its first page was read."""
+        self.total = total
+        self._save()
+
+    def complete(self) -> None:
+        """Remember that all pages are there, so that they can be merged again without the server."""
+        self.is_complete = True
+        self._save()
+
+    def write(self, page: int, body: bytes) -> None:
+        """Land a page as received, compressed."""
+        path = self._path(page)
+        part = path.with_suffix(".part")
+        with _private(part) as file, pa.CompressedOutputStream(file, "zstd") as sink:
+            sink.write(body)
+        part.replace(path)
+
+    def read(self, page: int) -> bytes | None:
+        """Return a landed page, or None where it is not there or not whole."""
+        try:
+            with pa.input_stream(str(self._path(page)), compression="zstd") as source:
+                return source.read()
+        except OSError:  # Arrow's own errors about a file that was cut short are OSErrors, too
+            return None
+
+    def drop(self, page: int) -> None:
+        """Forget a page that could not be used, so that it is asked for again."""
+        self._path(page).unlink(missing_ok=True)
+
+    def _path(self, page: int) -> Path:
+        return self._folder / f"page-{page:06}.json.zst"
+
+    def _load(self) -> dict:
+        try:
+            state = json.loads((self._folder / MANIFEST).read_text())
+        except (OSError, ValueError):
+            return {}
+        return state if state.get("request") == self._request else {}
+
+    def _save(self) -> None:
+        state = {
+            "request": self._request,
+            "reading": self.reading,
+            "total": self.total,
+            "is_complete": self.is_complete,
+        }
+        part = self._folder / f"{MANIFEST}.part"
+        with _private(part) as file:
+            file.write(json.dumps(state).encode())
+        part.replace(self._folder / MANIFEST)
+
+
+def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
+    """Remove the landing folders below `root` in which nothing happened for so many days; return them."""
+    oldest = time.time() - keep_landed_days * 86_400
+    removed = [folder for folder in _landings(root) if (folder / MANIFEST).stat().st_mtime < oldest]
+    for folder in removed:
+        _clear(folder)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return removed
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a landing writes and nothing else, whatever folder was named; the manifest last."""
+    for pattern in ("page-*.json.zst", "*.part", MANIFEST):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def _landings(root: Path) -> Iterator[Path]:
+    """Yield the folders below `root` that hold an extraction; links are not followed."""
+    for folder, _, files in os.walk(root):
+        if MANIFEST in files:
+            yield Path(folder)
+
+
+def _private(path: Path) -> BinaryIO:
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))

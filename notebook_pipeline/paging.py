@@ -1,0 +1,224 @@
+"""Know pages that move while they are read: read them until one reading saw none move."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import chain
+
+import orjson
+
+from notebook_pipeline.answers import Answer
+from notebook_pipeline.client import Client
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.keys import Keys
+from notebook_pipeline.landing import Landing
+
+MAX_READINGS = 3
+
+_BOM = b"\xef\xbb\xbf"
+_FULL = 0.9
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Say how far a reading came; `total` is how many rows there will be, where that is known."""
+
+    pages: int
+    rows: int
+    total: int | None
+
+
+@dataclass
+class Reading:
+    """Hold what one reading of all pages has seen so far."""
+
+    keys: Keys
+    pages: int = 0
+    rows: int = 0
+    fields: set[str] = field(default_factory=set)
+
+    @property
+    def different_rows(self) -> int:
+        """Count the rows, each key once."""
+        return len(self.keys) + self.keys.without_key
+
+    def add(self, rows: Sequence[object], key: str) -> None:
+        """Take the rows of the next page."""
+        objects = [row for row in rows if isinstance(row, dict)]
+        self.keys.add([row.get(key) for row in objects])
+        self.keys.without_key += len(rows) - len(objects)
+        self.fields.update(chain.from_iterable(objects))
+        self.pages += 1
+        self.rows += len(rows)
+
+
+class _ShiftSeen(Exception):  # noqa: N818  (it never leaves this module)
+    """Say how it was seen that rows moved between the pages while these were read."""
+
+
+class Reader:
+    """Read a dataset's pages into a landing folder, each page once while none moves.
+
+    The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
+    the end. The next page is fetched while the last is landed and parsed.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        dataset: Dataset,
+        query: Mapping[str, object],
+        landing: Landing,
+        *,
+        is_sweep: bool,
+        progress: Callable[[Reached], object],
+    ) -> None:
+        self._client = client
+        self._dataset = dataset
+        self._query = query
+        self._landing = landing
+        self._is_sweep = is_sweep
+        self._progress = progress
+        self._last_rows = self._last_bytes = 0
+        self._ahead: tuple[str, Future[Answer]] | None = None
+
+    def read(self) -> Reading:
+        """Return what the reading that held still has seen; all its pages are landed.
+
+        Raises PipelineError where every reading saw rows move, or the server contradicts itself.
+        """
+        while True:
+            try:
+                return self._read_once()
+            except _ShiftSeen as shift:
+                self._begin_again(shift)
+
+    def _begin_again(self, shift: _ShiftSeen) -> None:
+        reading = self._landing.reading
+        self._landing.begin(reading % MAX_READINGS + 1)
+        if reading == MAX_READINGS:
+            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, at last {shift}"
+            remedy = (
+                "does the source honour skip? If it does, run this at a quieter time or with larger pages"
+            )
+            raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
+        _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
+
+    def _read_once(self) -> Reading:
+        self._last_rows = self._last_bytes = 0
+        self._ahead = None
+        if self._landing.total is None:
+            self._landing.keep_total(fetch_total(self._client, self._dataset))
+        reading = Reading(Keys(self._dataset.schema.field(self._dataset.key).type))
+        while rows := self._page(reading.pages, reading.rows):
+            reading.add(rows, self._dataset.key)
+            self._check_keys(reading, at_end=False)
+            self._progress(Reached(reading.pages, reading.rows, self._expected()))
+        self._check_keys(reading, at_end=True)
+        if not self._landing.is_complete:
+            self._check_total(reading)
+            self._landing.complete()
+        return reading
+
+    def _page(self, number: int, skip: int) -> list[object]:
+        """Return a page's rows, from the server only where they are not landed yet."""
+        body = self._landing.read(number)
+        rows = None if body is None else parse_rows(body)
+        if body is None or rows is None:
+            body, rows = self._fetch(number, skip)
+        self._last_rows, self._last_bytes = len(rows), len(body)
+        return rows
+
+    def _fetch(self, number: int, skip: int) -> tuple[bytes, list[object]]:
+        url, what = self._address(skip), f"page {number}"
+        self._landing.is_complete = False
+        future = self._begun(url, what)
+        answer = self._client.wait(future, url, what=what)
+        self._look_ahead(answer, number, skip)
+        self._landing.write(number, answer.body)
+        rows = parse_rows(answer.body)
+        if rows is None:
+            self._landing.drop(number)
+            remedy = "run it again, which asks for this page anew; look at the address in a browser"
+            raise self._client.failure(f"{answer.excerpt()}, which is no JSON list", remedy, url, what)
+        return answer.body, rows
+
+    def _begun(self, url: str, what: str) -> Future[Answer]:
+        ahead, self._ahead = self._ahead, None
+        return ahead[1] if ahead and ahead[0] == url else self._client.start(url, what=what, shape="list")
+
+    def _look_ahead(self, answer: Answer, number: int, skip: int) -> None:
+        """Begin to fetch the next page, guessing that this one has as many rows as the last.
+
+        A wrong guess costs a request that is not used. A page that is smaller than the last in bytes is
+        likely the last one: no guess.
+        """
+        if self._last_rows and len(answer.body) >= _FULL * self._last_bytes:
+            url, what = self._address(skip + self._last_rows), f"page {number + 1}"
+            self._ahead = url, self._client.start(url, what=what, shape="list")
+
+    def _check_keys(self, reading: Reading, *, at_end: bool) -> None:
+        repeated = reading.keys.repeated(now=at_end)
+        if repeated:
+            first, second = repeated.pages
+            raise _ShiftSeen(
+                f"{self._dataset.key} {repeated.key!r} came on page {first} and on page {second}"
+            )
+        total = self._landing.total or 0
+        if reading.different_rows > total and not self._landing.is_complete:
+            self._check_overrun(reading, total)
+
+    def _check_overrun(self, reading: Reading, total: int) -> None:
+        """Tell a source that grew from one that contradicts itself, whose pages may never end."""
+        self._check_total(reading)
+        seen = f"{reading.different_rows:,} different rows, but the source counts only {total:,} in all"
+        remedy = f"compare {self._dataset.endpoint} with {self._dataset.counts_endpoint}; do the pages end?"
+        url = self._address(reading.rows)
+        raise self._client.failure(seen, remedy, url, f"pages 0 to {reading.pages - 1}")
+
+    def _check_total(self, reading: Reading) -> None:
+        total = fetch_total(self._client, self._dataset)
+        if total != self._landing.total:
+            raise _ShiftSeen(
+                f"the source's {self._dataset.count_field} went from {self._landing.total} to {total}"
+            )
+        if self._is_sweep and reading.different_rows < total:
+            raise _ShiftSeen(f"{reading.different_rows:,} rows came of {total:,} that the source counts")
+
+    def _expected(self) -> int | None:
+        return self._landing.total if filter_name(self._dataset) not in self._query else None
+
+    def _address(self, skip: int) -> str:
+        return self._client.address(self._dataset.endpoint, {"skip": skip, **self._query})
+
+
+def filter_name(dataset: Dataset) -> str:
+    """Return the query parameter that asks for rows changed on a day or later."""
+    return f"minimum_{dataset.cursor}"
+
+
+def fetch_total(client: Client, dataset: Dataset) -> int:
+    """Return how many rows the source says it has, whatever was changed when."""
+    url, what = client.address(dataset.counts_endpoint), "counts"
+    answer = client.wait(client.start(url, what=what, shape="object"), url, what=what)
+    counts = _parse(answer.body)
+    total = counts.get(dataset.count_field) if isinstance(counts, dict) else None
+    if type(total) is not int or total < 0:
+        seen = f"{answer.excerpt()}, which gives no number as {dataset.count_field!r}"
+        raise client.failure(seen, "compare the dataset's count_field with the source's", url, what)
+    return total
+
+
+def parse_rows(body: bytes) -> list[object] | None:
+    """Return the JSON list in a page, or None where there is none; JSON is UTF-8, whatever a header says."""
+    rows = _parse(body)
+    return rows if isinstance(rows, list) else None
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError:
+        return None
