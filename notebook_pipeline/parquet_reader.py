@@ -1,0 +1,54 @@
+"""Know Parquet: its columns, its length, and its rows in batches of one size however it was written."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from notebook_pipeline.batches import RawBatch
+from notebook_pipeline.errors import PipelineError
+
+_BATCH = 65_536  # rows
+_BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk
+
+
+def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
+    """Return the columns of a Parquet file with their types, and its number of rows."""
+    with _open(path, name) as file:
+        return file.schema_arrow, file.metadata.num_rows
+
+
+def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[RawBatch]:
+    """Yield the rows of a Parquet file; `name` stands in positions and messages, counted from 1.
+
+    Raises PipelineError where the file is damaged.
+    """
+    done = 0
+    with _open(path, name) as file:
+        total = file.metadata.num_rows
+        columns = [column for column in file.schema_arrow.names if column not in leave_out]
+        # One thread costs less time in all; the load overlaps reading with writing instead.
+        batches = file.iter_batches(_BATCH, columns=columns, use_threads=False)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError) as error:
+                raise PipelineError(
+                    f"{name}: damaged after row {done}: {error}; fetch or write it again"
+                ) from None
+            if batch is None:
+                return
+            yield RawBatch(batch, _positions(name, done + 1), share=(done + batch.num_rows) / total)
+            done += batch.num_rows
+
+
+def _positions(name: str, first: int):
+    return lambda row: f"{name}:{first + row}"
+
+
+def _open(path: Path, name: str) -> parquet.ParquetFile:
+    try:
+        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
+    except (pa.ArrowException, OSError) as error:
+        raise PipelineError(f"{name}: not a whole Parquet file: {error}; fetch or write it again") from None

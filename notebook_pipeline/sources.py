@@ -1,0 +1,166 @@
+"""Know what a source names: local files or remote ones, relative to a connection or by itself."""
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+from urllib.parse import quote, unquote, urlsplit
+
+from notebook_pipeline import formats, settings
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.http_session import base_address
+
+_MAGIC = re.compile(r"[*?[]")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Local:
+    """Name a file on this machine; `name` stands in positions."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Name a file elsewhere: an HTTP `url`, or something that opens its bytes."""
+
+    name: str
+    url: str
+    chunks: Callable[[], Iterator[bytes]] | None = None
+
+
+def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
+    """Return the files that a source names: one file, a folder's or a glob's, sorted by name.
+
+    A relative name is looked for where the connection points. Raises PipelineError where there is none.
+    """
+    if not source or "\0" in source:
+        raise UsageError(f"source {source!r} names no file; give a path, a folder, a glob or a URL")
+    if "://" in source:
+        return _by_url(source, connection)
+    if Path(source).is_absolute():
+        return _local(source, [Path("/")])
+    if ".." in PurePosixPath(source).parts:
+        raise UsageError(f"source {source!r} leaves the folder of its connection; give a name without ..")
+    return _relative(source, connection)
+
+
+def shown(source: str) -> str:
+    """Return a source as messages show it: a URL without login and query, which may hold secrets."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
+    if connection.conn_type in ("http", "https"):
+        return _by_url(f"{base_address(connection)}/{quote(source)}", connection)
+    if connection.conn_type != "fs":
+        raise UsageError(
+            f"connection {connection.conn_id!r} is of type {connection.conn_type!r}; a source needs one of "
+            "type http, or of type fs with a path in its extra"
+        )
+    base = str(connection.extra.get("path") or "")
+    if "://" in base:
+        return _by_url(f"{base.rstrip('/')}/{source}", connection)
+    # A path as it is typed in the checkout, such as data/players.csv, is accepted too.
+    return _local(source, [settings.home() / Path(base).expanduser(), settings.home(), Path.cwd()])
+
+
+def _local(source: str, bases: Sequence[Path]) -> Sequence[Local]:
+    for base in bases:
+        found = _below(base, source)
+        if found:
+            return found
+    places = ", ".join(dict.fromkeys(str(base) for base in bases))
+    raise PipelineError(f"no file {source!r} in {places}; expected a name, folder or glob of {formats.KNOWN}")
+
+
+def _below(base: Path, source: str) -> Sequence[Local]:
+    path = base / source
+    if path.is_file():
+        return [Local(path.name, path)]
+    if path.is_dir():
+        return _named(_files_in(path), path)
+    if not _MAGIC.search(source):
+        return []
+    root = Path(glob.escape(str(base)))
+    paths = [Path(found) for found in glob.glob(str(root / source), recursive=True)]
+    return _named([found for found in paths if found.is_file()], base)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the bulk files below a folder; what is hidden or of another kind is passed over."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and formats.of_name(path.name) and not _is_hidden(path.relative_to(folder))
+    ]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part[0] in "._" for part in path.parts)
+
+
+def _named(paths: Sequence[Path], base: Path) -> Sequence[Local]:
+    """Name files by their place below `base`, in the order of the names."""
+    found = [Local(path.relative_to(base).as_posix(), path) for path in paths]
+    return sorted(found, key=lambda local: local.name)
+
+
+def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
+    scheme = urlsplit(url).scheme
+    if scheme == "file":
+        return _local(unquote(urlsplit(url).path), [Path("/")])
+    if scheme not in ("http", "https"):
+        return _by_fsspec(url, connection)
+    name = unquote(PurePosixPath(urlsplit(url).path).name)
+    if not formats.of_name(name):
+        raise PipelineError(f"{shown(url)}: HTTP has no folders or globs; name one file, {formats.KNOWN}")
+    return [Remote(name, url)]
+
+
+def _by_fsspec(url: str, connection: Connection) -> Sequence[Remote]:
+    import fsspec  # rarely needed, and slow to import
+
+    options = cast("Mapping[str, Any]", connection.extra.get("storage_options") or {})
+    try:
+        system, root = fsspec.core.url_to_fs(url, **options)
+        paths = _listed(system, root)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"{shown(url)}: {error}") from None
+    except OSError as error:
+        raise PipelineError(f"{shown(url)}: cannot be listed: {error}") from None
+    if not paths:
+        raise PipelineError(f"no file {shown(url)}; expected a name, folder or glob of {formats.KNOWN}")
+    parent = root if paths != [root] and not _MAGIC.search(root) else os.path.dirname(root)
+    return [
+        Remote(os.path.relpath(path, parent), system.unstrip_protocol(path), partial(_read, system, path))
+        for path in sorted(paths)
+    ]
+
+
+def _listed(system: Any, root: str) -> list[str]:
+    if _MAGIC.search(root):
+        return [path for path in system.glob(root) if system.isfile(path)]
+    if system.isdir(root):
+        return [
+            path
+            for path in system.find(root)
+            if formats.of_name(path) and not _is_hidden(Path(os.path.relpath(path, root)))
+        ]
+    return [root] if system.exists(root) else []
+
+
+def _read(system: Any, path: str) -> Iterator[bytes]:
+    with system.open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
