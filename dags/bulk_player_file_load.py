@@ -1,0 +1,48 @@
+"""### Load a bulk player file
+
+Loads one CSV or Parquet file of players into the analytics database, then checks the table.
+Run it **on demand**: for the first load, or to repair the table from a newer file.
+
+* **Reads** the file that the form's `source` names, through the connection `repository_raw_url`.
+* **Writes** table `player` of the connection `analytics_database`, in one transaction.
+* **It may be run again at any time**, also while the recurring DAG runs: newer rows always win, and a file
+  that is loaded already changes nothing (`force` reads it again).
+* **When `load` fails** the table is as it was. Too many rejected rows, a missing column: see the executed
+  notebook that the task's log names; mend the file, or raise the limit in the form. Such a failure is not
+  retried; a file that cannot be fetched is.
+* **When `check` fails** the rows are in, and a check of severity `error` does not hold: its notebook shows
+  which. Nothing is published to those who wait for `analytics_database/player` until a check passes.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Asset
+
+from notebook_pipeline.airflow import NotebookOperator, notebook_params, report_run
+
+with DAG(
+    dag_id="bulk_player_file_load",
+    description="Load a bulk file of players into the analytics database, then check the table",
+    doc_md=__doc__,
+    schedule=None,
+    is_paused_upon_creation=False,
+    max_active_runs=1,
+    params=notebook_params("bulk_load"),
+    tags=["player", "bulk", "notebook"],
+    default_args={
+        "owner": "data-team",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=1),
+    },
+):
+    load = NotebookOperator(task_id="load", input_nb="bulk_load")
+    check = NotebookOperator(
+        task_id="check",
+        input_nb="data_quality",
+        outlets=[Asset("analytics_database/player")],
+    )
+
+    load >> check >> report_run().as_teardown()

@@ -1,0 +1,27 @@
+"""Look a connection up as an Airflow task does, and fall back on what works in a fresh checkout."""
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from notebook_pipeline.connections import Connection, resolve
+
+
+def resolve_connection(conn_id: str) -> Connection:
+    """Return the connection from the task's environment or Airflow, else the checkout's default.
+
+    Raises UsageError where neither knows it.
+    """
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return resolve(conn_id)
+    return Connection(
+        conn_id,
+        found.conn_type or "",
+        host=found.host or "",
+        login=found.login or "",
+        password=found.password or "",
+        schema=found.schema or "",
+        port=found.port,
+        extra=found.extra_dejson,
+    )
