@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from IPython.display import display
 
-MIME = "application/vnd.notebook-pipeline.progress+json"
+from notebook_pipeline.messages import PROGRESS
+
 SECONDS_BETWEEN = 1.0
 
 
@@ -34,7 +35,11 @@ class Progress:
 
     def advance(self, count: int) -> None:
         """Add `count` to what is done."""
-        self._done += count
+        self.reach(self._done + count, self._total)
+
+    def reach(self, done: int, total: int | None) -> None:
+        """Say how much is done in all, and of how much, where that is known."""
+        self._done, self._total = done, total
         if self._clock() - self._shown >= SECONDS_BETWEEN:
             self._shown = self._clock()
             self._show(self._line())
@@ -57,4 +62,4 @@ class Progress:
 
     def _bundle(self, line: str) -> dict[str, object]:
         state = {"done": self._done, "total": self._total, "unit": self._unit}
-        return {"text/plain": line, MIME: state}
+        return {"text/plain": line, PROGRESS: state}

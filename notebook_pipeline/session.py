@@ -14,11 +14,9 @@ from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.database import Database, connect
 from notebook_pipeline.datasets import Dataset, get
+from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.tables import create_tables
-
-RESULT = "application/vnd.notebook-pipeline.result+json"
-RUN_ID = "NOTEBOOK_PIPELINE_RUN_ID"
 
 _open_runs: list["Session"] = []
 
