@@ -1,8 +1,6 @@
 """Keep the ledger: one row per run, rejected rows, check results; tell runs that are alive from lost ones."""
 
-import fcntl
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ import pyarrow as pa
 
 from notebook_pipeline.database import Database
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.tables import RUN_COLUMNS
+from notebook_pipeline.locks import RunLock, is_held
 
 LOST = "process lost"
 KEPT_REJECTED_ROWS = 10_000
@@ -63,23 +61,40 @@ def start_run(
     database.execute(f"INSERT INTO pipeline_run ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
 
-def commit_run(database: Database, run_id: str, values: Mapping[str, object]) -> None:
-    """Write counts and `committed_at` inside the caller's transaction.
+def commit_run(
+    database: Database,
+    run_id: str,
+    counts: Mapping[str, int],
+    *,
+    watermark_before: str | None,
+    watermark_after: str | None,
+) -> None:
+    """Write counts, watermarks and `committed_at` inside the caller's transaction.
 
-    Raises PipelineError where the run is not `running` any more: it was judged lost, and what it
-    merged must not be committed behind the back of whoever judged so.
+    Cells that are run twice by hand merge twice in one run; the counts then are of both. Raises
+    PipelineError where the run is not `running` any more: it was judged lost, and what it merged must not
+    be committed behind the back of whoever judged so.
     """
-    changes = {**values, "committed_at": now()}
-    unknown = changes.keys() - RUN_COLUMNS.keys()
-    if unknown:
-        raise UsageError(f"pipeline_run has no column {sorted(unknown)}")
+    added = ", ".join(f"{name} = coalesce({name}, 0) + ?" for name in counts)
     done = database.execute(
-        f"UPDATE pipeline_run SET {', '.join(f'{name} = ?' for name in changes)} "
-        "WHERE run_id = ? AND status = 'running' RETURNING run_id",
-        [*changes.values(), run_id],  # type: ignore[list-item]
+        f"""UPDATE pipeline_run SET {added}, watermark_before = coalesce(watermark_before, ?),
+        watermark_after = ?, committed_at = ? WHERE run_id = ? AND status = 'running' RETURNING run_id""",
+        [*counts.values(), watermark_before, watermark_after, now(), run_id],
     )
     if not done:
-        raise PipelineError(f"run {run_id} is no longer `running` in pipeline_run; nothing was committed")
+        raise PipelineError(
+            f"run {run_id} is no longer `running` in pipeline_run, it was settled as lost or closed; "
+            "nothing was committed. Run again"
+        )
+
+
+def refuse_run(database: Database, run_id: str, rows_read: int, rows_rejected: int) -> None:
+    """Write how many rows a run read and rejected whose data was refused, and which merged none."""
+    database.execute(
+        "UPDATE pipeline_run SET rows_read = ?, rows_rejected = ? "
+        "WHERE run_id = ? AND status = 'running' AND committed_at IS NULL",
+        [rows_read, rows_rejected, run_id],
+    )
 
 
 def finish_run(database: Database, run_id: str, status: str, error: str | None = None) -> bool:
@@ -100,6 +115,16 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
             f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists those there are"
         )
     return rows[0]
+
+
+def last_merge(database: Database, dataset: str) -> str:
+    """Return the run that last merged rows into the dataset, or "" before the first."""
+    rows = database.execute(
+        "SELECT run_id FROM pipeline_run WHERE dataset = ? AND rows_read IS NOT NULL "
+        "AND committed_at IS NOT NULL ORDER BY committed_at DESC LIMIT 1",
+        [dataset],
+    )
+    return rows[0][0] if rows else ""
 
 
 def stored_rows(database: Database, dataset: str) -> int:
@@ -169,25 +194,6 @@ def save_results(
         )
 
 
-class RunLock:
-    """Hold an operating-system lock for as long as this process works on a run."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise PipelineError(f"{path}: another process is working on this run") from None
-
-    def release(self) -> None:
-        """Give the lock up and remove its file."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._file)
-
-
 def lock_path(output: Path, run: Mapping[str, object]) -> Path:
     """Return where the lock of a run lies: beside its artefact, or by its id where it has none."""
     artifact = run["artifact"]
@@ -195,30 +201,26 @@ def lock_path(output: Path, run: Mapping[str, object]) -> Path:
 
 
 def is_alive(output: Path, run: Mapping[str, object]) -> bool:
-    """Say whether some process still holds the lock of a run."""
-    try:
-        file = os.open(lock_path(output, run), os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(file)
-    return False
+    """Say whether some process still holds the lock of a run; where that cannot be seen, one does."""
+    return is_held(lock_path(output, run))
 
 
 def settle_lost(database: Database, output: Path) -> list[dict[str, object]]:
     """Close every `running` row whose process is gone as failed, and return those rows."""
     running = database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist()
-    lost = [run for run in running if not is_alive(output, run)]
-    return [run for run in lost if _settle(database, output, run)]
+    return [run for run in running if _settle(database, output, run)]
 
 
 def _settle(database: Database, output: Path, run: Mapping[str, object]) -> bool:
-    lock_path(output, run).unlink(missing_ok=True)
-    return finish_run(database, str(run["run_id"]), "failed", LOST)
+    """Close a run's row while holding its lock, if the lock can be had and the row is still open."""
+    try:
+        lock = RunLock(lock_path(output, run))
+    except PipelineError:
+        return False
+    try:
+        return finish_run(database, str(run["run_id"]), "failed", LOST)
+    finally:
+        lock.release()
 
 
 def _text(value: object) -> str | None:

@@ -3,17 +3,17 @@
 # pyarrow makes its compute functions at run time, where a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from notebook_pipeline import ledger, warehouse
+from notebook_pipeline import deletions, ledger, places, settings, warehouse
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.contract import Checked, Rejected
 from notebook_pipeline.datasets import Dataset
@@ -22,7 +22,7 @@ from notebook_pipeline.session import Session
 
 T = TypeVar("T")
 
-_END = object()
+BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Load:
     dataset: Dataset
     origin: Origin
     limits: Limits
+    place: str
     rows_read: int = 0
     rows_rejected: int = 0
     rows_deleted: int = 0
@@ -56,7 +57,6 @@ class Load:
     merged: warehouse.MergeCounts = field(default_factory=warehouse.MergeCounts)
     newest: str | None = None
     rejected: list[Rejected] = field(default_factory=list)
-    verified: bool = False
 
     def merge(self, batches: Iterable[Checked], progress: Callable[[int], None] = lambda rows: None) -> None:
         """Merge good rows batch by batch, reading and checking the next while the last is written."""
@@ -64,8 +64,8 @@ class Load:
             self.session.database,
             self.dataset,
             run_id=self.session.run_id,
-            source=self.origin.source,
-            place=self.origin.place,
+            origin=self.origin,
+            place=self.place,
         )
         for batch in prefetched(batches):
             self.merged += merge.add(batch.good)
@@ -77,14 +77,16 @@ class Load:
 
         Raises DataRefused where they are more than `max_deleted_percent` of the table.
         """
-        missing = warehouse.find_missing(self.session.database, self.dataset, present)
+        database = self.session.database
+        missing = deletions.find_missing(database, self.dataset, present)
         self.rows_missing = missing.num_rows
         if delete:
-            self.rows_deleted = warehouse.delete_rows(
-                self.session.database,
+            self.rows_deleted = deletions.delete_missing(
+                database,
                 self.dataset,
                 missing,
                 run_id=self.session.run_id,
+                day=max(settings.today().isoformat(), self.newest or ""),
                 max_percent=max_deleted_percent,
             )
 
@@ -107,7 +109,6 @@ class Load:
 
         Raises DataRefused above a threshold, PipelineError where the accounts do not add up.
         """
-        self.verified = True
         exceeded = self.limits.exceeded_by(self.rows_rejected, self.rows_read)
         if exceeded:
             raise DataRefused(
@@ -160,73 +161,59 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
 
     Rejected rows are recorded also when they are the reason to give up.
     """
-    load = Load(session, session.dataset, origin, limits)
+    database, dataset = session.database, session.dataset
+    load = None
     try:
-        with session.database.transaction():
+        with database.transaction():
+            place = places.take_place(database, dataset.name, session.run_id, origin)
+            load = Load(session, dataset, origin, limits, place)
             yield load
-            if not load.verified:
-                load.verify()
+            load.verify()
             _commit(load)
     except DataRefused:
-        with session.database.transaction():
-            _save_rejected(load)
+        if load:
+            with database.transaction():
+                _record_refusal(load)
         raise
 
 
-def prefetched(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
+def prefetched(items: Iterable[T]) -> Iterator[T]:
     """Yield the items, making the next ones in a thread while the last is used."""
-    made: queue.Queue = queue.Queue(maxsize=ahead)
-    stopped = threading.Event()
-
-    def produce() -> None:
+    end = object()
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as reader:
+        ahead = deque(reader.submit(next, source, end) for _ in range(BATCHES_AHEAD))
         try:
-            for item in items:
-                if not _put(made, item, stopped):
-                    return
-            _put(made, _END, stopped)
-        except BaseException as error:
-            _put(made, error, stopped)
-
-    thread = threading.Thread(target=produce, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while (item := made.get()) is not _END:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _put(made: queue.Queue, item: object, stopped: threading.Event) -> bool:
-    while not stopped.is_set():
-        try:
-            made.put(item, timeout=0.1)
-            return True
-        except queue.Full:
-            continue
-    return False
+            while (item := ahead.popleft().result()) is not end:
+                ahead.append(reader.submit(next, source, end))
+                yield cast("T", item)
+        finally:
+            reader.shutdown(wait=False, cancel_futures=True)
 
 
 def _commit(load: Load) -> None:
-    database, name, run_id = load.session.database, load.dataset.name, load.session.run_id
-    origin = load.origin
+    database, name, run_id, origin = (
+        load.session.database,
+        load.dataset.name,
+        load.session.run_id,
+        load.origin,
+    )
     before = warehouse.read_watermark(database, name, origin.source)
     if load.newest and not origin.is_replay:
-        warehouse.save_watermark(
-            database, name, origin.source, load.newest, run_id=run_id, now=ledger.now()
-        )
+        warehouse.save_watermark(database, name, origin.source, load.newest, run_id=run_id, now=ledger.now())
+    after = warehouse.read_watermark(database, name, origin.source)
     if origin.fingerprint:
         ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
     _save_rejected(load)
-    after = warehouse.read_watermark(database, name, origin.source)
-    ledger.commit_run(
-        database, run_id, {**load.counts(), "watermark_before": before, "watermark_after": after}
-    )
+    ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
+
+
+def _record_refusal(load: Load) -> None:
+    _save_rejected(load)
+    ledger.refuse_run(load.session.database, load.session.run_id, load.rows_read, load.rows_rejected)
 
 
 def _save_rejected(load: Load) -> None:
-    ledger.save_rejected(
-        load.session.database, load.session.run_id, load.dataset.name, [astuple(row) for row in load.rejected]
-    )
+    database, run_id, name = load.session.database, load.session.run_id, load.dataset.name
+    ledger.save_rejected(database, run_id, name, [astuple(row) for row in load.rejected])
+    places.save_extraction(database, run_id, name, load.origin, load.place)

@@ -1,9 +1,12 @@
 """Make the tables that are not there yet: one a dataset, and the bookkeeping beside them."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from notebook_pipeline.database import Database, quoted
 from notebook_pipeline.datasets import DATASETS, Dataset
+from notebook_pipeline.errors import UsageError
 
 RUN_COLUMNS = {
     "run_id": "TEXT PRIMARY KEY",
@@ -34,61 +37,106 @@ RUN_COLUMNS = {
     "error": "TEXT",
 }
 
-_BOOKKEEPING = (
-    "CREATE TABLE IF NOT EXISTS pipeline_run ("
-    + ", ".join(f"{name} {kind}" for name, kind in RUN_COLUMNS.items())
-    + ")",
-    "CREATE INDEX IF NOT EXISTS pipeline_run_running ON pipeline_run (run_id) WHERE status = 'running'",
-    """CREATE TABLE IF NOT EXISTS watermark (
-        dataset TEXT NOT NULL, source TEXT NOT NULL, value TEXT NOT NULL, run_id TEXT NOT NULL,
-        updated_at TEXT NOT NULL, PRIMARY KEY (dataset, source))""",
-    """CREATE TABLE IF NOT EXISTS rejected_row (
-        run_id TEXT NOT NULL, dataset TEXT NOT NULL, position TEXT NOT NULL, row TEXT NOT NULL,
-        reasons TEXT NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS rejected_row_run ON rejected_row (run_id)",
-    """CREATE TABLE IF NOT EXISTS deleted_row (
-        dataset TEXT NOT NULL, key TEXT NOT NULL, cursor TEXT NOT NULL, run_id TEXT NOT NULL,
-        PRIMARY KEY (dataset, key))""",
-    """CREATE TABLE IF NOT EXISTS quality_result (
-        run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
+_TABLES: Mapping[str, str] = {
+    "pipeline_run": ", ".join(f"{name} {kind}" for name, kind in RUN_COLUMNS.items()),
+    "watermark": """dataset TEXT NOT NULL, source TEXT NOT NULL, value TEXT NOT NULL, run_id TEXT NOT NULL,
+        updated_at TEXT NOT NULL, PRIMARY KEY (dataset, source)""",
+    "rejected_row": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, position TEXT NOT NULL,
+        row TEXT NOT NULL, reasons TEXT NOT NULL""",
+    "deleted_row": """dataset TEXT NOT NULL, key TEXT NOT NULL, cursor TEXT NOT NULL, run_id TEXT NOT NULL,
+        PRIMARY KEY (dataset, key)""",
+    "quality_result": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
         severity TEXT NOT NULL CHECK (severity IN ('error', 'warn')), passed INTEGER NOT NULL,
-        measured TEXT, expected TEXT, sample TEXT)""",
-    "CREATE INDEX IF NOT EXISTS quality_result_run ON quality_result (run_id)",
+        measured TEXT, expected TEXT, sample TEXT""",
     # Files by what they hold and the contract they were read under: see ledger.loaded_before.
-    """CREATE TABLE IF NOT EXISTS loaded_file (
-        dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
-        PRIMARY KEY (dataset, fingerprint))""",
-    # The extraction a row belongs to, where that is not the run in its _run_id: see warehouse.Merge.
-    """CREATE TABLE IF NOT EXISTS row_place (
-        dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key))""",
-)
+    "loaded_file": """dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
+        PRIMARY KEY (dataset, fingerprint)""",
+    # What a run read, and where that stands among all extractions of the source: see places.py.
+    "extraction": """run_id TEXT PRIMARY KEY, dataset TEXT NOT NULL,
+        source TEXT NOT NULL CHECK (source IN ('bulk', 'api')), place TEXT NOT NULL,
+        is_replay INTEGER NOT NULL""",
+    "row_place": "dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key)",
+    # The last comparison of all keys that deleted what was missing: see deletions.py.
+    "sweep": """dataset TEXT PRIMARY KEY, cursor TEXT NOT NULL, run_id TEXT NOT NULL, spared TEXT NOT NULL""",
+}
+
+_INDEXES: Mapping[str, str] = {
+    "pipeline_run_running": "pipeline_run (run_id) WHERE status = 'running'",
+    "rejected_row_run": "rejected_row (run_id)",
+    "quality_result_run": "quality_result (run_id)",
+    "extraction_place": "extraction (dataset, source, place)",
+}
 
 
 def create_tables(database: Database) -> None:
-    """Create every table that is missing; a database that has them all is not written to."""
-    wanted = {"row_place", *DATASETS}
-    there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if wanted <= there:
-        return
-    with database.transaction():
-        for statement in (*_BOOKKEEPING, *(_dataset_table(dataset) for dataset in DATASETS.values())):
-            database.execute(statement)
+    """Create every table and index that is missing; a database that has them all is not written to.
+
+    Raises UsageError where a dataset's table has other columns than its declaration.
+    """
+    wanted = _wanted()
+    there = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    if not wanted.keys() <= there:
+        with database.transaction():
+            for statement in wanted.values():
+                database.execute(statement)
+    for dataset in DATASETS.values():
+        _hold_to_declaration(database, dataset)
 
 
-def _dataset_table(dataset: Dataset) -> str:
-    columns = [
-        f"{quoted(column.name)} {_sql_type(column.type)}"
-        + (" PRIMARY KEY" if column.name == dataset.key else "" if column.nullable else " NOT NULL")
-        for column in dataset.schema
-    ]
-    return (
-        f"CREATE TABLE IF NOT EXISTS {quoted(dataset.name)} ({', '.join(columns)}, "
-        "_run_id TEXT NOT NULL, _source TEXT NOT NULL CHECK (_source IN ('bulk', 'api')))"
-    )
-
-
-def _sql_type(kind: pa.DataType) -> str:
+def sql_type(kind: pa.DataType) -> str:
     """Return how a column is stored; days and everything else that is not a number are text."""
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return "INTEGER"
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
+
+
+def rejected_key(dataset: Dataset) -> str:
+    """Return the SQL that reads the key out of a row of `rejected_row`, as far as it can be read."""
+    # Column names are identifiers everywhere else, but a JSON path stands in a literal.
+    path = dataset.key.replace("'", "''").replace('"', '\\"')
+    return (
+        f"""CAST(json_extract("row", '$."{path}"') AS {sql_type(dataset.schema.field(dataset.key).type)})"""
+    )
+
+
+def is_rejected(dataset: Dataset) -> str:
+    """Return the SQL condition that picks a dataset's rows of `rejected_row`, so that its index serves."""
+    return f"dataset = '{dataset.name}' AND json_valid(\"row\")"
+
+
+def _wanted() -> dict[str, str]:
+    tables = {**_TABLES, **{dataset.name: _columns(dataset) for dataset in DATASETS.values()}}
+    indexes = {
+        **_INDEXES,
+        **{
+            f"rejected_row_{name}": f"rejected_row ({rejected_key(dataset)}) WHERE {is_rejected(dataset)}"
+            for name, dataset in DATASETS.items()
+        },
+    }
+    return {
+        **{name: f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({rest})" for name, rest in tables.items()},
+        **{name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}" for name, rest in indexes.items()},
+    }
+
+
+def _columns(dataset: Dataset) -> str:
+    if dataset.name in _TABLES:
+        raise UsageError(f"dataset {dataset.name!r} has the name of a bookkeeping table; choose another")
+    columns = [
+        f"{quoted(column.name)} {sql_type(column.type)}"
+        + (" PRIMARY KEY" if column.name == dataset.key else "")
+        + ("" if column.nullable else " NOT NULL")
+        for column in dataset.schema
+    ]
+    columns += ["_run_id TEXT NOT NULL", "_source TEXT NOT NULL CHECK (_source IN ('bulk', 'api'))"]
+    return ", ".join(columns)
+
+
+def _hold_to_declaration(database: Database, dataset: Dataset) -> None:
+    there = [name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", [dataset.name])]
+    declared = [*dataset.schema.names, "_run_id", "_source"]
+    if sorted(there) != sorted(declared):
+        raise UsageError(
+            f"{database.name}: table {dataset.name} has the columns {there}, but its declaration in "
+            f"datasets.py asks for {declared}; change the table (ALTER TABLE) or the declaration"
+        )

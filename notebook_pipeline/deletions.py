@@ -1,0 +1,115 @@
+"""Delete what the source no longer has, and remember it, so that no older row brings it back.
+
+A sweep that deletes says of every key it did not see: on this day the source did not have it. For the
+stored keys it says so in `deleted_row`, for all others (a bulk file may bring them later) in `sweep`.
+Both win over bulk rows that are not newer; an API extraction after the sweep knows better.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from notebook_pipeline.database import Database, quoted
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.errors import DataRefused
+from notebook_pipeline.tables import sql_type
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Hold the last sweep that deleted: up to which cursor it speaks, its run, and the keys it spares.
+
+    `spared` is a JSON list of the keys that the source had although no row of them is stored.
+    """
+
+    cursor: str
+    run_id: str
+    spared: str
+
+
+def find_missing(database: Database, dataset: Dataset, present: pa.Array) -> pa.Table:
+    """Return key and cursor of the stored rows whose key is not among those `present` at the source."""
+    key, cursor = quoted(dataset.key), quoted(dataset.cursor)
+    key_type = sql_type(dataset.schema.field(dataset.key).type)
+    database.execute('DROP TABLE IF EXISTS temp."_present"')
+    database.execute(f'CREATE TEMP TABLE "_present" (key {key_type} PRIMARY KEY)')
+    database.write('INSERT OR IGNORE INTO "_present" VALUES (?)', pa.table({"key": present}))
+    return database.query(
+        f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
+        WHERE {key} NOT IN (SELECT key FROM "_present") ORDER BY {key}"""
+    )
+
+
+def delete_missing(
+    database: Database, dataset: Dataset, missing: pa.Table, *, run_id: str, day: str, max_percent: float
+) -> int:
+    """Delete what `find_missing` found in this sweep, leaving a tombstone each, and return how many.
+
+    `day` is when the source was seen without them. Raises DataRefused, nothing deleted, where they are
+    more than `max_percent` of the table.
+    """
+    _hold_to_limit(database, dataset, missing.num_rows, max_percent)
+    if missing.num_rows:
+        _delete(database, dataset, missing, run_id)
+        day = max(day, *missing["cursor"].to_pylist())
+    _save_sweep(database, dataset, run_id, day)
+    return missing.num_rows
+
+
+def last_sweep(database: Database, dataset: str) -> Sweep | None:
+    """Return the last sweep that deleted, or None where there never was one."""
+    rows = database.execute("SELECT cursor, run_id, spared FROM sweep WHERE dataset = ?", [dataset])
+    return Sweep(*rows[0]) if rows else None
+
+
+def has_tombstones(database: Database, dataset: str) -> bool:
+    """Say whether any row of the dataset was ever deleted."""
+    sql = "SELECT EXISTS (SELECT 1 FROM deleted_row WHERE dataset = ?)"
+    return bool(database.execute(sql, [dataset])[0][0])
+
+
+def _hold_to_limit(database: Database, dataset: Dataset, missing: int, max_percent: float) -> None:
+    stored = database.execute(f"SELECT count(*) FROM {quoted(dataset.name)}")[0][0]
+    if missing > stored * max_percent / 100:
+        raise DataRefused(
+            f"{dataset.name}: the source no longer has {missing:,} of {stored:,} rows, more than "
+            f"max_deleted_percent = {max_percent} allows; nothing was deleted. Look at the source; if the "
+            "rows are truly gone, run again with a higher max_deleted_percent"
+        )
+
+
+def _delete(database: Database, dataset: Dataset, missing: pa.Table, run_id: str) -> None:
+    tombstones = pa.table(
+        {
+            "dataset": pa.repeat(pa.scalar(dataset.name), missing.num_rows),
+            "key": missing["key"].cast(pa.string()),
+            "cursor": missing["cursor"].cast(pa.string()),
+            "run_id": pa.repeat(pa.scalar(run_id), missing.num_rows),
+        }
+    )
+    database.write(
+        """INSERT INTO deleted_row VALUES (?, ?, ?, ?) ON CONFLICT (dataset, key)
+        DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
+        tombstones,
+    )
+    database.write(
+        "DELETE FROM row_place WHERE dataset = ? AND key = ?", tombstones.select(["dataset", "key"])
+    )
+    database.write(
+        f"DELETE FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} = ?", missing.select(["key"])
+    )
+
+
+def _save_sweep(database: Database, dataset: Dataset, run_id: str, day: str) -> None:
+    spared = database.execute(
+        f"""SELECT key FROM "_present"
+        WHERE key NOT IN (SELECT {quoted(dataset.key)} FROM {quoted(dataset.name)})
+        AND CAST(key AS TEXT) NOT IN (SELECT key FROM deleted_row WHERE dataset = ?)""",
+        [dataset.name],
+    )
+    database.execute(
+        """INSERT INTO sweep VALUES (?, ?, ?, ?) ON CONFLICT (dataset) DO UPDATE SET
+        cursor = max(cursor, excluded.cursor), run_id = excluded.run_id, spared = excluded.spared""",
+        [dataset.name, day, run_id, json.dumps([key for (key,) in spared])],
+    )

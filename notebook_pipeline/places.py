@@ -1,0 +1,106 @@
+"""Order extractions: of two rows of one source and one cursor, the one that was read later wins.
+
+An extraction's place is a text that sorts as the extractions of its source follow each other: the id of
+its run, or for a replay of rejected rows the place of the run that rejected them. A stored row has the
+place of the run in its `_run_id`, or the one in `row_place`: that is where a row is noted that a later
+extraction confirmed without a change, while a rejected version of it may still be replayed. To note every
+confirmed row would cost a write each.
+"""
+
+from collections.abc import Sequence
+
+from notebook_pipeline.batches import Origin
+from notebook_pipeline.database import Database, Value, quoted
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.tables import is_rejected, rejected_key
+
+
+def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
+    """Return the place of a run's extraction, inside the transaction that merges it.
+
+    A bulk load reads its file while it merges, so that one that had to wait comes after those it waited
+    for. An API extraction was read before. Raises PipelineError where a later one was committed since:
+    rows of the same day may be older than those stored, and nothing says which.
+    """
+    place = origin.place or run_id
+    newest = _newest(database, dataset, run_id, origin, "AND NOT is_replay")
+    if origin.is_replay or newest < place:
+        return place
+    if origin.source == "api":
+        raise PipelineError(
+            f"{dataset}: another update, {newest}, was read later than this one ({place}) and committed "
+            "meanwhile; nothing was merged. Run again"
+        )
+    return f"{newest}~"
+
+
+def save_extraction(database: Database, run_id: str, dataset: str, origin: Origin, place: str) -> None:
+    """Note what a run read, inside the caller's transaction."""
+    database.execute(
+        "INSERT OR REPLACE INTO extraction VALUES (?, ?, ?, ?, ?)",
+        [run_id, dataset, origin.source, place, int(origin.is_replay)],
+    )
+
+
+def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, place: str) -> bool:
+    """Say whether rows of a later extraction of this source may be stored already."""
+    return place < _newest(database, dataset, run_id, origin, "")
+
+
+def stored_place(dataset: Dataset, key: str) -> str:
+    """Return the SQL for the place of the stored row `p`; `key` is the SQL of its key.
+
+    A row of a bulk load that the API adopted, and that nothing was noted about, was adopted before
+    anything that can still be replayed: its place is before all others.
+    """
+    noted = f"dataset = '{dataset.name}' AND key = CAST({key} AS TEXT)"
+    return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
+        (SELECT place FROM extraction WHERE run_id = p._run_id AND source = p._source), '')"""
+
+
+class Notes:
+    """Keep `row_place` true while rows are merged at one place."""
+
+    def __init__(self, database: Database, dataset: Dataset, place: str, *, is_replay: bool) -> None:
+        self._database = database
+        self._dataset = dataset
+        self._place = place
+        self._is_replay = is_replay
+        self._has_notes = self._exists("row_place")
+        self._has_rejected = self._exists("rejected_row")
+
+    def forget(self, written: str) -> None:
+        """Drop the notes on rows that were written; `written` is SQL that gives their keys."""
+        if self._has_notes:
+            keys = f"SELECT CAST(key AS TEXT) FROM ({written})"
+            self._execute(f"DELETE FROM row_place WHERE dataset = ? AND key IN ({keys})")
+
+    def confirm(self, confirmed: str) -> None:
+        """Note rows that were confirmed and may be replayed; `confirmed` is SQL that gives their keys."""
+        if not (self._is_replay or self._has_rejected):
+            return
+        rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._dataset)} = c.key"
+        awaited = "true" if self._is_replay else f"EXISTS (SELECT 1 FROM rejected_row WHERE {rejected})"
+        noted = self._execute(
+            f"""INSERT INTO row_place SELECT ?, CAST(c.key AS TEXT), ? FROM ({confirmed}) c WHERE {awaited}
+            ON CONFLICT (dataset, key) DO UPDATE SET place = excluded.place RETURNING 1""",
+            [self._place],
+        )
+        self._has_notes = self._has_notes or bool(noted)
+
+    def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple]:
+        return self._database.execute(sql, [self._dataset.name, *values])
+
+    def _exists(self, table: str) -> bool:
+        return bool(self._execute(f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE dataset = ?)")[0][0])
+
+
+def _newest(database: Database, dataset: str, run_id: str, origin: Origin, condition: str) -> str:
+    rows = database.execute(
+        f"""SELECT place FROM extraction e JOIN pipeline_run r ON r.run_id = e.run_id
+        WHERE e.dataset = ? AND e.source = ? AND e.run_id <> ? AND r.committed_at IS NOT NULL {condition}
+        ORDER BY place DESC LIMIT 1""",
+        [dataset, origin.source, run_id],
+    )
+    return rows[0][0] if rows else ""
