@@ -98,7 +98,7 @@ def _from_moments(column: pa.Array) -> Cells:
     moments = column.cast(pa.timestamp(column.type.unit)) if pa.types.is_timestamp(column.type) else column
     days = moments.cast(pa.date32())
     whole = pc.equal(days.cast(moments.type), moments)
-    if all_true(whole) and not _out_of_range(days).any():
+    if all_true(whole) and _in_range(days):
         return Cells(days, _stored(days))
     return _parse_days(pc.if_else(whole, days.cast(pa.string()), moments.cast(pa.string())))
 
@@ -161,7 +161,7 @@ def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
 
 def _parse_days(text: pa.Array) -> Cells:
     values = try_cast(text, pa.date32())
-    if values is not None and not _out_of_range(values).any():
+    if values is not None and _in_range(values):
         return Cells(values, text)
     # Days repeat, so that each distinct text is judged once.
     encoded = text.dictionary_encode()
@@ -229,6 +229,7 @@ def _without(column: pa.Array, bad: Mask, judge: Judge) -> Cells:
     return Cells(kept, kept, [_breach(bad, column, judge)])
 
 
-def _out_of_range(days: pa.Array) -> Mask:
-    numbers = days.cast(pa.int32()).fill_null(0).to_numpy()
-    return (numbers < _FIRST_DAY) | (numbers > _LAST_DAY)
+def _in_range(days: pa.Array) -> bool:
+    ends = pc.min_max(days.cast(pa.int32()))
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    return low is None or (low >= _FIRST_DAY and high <= _LAST_DAY)
