@@ -1,0 +1,170 @@
+"""What a run opens: a bulk file, the rejected rows of another run, or the API since its watermark."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pytest
+
+from notebook_pipeline import extract, ledger, load, session
+from notebook_pipeline.connections import API, variable
+from notebook_pipeline.demo import sample, server
+from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
+
+NO_LIMITS = load.Limits(max_rejected_percent=100.0)
+STRICT = load.Limits(max_rejected_percent=0.0)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test its own output folder and database, on the sample's day."""
+    for name in ("ANALYTICS_DATABASE", "SPORTSWORLDCENTRAL_URL", "REPOSITORY_RAW_URL"):
+        monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", sample.SAMPLE_TODAY.isoformat())
+
+
+@pytest.fixture
+def sample_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with server.running() as url:
+        monkeypatch.setenv(variable(API), url)
+        yield url
+
+
+def bulk_run(source: str, *, force: bool = False, limits: load.Limits = NO_LIMITS) -> tuple[dict, list[str]]:
+    run = session.join_run("bulk_load", {"source": source, "force": force})
+    opened = extract.open_bulk(run, source, "repository_raw_url", force=force)
+    with load.transaction(run, opened.origin, limits) as merged:
+        merged.merge(opened.batches)
+    counts = merged.counts()
+    run.finish(merged.result())
+    return counts, opened.notes
+
+
+def players() -> list[tuple]:
+    run = session.join_run("bulk_load", {})
+    rows = run.database.execute("SELECT * FROM player ORDER BY player_id")
+    run.finish({})
+    return rows
+
+
+def test_parquet_and_csv_fill_the_same_table() -> None:
+    from_parquet, _ = bulk_run("players.parquet")
+    rows = players()
+    from_csv, _ = bulk_run("data/players.csv")
+    assert from_parquet["rows_inserted"] == from_csv["rows_unchanged"] == sample.COUNT
+    assert players() == rows
+
+
+def test_a_loaded_file_is_recognised_unless_forced() -> None:
+    bulk_run("players.parquet")
+    rows = players()
+    again, notes = bulk_run("players.parquet")
+    assert again["rows_read"] == 0
+    assert "is loaded already" in notes[0]
+    forced, notes = bulk_run("players.parquet", force=True)
+    assert (forced["rows_unchanged"], notes) == (sample.COUNT, [])
+    assert players() == rows
+
+
+def test_an_unknown_column_is_reported_and_left_out(tmp_path) -> None:
+    table = sample.players(3).append_column("shoe_size", pa.array([42, 43, 44]))
+    pyarrow.csv.write_csv(table, tmp_path / "shoes.csv")
+    counts, notes = bulk_run(str(tmp_path / "shoes.csv"))
+    assert (counts["rows_inserted"], notes) == (3, ["player does not declare shoe_size; it was left out"])
+
+
+def test_a_mended_contract_takes_rejected_rows_again(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-01-01")
+    tomorrow = pc.if_else([True, False, True], pa.scalar(date(2024, 6, 1)), pa.scalar(date(2023, 6, 1)))
+    table = sample.players(3).set_column(5, "last_changed_date", tomorrow)
+    pyarrow.csv.write_csv(table, tmp_path / "early.csv")
+    run = session.join_run("bulk_load", {})
+    opened = extract.open_bulk(run, str(tmp_path / "early.csv"), "repository_raw_url")
+    with load.transaction(run, opened.origin, NO_LIMITS) as merged:
+        merged.merge(opened.batches)
+    run_id = run.run_id
+    run.finish(merged.result())
+    assert (merged.counts()["rows_inserted"], merged.counts()["rows_rejected"]) == (1, 2)
+
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-06-01")
+    counts, _ = bulk_run(f"rejected:{run_id}")
+    assert (counts["rows_read"], counts["rows_inserted"]) == (2, 2)
+    assert [row[0] for row in players()] == table["player_id"].to_pylist()
+
+
+def test_a_refused_file_leaves_its_rejected_rows_and_nothing_else(tmp_path) -> None:
+    (tmp_path / "bad.csv").write_text(
+        "player_id,gsis_id,first_name,last_name,position,last_changed_date\nx,,A,B,QB,2024-01-01\n"
+    )
+    run = session.join_run("bulk_load", {})
+    opened = extract.open_bulk(run, str(tmp_path / "bad.csv"), "repository_raw_url")
+    with (
+        pytest.raises(DataRefused, match="1 of 1 rows were rejected"),
+        load.transaction(run, opened.origin, STRICT) as merged,
+    ):
+        merged.merge(opened.batches)
+    assert run.database.execute("SELECT count(*) FROM player") == [(0,)]
+    assert len(run.database.execute("SELECT * FROM rejected_row WHERE run_id = ?", [run.run_id])) == 1
+    run.fail("refused")
+
+
+def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) -> None:
+    bulk_run("players.parquet")
+    run = session.join_run("api_incremental_update", {})
+    assert extract.first_day(run, 0) == sample.BULK_DAY.isoformat()
+    assert extract.first_day(run, 2) == "2024-08-29"
+    update = extract.open_api(run, API)
+    assert f"changed since {sample.BULK_DAY}" in update.notes[0]
+    assert not update.shows_missing
+    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+        merged.merge(update.batches)
+        assert merged.compare_count(update.source_count)
+    assert merged.counts()["rows_inserted"] > 0
+    stored = run.database.query(
+        "SELECT player_id, gsis_id, first_name, last_name, position, last_changed_date "
+        "FROM player ORDER BY player_id"
+    )
+    served = sample.changed_players().sort_by("player_id")
+    served = served.set_column(5, "last_changed_date", served["last_changed_date"].cast(pa.string()))
+    assert stored.to_pylist() == served.to_pylist()
+    assert extract.first_day(run, 0) == pc.max(served["last_changed_date"]).as_py()
+    run.finish(merged.result())
+
+
+def test_a_sweep_shows_what_is_missing(sample_api: str) -> None:
+    bulk_run("players.parquet")
+    run = session.join_run("api_incremental_update", {})
+    update = extract.open_api(run, API, full_sweep=True)
+    assert update.shows_missing
+    assert sorted(update.keys.to_pylist()) == sorted(sample.changed_players()["player_id"].to_pylist())
+    run.fail("only looked")
+
+
+def test_tries_of_one_task_share_their_landed_pages(sample_api: str) -> None:
+    run = session.join_run("api_incremental_update", {})
+    extract.open_api(run, API)
+    again = extract.open_api(run, API)
+    assert again.rows == sample.changed_players().num_rows
+    run.fail("only looked")
+
+
+def test_a_wrong_address_fails_before_anything_is_written(
+    sample_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = session.join_run("api_incremental_update", {})
+    monkeypatch.setenv(variable(API), f'{{"conn_type": "http", "host": "{sample_api}/nowhere"}}')
+    with pytest.raises(PipelineError, match="/nowhere/v0/"):
+        extract.open_api(run, API)
+    assert ledger.get_run(run.database, run.run_id)["committed_at"] is None
+    run.fail("no answer")
+
+
+@pytest.mark.parametrize("overlap_days", [-1, -30])
+def test_a_negative_overlap_is_refused(overlap_days: int) -> None:
+    run = session.join_run("api_incremental_update", {})
+    with pytest.raises(UsageError, match="overlap_days"):
+        extract.first_day(run, overlap_days)
+    run.fail("refused")
