@@ -67,7 +67,7 @@ def _line(value: object) -> bytes | None:
     match value:
         case str():
             return value.encode()
-        case {"base64": str(content)} if len(value) == 1:
+        case {"base64": str(content), **rest} if not rest:
             return base64.b64decode(content)
     return None
 

@@ -131,10 +131,8 @@ class Merge:
             WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
         )
         if inserted:
-            self._max_key = max(
-                pc.max(batch.column(self._dataset.key)).as_py(),
-                *([] if self._max_key is None else [self._max_key]),
-            )
+            keys = [pc.max(batch.column(self._dataset.key)).as_py(), self._max_key]
+            self._max_key = max(key for key in keys if key is not None)
         return MergeCounts(inserted, updated, batch.num_rows - inserted - updated - stale, stale)
 
     def _judge(self) -> None:
