@@ -1,0 +1,176 @@
+"""Run every check of a dataset: count once, judge one by one, turn what is broken into a failed check."""
+
+import json
+from dataclasses import asdict
+from datetime import date
+
+from notebook_pipeline import ledger, settings
+from notebook_pipeline.checks import of_history, of_rows, of_table, scan
+from notebook_pipeline.checks.history import read_history
+from notebook_pipeline.checks.report import CheckResult, Report, Scope
+from notebook_pipeline.checks.scan import ROWS, Source, Sql
+from notebook_pipeline.checks.subject import Finding, Subject
+from notebook_pipeline.database import Database
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.declarations import (
+    Check,
+    EveryRow,
+    Fresh,
+    MatchesSource,
+    NoRows,
+    RejectedShare,
+    RowCount,
+    Unique,
+    UsualChanges,
+    UsualMix,
+    UsualNulls,
+    UsualRowCount,
+)
+from notebook_pipeline.errors import PipelineError, UsageError
+
+
+def run_checks(
+    database: Database,
+    dataset: Dataset,
+    *,
+    scope: Scope = "table",
+    run_id: str = "",
+    today: date | None = None,
+) -> Report:
+    """Run all checks of a dataset, storing nothing.
+
+    With scope `run`, checks on rows look only at those that the run `run_id` changed; without an id
+    that is the newest load. What is said of the table as a whole stays said of the table.
+
+    Raises UsageError for an unknown scope or run.
+    """
+    if scope not in ("table", "run"):
+        raise UsageError(f"scope is {scope!r}; expected 'table' or 'run'")
+    load = _load(database, dataset, run_id)
+    if scope == "run" and load is None:
+        raise UsageError(f"no load of {dataset.name!r} is in the ledger yet; run one, or check scope 'table'")
+    source = Source(dataset, load if scope == "run" else None)
+    subject = _measured(database, source, scope, load, today or settings.today())
+    results = [_result(check, subject) for check in dataset.checks]
+    return Report(dataset, scope, results, subject.history, *_gaps(subject))
+
+
+def save(database: Database, run_id: str, report: Report) -> None:
+    """Store every result under the run that checked, in one transaction; saving again replaces them."""
+    with database.transaction():
+        database.execute("DELETE FROM quality_result WHERE run_id = ?", [run_id])
+        ledger.save_results(
+            database, run_id, report.dataset.name, [asdict(result) for result in report.results]
+        )
+        ledger.commit_run(database, run_id, {})
+
+
+def _judge(check: Check, subject: Subject) -> Finding:
+    """Judge one check; raises PipelineError where its SQL does not run."""
+    match check:
+        case EveryRow():
+            return of_rows.every_row(check, subject)
+        case Unique():
+            return of_rows.unique(check, subject)
+        case NoRows():
+            return of_rows.no_rows(check, subject)
+        case RowCount():
+            return of_table.row_count(check, subject)
+        case MatchesSource():
+            return of_table.matches_source(check, subject)
+        case Fresh():
+            return of_table.fresh(check, subject)
+        case RejectedShare():
+            return of_table.rejected_share(check, subject)
+        case UsualRowCount():
+            return of_history.usual_row_count(check, subject)
+        case UsualChanges():
+            return of_history.usual_changes(check, subject)
+        case UsualNulls():
+            return of_history.usual_nulls(check, subject)
+        case UsualMix():
+            return of_history.usual_mix(check, subject)
+
+
+def _load(database: Database, dataset: Dataset, run_id: str) -> str | None:
+    """Return the run that is meant: the given one, or the newest that merged rows; None if none did."""
+    if not run_id:
+        return ledger.last_merge(database, dataset.name) or None
+    if ledger.get_run(database, run_id)["dataset"] != dataset.name:
+        raise UsageError(f"run {run_id!r} is not one of dataset {dataset.name!r}")
+    return run_id
+
+
+def _measured(database: Database, source: Source, scope: Scope, load: str | None, today: date) -> Subject:
+    """Count all that is asked in one scan; with scope `run`, in one of its rows and one of the table."""
+    dataset = source.dataset
+    of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
+    for check in dataset.checks:
+        of_rows += _asked_of_rows(check, today)
+        of_table += _asked_of_table(check, dataset, today)
+    if scope == "table":
+        rows = table = scan.measure(database, source, [*of_rows, *of_table])
+    else:
+        rows = scan.measure(database, source, of_rows)
+        table = scan.measure(database, Source(dataset), of_table)
+    history = read_history(database, dataset.name)
+    return Subject(database, source, scope, load, today, history, rows, table)
+
+
+def _asked_of_rows(check: Check, today: date) -> list[Sql]:
+    """Return the aggregates that a check needs over the rows in scope."""
+    match check:
+        case EveryRow(condition):
+            return [scan.count(scan.breaks(condition, today))]
+        case UsualNulls(column):
+            return [scan.count(scan.is_null(column))]
+        case UsualMix(column, values):
+            return [scan.count(scan.equals(column, value)) for value in values]
+        case _:
+            return []
+
+
+def _asked_of_table(check: Check, dataset: Dataset, today: date) -> list[Sql]:
+    """Return the aggregates that a check needs over the whole table, whatever the scope."""
+    match check:
+        case Fresh():
+            return [scan.newest(dataset.cursor)]
+        case UsualChanges():
+            return [of_history.changed_yesterday(dataset, today)]
+        case _:
+            return []
+
+
+def _gap_counts(dataset: Dataset) -> list[Sql]:
+    return [scan.count(scan.is_null(column)) for column in dataset.schema.names]
+
+
+def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
+    """Return how many rows were looked at and, by column, how many of them have no value."""
+    names = subject.dataset.schema.names
+    try:
+        nulls = {name: subject.rows.count(scan.count(scan.is_null(name))) for name in names}
+        return subject.rows.count(ROWS), nulls
+    except PipelineError:
+        return 0, {}
+
+
+def _result(check: Check, subject: Subject) -> CheckResult:
+    """Judge one check; whatever goes wrong with it is its result."""
+    try:
+        finding = _judge(check, subject)
+    except Exception as error:
+        finding = Finding(False, "could not be measured", _without_path(error, subject))
+    return CheckResult(
+        check.name,
+        check.severity,
+        finding.passed,
+        finding.measured,
+        finding.expected,
+        json.dumps(list(finding.sample), ensure_ascii=False, default=str) if finding.sample else None,
+    )
+
+
+def _without_path(error: Exception, subject: Subject) -> str:
+    """Return what went wrong, without where the database lies: results are compared between machines."""
+    return f"a check that runs: {str(error).removeprefix(subject.database.name + ': ')}"

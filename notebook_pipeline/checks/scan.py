@@ -1,0 +1,193 @@
+"""Count in SQL what checks ask about rows: everything in one pass over the table, offenders row by row."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from notebook_pipeline.database import Database, Value, quoted
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.declarations import (
+    AllowedValues,
+    Condition,
+    Glob,
+    NotInFuture,
+    NotNull,
+    Range,
+    References,
+    RowCondition,
+)
+from notebook_pipeline.errors import PipelineError
+
+SAMPLED = 20
+
+
+@dataclass(frozen=True)
+class Sql:
+    """Hold a piece of SQL over one row, called `t`, and the values bound in it."""
+
+    text: str
+    values: tuple[Value, ...] = ()
+
+
+ROWS = Sql("count(*)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Hold the rows to look at: all of a dataset's table, or those that one run changed."""
+
+    dataset: Dataset
+    run_id: str | None = None
+
+    @property
+    def sql(self) -> Sql:
+        """Return the FROM clause."""
+        table = f"FROM {quoted(self.dataset.name)} t"
+        return Sql(table) if self.run_id is None else Sql(f"{table} WHERE t._run_id = ?", (self.run_id,))
+
+    def where(self, condition: Sql) -> Sql:
+        """Return the FROM clause, narrowed to rows for which the condition is true."""
+        joint = "WHERE" if self.run_id is None else "AND"
+        return Sql(f"{self.sql.text} {joint} ({condition.text})", (*self.sql.values, *condition.values))
+
+
+class Numbers:
+    """Hold the answers of one scan; asking for one that failed raises its error."""
+
+    def __init__(self, answers: Mapping[Sql, Value | PipelineError]) -> None:
+        self._answers = answers
+
+    def __getitem__(self, wanted: Sql) -> Value:
+        answer = self._answers[wanted]
+        if isinstance(answer, PipelineError):
+            raise answer
+        return answer
+
+    def count(self, wanted: Sql) -> int:
+        """Return the answer to a count."""
+        answer = self[wanted]
+        assert isinstance(answer, int)  # noqa: S101
+        return answer
+
+
+def measure(database: Database, source: Source, wanted: Iterable[Sql]) -> Numbers:
+    """Answer all aggregates in one query; where that fails, one by one, so that only the broken ones fail."""
+    aggregates = list(dict.fromkeys(wanted))
+    try:
+        return Numbers(dict(zip(aggregates, _ask(database, source, aggregates), strict=True)))
+    except PipelineError:
+        return Numbers({aggregate: _ask_alone(database, source, aggregate) for aggregate in aggregates})
+
+
+def count(condition: Sql) -> Sql:
+    """Return the aggregate that counts the rows for which a condition is true."""
+    return Sql(f"count(*) FILTER (WHERE {condition.text})", condition.values)
+
+
+def newest(column: str) -> Sql:
+    """Return the aggregate of a column's highest value."""
+    return Sql(f"max({column_sql(column)})")
+
+
+def is_null(column: str) -> Sql:
+    """Return the condition that a column has no value."""
+    return Sql(f"{column_sql(column)} IS NULL")
+
+
+def equals(column: str, value: Value) -> Sql:
+    """Return the condition that a column has a value."""
+    return Sql(f"{column_sql(column)} = ?", (value,))
+
+
+def breaks(condition: RowCondition, today: date) -> Sql:
+    """Return the SQL condition that is true for the rows which break a declared one."""
+    match condition:
+        case NotNull(column):
+            return is_null(column)
+        case AllowedValues(column, values):
+            # A chain of comparisons: half as dear as NOT IN, which builds a table for every row.
+            return Sql(" AND ".join(f"{column_sql(column)} <> ?" for _ in values), values)
+        case Range(column, low, high):
+            bounds = [("<", low), (">", high)]
+            kept = [(sign, bound) for sign, bound in bounds if bound is not None]
+            text = " OR ".join(f"{column_sql(column)} {sign} ?" for sign, _ in kept)
+            return Sql(text or "false", tuple(bound for _, bound in kept))
+        case NotInFuture(column, days):
+            return Sql(f"{column_sql(column)} > ?", ((today + timedelta(days)).isoformat(),))
+        case Glob(column, glob):
+            return Sql(f"{column_sql(column)} NOT GLOB ?", (glob,))
+        case References(column, table, other):
+            found = f"SELECT 1 FROM {quoted(table)} o WHERE o.{quoted(other)} = {column_sql(column)}"
+            return Sql(f"{column_sql(column)} IS NOT NULL AND NOT EXISTS ({found})")
+        case Condition(_, sql):
+            return Sql(f"NOT ({sql})")
+
+
+def sample(database: Database, source: Source, condition: Sql, order: str = "") -> list[dict[str, object]]:
+    """Return the first offending rows whole, by key or by the given order, for people to look up."""
+    found = source.where(condition)
+    by = f"{order}, " if order else ""
+    sql = f"SELECT t.* {found.text} ORDER BY {by}{column_sql(source.dataset.key)} LIMIT {SAMPLED}"
+    return database.query(sql, found.values).to_pylist()
+
+
+def has_unique_index(database: Database, table: str, column: str) -> bool:
+    """Say whether the table's primary key or a unique index on this column alone forbids doubles."""
+    [[is_key]] = database.execute(
+        "SELECT count(*) = 1 AND max(name) = ? FROM pragma_table_info(?) WHERE pk > 0", [column, table]
+    )
+    [[indexed]] = database.execute(
+        """SELECT count(*) FROM pragma_index_list(?) l WHERE l."unique" AND NOT l.partial
+        AND (SELECT count(*) = 1 AND max(i.name) = ? FROM pragma_index_info(l.name) i)""",
+        [table, column],
+    )
+    return bool(is_key or indexed)
+
+
+def doubles(source: Source, column: str) -> Sql:
+    """Return the query of a column's doubled values, each with its number of rows.
+
+    Of one run's rows those count that are doubled anywhere in the table.
+    """
+    name, table = column_sql(column), Source(source.dataset).sql.text
+    touched = "" if source.run_id is None else " AND max(t._run_id = ?)"
+    text = f"SELECT {name} AS value, count(*) AS n {table} GROUP BY 1 HAVING count({name}) > 1{touched}"
+    return Sql(text, () if source.run_id is None else (source.run_id,))
+
+
+def rows_per_day(database: Database, dataset: Dataset, last: date, days: int = 28) -> pa.Table:
+    """Return `day` (ISO) and `rows` for the days up to `last`: how many rows changed last on each.
+
+    The days are counted side by side, not grouped: SQLite groups by sorting, in memory that grows with
+    the table.
+    """
+    calendar = [(last - timedelta(days - 1 - place)).isoformat() for place in range(days)]
+    cursor = dataset.cursor
+    recent = Sql(f"{column_sql(cursor)} BETWEEN ? AND ?", (calendar[0], calendar[-1]))
+    found = Source(dataset).where(recent)
+    columns = [count(equals(cursor, day)) for day in calendar]
+    values = [value for column in columns for value in column.values]
+    row = database.execute(
+        f"SELECT {', '.join(column.text for column in columns)} {found.text}", [*values, *found.values]
+    )[0]
+    return pa.table({"day": calendar, "rows": list(row)})
+
+
+def column_sql(column: str) -> str:
+    """Return a column as SQL writes it; without `t.` SQLite would take an unknown name for a text."""
+    return f"t.{quoted(column)}"
+
+
+def _ask(database: Database, source: Source, aggregates: list[Sql]) -> tuple:
+    values = [value for aggregate in aggregates for value in aggregate.values]
+    columns = ", ".join(aggregate.text for aggregate in aggregates)
+    return database.execute(f"SELECT {columns} {source.sql.text}", [*values, *source.sql.values])[0]
+
+
+def _ask_alone(database: Database, source: Source, aggregate: Sql) -> Value | PipelineError:
+    try:
+        return _ask(database, source, [aggregate])[0]
+    except PipelineError as error:
+        return error

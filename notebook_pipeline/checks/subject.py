@@ -1,0 +1,42 @@
+"""Hold what is judged and what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from notebook_pipeline.checks.history import History
+from notebook_pipeline.checks.scan import Numbers, Source
+from notebook_pipeline.database import Database
+from notebook_pipeline.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Hold what is judged: the rows to look at, the table around them, the last load, the history.
+
+    `rows` has the numbers of `source`, `table` those of the whole table.
+    """
+
+    database: Database
+    source: Source
+    scope: str
+    load: str | None
+    today: date
+    history: History
+    rows: Numbers
+    table: Numbers
+
+    @property
+    def dataset(self) -> Dataset:
+        """Return the dataset that is judged."""
+        return self.source.dataset
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Hold what one check found; `sample` is at most 20 offending rows."""
+
+    passed: bool
+    measured: str
+    expected: str
+    sample: Sequence[dict[str, object]] = ()
