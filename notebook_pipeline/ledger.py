@@ -66,8 +66,8 @@ def commit_run(
     run_id: str,
     counts: Mapping[str, int],
     *,
-    watermark_before: str | None,
-    watermark_after: str | None,
+    watermark_before: str | None = None,
+    watermark_after: str | None = None,
 ) -> None:
     """Write counts, watermarks and `committed_at` inside the caller's transaction.
 
@@ -75,9 +75,9 @@ def commit_run(
     PipelineError where the run is not `running` any more: it was judged lost, and what it merged must not
     be committed behind the back of whoever judged so.
     """
-    added = ", ".join(f"{name} = coalesce({name}, 0) + ?" for name in counts)
+    added = "".join(f"{name} = coalesce({name}, 0) + ?, " for name in counts)
     done = database.execute(
-        f"""UPDATE pipeline_run SET {added}, watermark_before = coalesce(watermark_before, ?),
+        f"""UPDATE pipeline_run SET {added}watermark_before = coalesce(watermark_before, ?),
         watermark_after = ?, committed_at = ? WHERE run_id = ? AND status = 'running' RETURNING run_id""",
         [*counts.values(), watermark_before, watermark_after, now(), run_id],
     )
