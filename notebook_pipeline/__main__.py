@@ -1,0 +1,145 @@
+"""The command line: `notebook-pipeline run NOTEBOOK [-p NAME VALUE]…` and what surrounds it."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.review.commands import add_commands
+
+SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raise wrong usage instead of exiting, so that it is told the way that was asked for."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage().strip()}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit code: 0 success, 1 failed, 2 wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser().parse_args(given)
+        return options.command(options)
+    except PipelineError as error:
+        if "--json" in given:
+            _print_json(status="failed", error=str(error))
+        _say(f"notebook-pipeline: {error}")
+        return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="notebook-pipeline", description="Run notebooks and look back at their runs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_run(commands)
+    add_commands(commands)
+    _add_prune(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="execute one notebook exactly as Airflow would")
+    run.add_argument("notebook", metavar="NOTEBOOK", help="a name in notebooks/, or a path to an .ipynb")
+    run.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="set a parameter; booleans are true / false",
+    )  # fmt: skip
+    run.add_argument("--cell-timeout", type=_seconds, metavar="SECONDS", help="the longest a cell may take")
+    run.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    run.set_defaults(command=_run)
+
+
+def _add_prune(commands: Any) -> None:
+    prune = commands.add_parser("prune", help="remove old executed notebooks that nothing names any more")
+    prune.add_argument("--keep-days", type=_count, default=30, metavar="N", help="younger ones stay (30)")
+    prune.add_argument("--keep-last", type=_count, default=10, metavar="M", help="so many of each stay (10)")
+    prune.set_defaults(command=_prune)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from notebook_pipeline.parameters import parse_text, read_parameters
+    from notebook_pipeline.runs import Stop, find_notebook, run_notebook
+
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: stop.request(f"stopped by {signal.Signals(got).name}"))
+    notebook = find_notebook(options.notebook)
+    parameters = parse_text(read_parameters(notebook), _once_each(options.parameters))
+    finished = run_notebook(notebook, parameters, cell_timeout=options.cell_timeout, report=_say, stop=stop)
+    if finished.error:
+        _say(f"failed: {finished.error}")
+    last_line = f"{finished.status}: {finished.artifact}"
+    if options.json:
+        _say(last_line)
+        _print_json(
+            run_id=finished.run_id,
+            status=finished.status,
+            artifact=str(finished.artifact),
+            result=finished.result,
+            error=finished.error,
+        )
+    else:
+        print(last_line)
+    return SUCCESS if finished.status == "success" else FAILED
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from notebook_pipeline.prune import prune
+
+    removed = prune(keep_days=options.keep_days, keep_last=options.keep_last)
+    for path in removed:
+        print(path)
+    _say(f"removed {len(removed)} executed notebook{'' if len(removed) == 1 else 's'}")
+    return SUCCESS
+
+
+def _once_each(pairs: Sequence[Sequence[str]]) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"parameter {', '.join(twice)} is given more than once")
+    return {name: value for name, value in pairs}
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise ValueError
+    return seconds
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError
+    return count
+
+
+def _say(line: str) -> None:
+    """Tell progress on standard error; that nobody reads it is no reason to stop a run."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _print_json(
+    *,
+    status: str,
+    error: str | None,
+    run_id: str | None = None,
+    artifact: str | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    answer = {"run_id": run_id, "status": status, "artifact": artifact, "result": result, "error": error}
+    print(json.dumps(answer, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

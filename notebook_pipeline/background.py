@@ -1,0 +1,81 @@
+"""Do a run's work in a thread of its own, so that whatever interrupts the main one finds it only waiting.
+
+An exception out of a signal handler may strike anywhere in the main thread: within an event loop, where
+it would be lost, or within the saving of a file. Here it strikes a wait; the work is told to stop, and its
+last word is written, before the exception goes on its way.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeVar
+
+Say = Callable[[str], None]
+Result = TypeVar("Result")
+
+# Airflow and Docker kill what has not ended about ten seconds after they asked for it.
+GRACE_SECONDS = 8.0
+
+
+class Stop:
+    """Ask a run to stop, from a signal handler or another thread; the first cause given is the one told."""
+
+    def __init__(self) -> None:
+        self.cause: str | None = None
+        self._end: Callable[[], None] | None = None
+
+    def request(self, cause: str) -> None:
+        """Stop the run; its artefact and ledger row will name the cause."""
+        if self.cause is None:
+            self.cause = cause
+        if self._end:
+            self._end()
+
+    def ends(self, end: Callable[[], None]) -> None:
+        """Name what a stop ends; one that was requested before ends it now."""
+        self._end = end
+        if self.cause:
+            end()
+
+
+def do(work: Callable[[Say], Result], report: Say, stop: Stop) -> Result:
+    """Return what the work returns, while its lines are reported; an interruption stops it and is raised.
+
+    Work that cannot end, for it waits for somebody else's lock, is left after a grace period.
+    """
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    future: Future[Result] = Future()
+    Thread(target=_fill, args=(future, work, lines), daemon=True).start()
+    interruption: BaseException | None = None
+    deadline = None
+    while True:
+        try:
+            line = lines.get(timeout=deadline and max(deadline - time.monotonic(), 0))
+            if line is None:
+                break
+            report(line)
+        except Empty:
+            break
+        except BaseException as error:
+            interruption = interruption or error
+            deadline = deadline or time.monotonic() + GRACE_SECONDS
+            stop.request(_in_words(error))
+    if interruption:
+        raise interruption
+    return future.result()
+
+
+def _fill(future: Future[Result], work: Callable[[Say], Result], lines: SimpleQueue[str | None]) -> None:
+    try:
+        future.set_result(work(lines.put))
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        lines.put(None)
+
+
+def _in_words(error: BaseException) -> str:
+    message = str(error)
+    return f"stopped by {type(error).__name__}" + (f": {message}" if message else "")

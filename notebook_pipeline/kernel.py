@@ -1,0 +1,171 @@
+"""Know kernels: start one with this very interpreter, hand it what it needs, leave nothing of it behind."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from jupyter_core.utils import ensure_event_loop, run_sync
+
+from notebook_pipeline import settings
+from notebook_pipeline.connections import Connection, is_secret_name, variable
+
+SHUTDOWN_SECONDS = 5.0
+# A socket's path has room for about 100 letters, and the longest name in the scratch folder takes 12.
+_LONGEST_SCRATCH = 80
+# What would make a notebook differ from the one that JupyterLab runs, or from the last run.
+_UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
+
+# What goes wrong is told by the run itself, in its own words; Jupyter would tell it again.
+log = logging.getLogger("notebook_pipeline.kernel")
+log.addHandler(logging.NullHandler())
+log.propagate = False
+
+
+def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str]:
+    """Return what a kernel gets to see: this environment without Airflow or secrets, and the run's part."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if "AIRFLOW" not in name.upper() and not is_secret_name(name) and name not in _UNWANTED
+    }
+    return (
+        inherited
+        | {variable(connection.conn_id): connection.to_json() for connection in connections}
+        | {
+            "NOTEBOOK_PIPELINE_HOME": str(settings.home()),
+            "NOTEBOOK_PIPELINE_OUTPUT": str(settings.output()),
+            "NOTEBOOK_PIPELINE_RUN_ID": run_id,
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            # Silences a remark about frozen modules; no debugger is attached here.
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
+    )
+
+
+class Kernel:
+    """Hold one kernel and its files; as a context manager, end it without a trace.
+
+    It runs in a process group of its own and speaks over sockets in a folder for its owner alone, so that
+    kernels neither collide over ports nor hear each other.
+    """
+
+    def __init__(self, *, environment: dict[str, str], folder: Path) -> None:
+        self._scratch = _make_scratch()
+        self._log = self._scratch / "log"
+        self._read, self._lifeline = os.pipe()
+        self._group: int | None = None
+        self.manager = _Manager(
+            transport="ipc", connection_file=str(self._scratch / "k.json"), autorestart=False, log=log
+        )
+        command = [sys.executable, "-m", "notebook_pipeline.watch", str(self._scratch), *_ARGUMENTS]
+        self.manager.spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+        # Given here, Jupyter need not search every installed package for another kind of provisioner.
+        self._provisioner = LocalProvisioner(
+            kernel_id=self._scratch.name, kernel_spec=self.manager.spec, parent=self.manager
+        )
+        self.manager.provisioner = self._provisioner
+        self._environment = environment | {"IPYTHONDIR": str(self._scratch / "ipython")}
+        self._folder = folder
+
+    def __enter__(self) -> "Kernel":
+        """Start the process; it becomes ready while the caller does something else."""
+        try:
+            with self._log.open("wb") as output:
+                streams = {"stdin": self._read, "stdout": output, "stderr": output}
+                start = run_sync(self.manager.start_kernel)
+                start(**streams, cwd=str(self._folder), env=self._environment)
+            self._group = self._provisioner.pgid
+        except BaseException:
+            self._clean()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def kill(self) -> None:
+        """End the kernel and whatever it started at once, from any thread or signal handler."""
+        if self._group:
+            with suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ask the kernel to end, wait a little, then end it; closing twice does nothing."""
+        process = self._process
+        if self._group is None or process is None:
+            return
+        if process.poll() is None:
+            run_sync(self.manager.request_shutdown)()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SHUTDOWN_SECONDS)
+        self.kill()
+        process.wait()
+        self._group = None
+        self._clean()
+
+    def cause_of_death(self) -> str:
+        """Say how the process ended, with the last of what it said outside of any cell."""
+        process = self._process
+        code = process.poll() if process else None
+        if code is None:
+            return "the kernel does not answer"
+        return f"the kernel died: {_exit_in_words(code)}{self._last_words()}"
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes] | None:
+        return self._provisioner.process
+
+    def _last_words(self) -> str:
+        with suppress(OSError):
+            lines = self._log.read_text(errors="replace").strip().splitlines()[-5:]
+            if lines:
+                return "; it said: " + " / ".join(lines)
+        return ""
+
+    def _clean(self) -> None:
+        self._provisioner.process = None
+        run_sync(self.manager.cleanup_resources)()
+        for end in (self._read, self._lifeline):
+            os.close(end)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        ensure_event_loop().close()
+
+
+_ARGUMENTS = ("-f", "{connection_file}", "--HistoryManager.hist_file=:memory:")
+
+
+class _Manager(AsyncKernelManager):
+    """Start our own command; a kernelspec that somebody installed as `python3` has no say here."""
+
+    spec: Any = None
+
+    @property
+    def kernel_spec(self) -> KernelSpec | None:
+        return self.spec
+
+
+def _make_scratch() -> Path:
+    scratch = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="nbp-", dir=scratch if len(scratch) < _LONGEST_SCRATCH else "/tmp"))  # noqa: S108
+
+
+def _exit_in_words(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "killed by SIGKILL, as the system does when memory runs out"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exited with code {code}"

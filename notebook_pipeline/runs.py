@@ -1,0 +1,152 @@
+"""Turn a notebook and its parameters into one versioned, honest artefact and one row of the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notebook_pipeline import ledger, provenance, settings
+from notebook_pipeline.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline.background import Say, Stop, do
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.database import Database, connect
+from notebook_pipeline.kernel import Kernel, environment
+from notebook_pipeline.locks import RunLock
+from notebook_pipeline.plan import Limits, Plan, find_notebook, make_plan
+from notebook_pipeline.record import LastWord
+from notebook_pipeline.tables import create_tables
+
+if TYPE_CHECKING:
+    from notebook_pipeline.engine import Execution
+
+_TIMES_AND_PLACES = ("started_at", "committed_at", "watermark_before", "watermark_after")
+
+__all__ = ["Finished", "Identity", "Stop", "find_notebook", "run_notebook"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Say how a run ended; `rows` holds the counts that it has, by the ledger's names."""
+
+    run_id: str
+    status: str
+    artifact: Path
+    result: dict[str, Any] | None
+    error: str | None
+    retryable: bool
+    rows: Mapping[str, object]
+
+
+def run_notebook(
+    notebook: str | Path,
+    parameters: Mapping[str, Any],
+    *,
+    identity: Identity | None = None,
+    connections: Mapping[str, Connection] | None = None,
+    cell_timeout: float | None = None,
+    start_timeout: float = 60,
+    report: Say = lambda _: None,
+    stop: Stop | None = None,
+) -> Finished:
+    """Execute a notebook and say how it ended; a failed notebook is no exception, it is a status.
+
+    `connections` are those that its parameters ending in `_conn_id` name, resolved; left out, they are
+    read from the environment. Whatever is raised in this thread meanwhile, by a signal handler, ends the
+    run and is raised again once artefact and ledger are true; `stop` ends it without an exception. Raises
+    UsageError, before a kernel starts, where the run was asked for wrongly, and PipelineError where the
+    ledger cannot be written.
+    """
+    path = find_notebook(notebook)
+    limits = Limits(cell_timeout, start_timeout)
+    plan = make_plan(path, parameters, identity or Identity(), connections, limits)
+    stop = stop or Stop()
+    return do(lambda say: _run(plan, say, stop), report, stop)
+
+
+def _run(plan: Plan, say: Say, stop: Stop) -> Finished:
+    """Start the kernel, and while it becomes ready, load what drives it and open the ledger."""
+    handed = environment(plan.connections.values(), plan.run_id)
+    with Kernel(environment=handed, folder=plan.notebook.parent) as kernel:
+        stop.ends(kernel.kill)
+        # Loading papermill takes longer than a kernel's start, so the two go side by side.
+        import notebook_pipeline.engine  # noqa: F401
+
+        with connect(plan.database) as database:
+            create_tables(database)
+            for lost in settle_lost(database):
+                say(f"settled run {lost['run_id']} ({lost['notebook']}) as failed: {ledger.LOST}")
+            return _execute(plan, kernel, database, say, stop)
+
+
+def _execute(plan: Plan, kernel: Kernel, database: Database, say: Say, stop: Stop) -> Finished:
+    """Hold the run's lock from before its row is there until after its row is closed."""
+    from notebook_pipeline import engine
+
+    path = new_path(settings.output(), plan.identity)
+    lock = RunLock(path.with_name(f"{path.name}.lock"))
+    try:
+        about = plan.row | {
+            "status": "running",
+            "git_commit": provenance.commit(plan.notebook.parent),
+            "versions": provenance.versions(),
+        }
+        notebook = engine.load(plan.content, plan.given, about)
+        ledger.start_run(database, **plan.row, artifact=_relative(path))
+        for line in (f"run {plan.run_id} of {plan.notebook.stem} writes {path}", *plan.redactor.warnings):
+            say(line)
+        execution = engine.Execution(
+            kernel, path, plan.redactor, say, plan.limits.cell, plan.limits.start, lambda: stop.cause
+        )
+        _attempt(notebook, execution)
+        return _finish(plan, database, notebook, execution)
+    finally:
+        lock.release()
+
+
+def _attempt(notebook: Any, execution: "Execution") -> None:
+    """Run the cells and end the kernel, so that what it committed is known."""
+    from notebook_pipeline import engine
+
+    try:
+        engine.run(notebook, execution)
+    except Exception as error:
+        # Not the notebook's error but ours or the disk's; the run is over all the same.
+        execution.fail(f"{type(error).__name__}: {error}")
+        execution.kernel.kill()
+    execution.kernel.close()
+    if execution.error is None and not isinstance(execution.result, dict | None):
+        execution.fail(f"the notebook's result is {execution.result!r}; expected a JSON object")
+
+
+def _finish(plan: Plan, database: Database, notebook: Any, execution: "Execution") -> Finished:
+    """Write the last word: first into the artefact, then into the ledger, where it is settled."""
+    from notebook_pipeline import engine
+
+    row = ledger.get_run(database, plan.run_id)
+    rows = {name: value for name, value in row.items() if name.startswith("rows_") and value is not None}
+    about = {
+        name: row[name] for name in ("started_at", "committed_at", "watermark_before", "watermark_after")
+    }
+    about |= {"result": execution.result, "rows": rows}
+    status = "failed" if execution.error else "success"
+    engine.close_artefact(notebook, execution.path, LastWord(status, execution.error, about=about))
+    if not ledger.finish_run(database, plan.run_id, status, execution.error) and status == "success":
+        # Somebody judged this run lost while it was at work; the ledger has said so.
+        status = "failed"
+        execution.fail(f"{ledger.LOST}: another process settled this run while it was running")
+        engine.close_artefact(notebook, execution.path, LastWord(status, execution.error, about=about))
+    if status == "success":
+        refresh_latest(database, plan.notebook.stem)
+    return Finished(
+        run_id=plan.run_id,
+        status=status,
+        artifact=execution.path,
+        result=execution.result,
+        error=execution.error,
+        retryable=not execution.refused,
+        rows=rows,
+    )
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(settings.output()))

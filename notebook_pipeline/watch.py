@@ -1,0 +1,69 @@
+"""Run a kernel beneath a process that watches its runner: `python -m notebook_pipeline.watch SCRATCH …`.
+
+Standard input is a pipe whose other end the runner alone holds. When the runner is gone, however it went,
+the pipe ends; then the kernel, whatever it started and its scratch folder go at once. A thread in the kernel
+could not do it: it does not run while the kernel is busy in a library that keeps the interpreter's lock.
+"""
+
+import sys
+from pathlib import Path
+
+# As Jupyter's own launcher does: a file beside the notebooks must not stand in for a module.
+if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
+    del sys.path[0]
+
+import os
+import resource
+import shutil
+import signal
+import threading
+from contextlib import suppress
+
+
+def main() -> None:
+    """Start the kernel, watch over it, and end as it ends."""
+    scratch = sys.argv.pop(1)
+    kernel = os.fork()
+    if kernel == 0:
+        _become_kernel()
+        return
+    # Signals go to the whole group and are meant for the kernel.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_runner, args=(kernel, scratch), daemon=True).start()
+    _, status = os.waitpid(kernel, 0)
+    _end_as(os.waitstatus_to_exitcode(status))
+
+
+def _become_kernel() -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    # Jupyter's own watch, now over the process between: it ends within a second of that one.
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())
+    from ipykernel import kernelapp
+
+    kernelapp.launch_new_instance()
+
+
+def _end_with_runner(kernel: int, scratch: str) -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(kernel, signal.SIGKILL)
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _end_as(code: int) -> None:
+    """Exit with the kernel's own code, or by the signal that ended it."""
+    if code < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with suppress(OSError):
+            # SIGKILL needs no handler and takes none.
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
