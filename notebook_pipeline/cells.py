@@ -112,11 +112,15 @@ def _from_text(column: pa.Array, declared: pa.DataType) -> Cells:
 def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
     """Return the column as text, without the cells that are not UTF-8, and a breach that names those."""
     received = column.cast(pa.binary())
-    try:
-        return received.cast(pa.string()), ()
-    except pa.ArrowInvalid:
-        values, breach = _ask(received.to_pylist(), _decoded)
-        return pa.array(values, pa.string()), [breach]
+    text = try_cast(received, pa.string())
+    if text is not None:
+        return text, ()
+    # ASCII is beyond doubt; the rest is judged cell by cell.
+    doubtful = mask(pc.invert(pc.string_is_ascii(received.view(pa.string()))))
+    bad = doubtful.copy()
+    bad[doubtful] = _ask(received.filter(pa.array(doubtful)).to_pylist(), _decoded)[1].bad
+    kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.binary()), received)
+    return kept.cast(pa.string()), [_breach(bad, received, _decoded)]
 
 
 def _decoded(value: object) -> str:

@@ -126,7 +126,7 @@ class _Rows:
                 self._keep(int(numbers[row]), _spell(batch, row), "a quote is opened and never closed")
             batch, numbers = batch.filter(pa.array(~swallowed)), numbers[~swallowed]
         malformed = [self.bad.pop(number) for number in sorted(self.bad) if number <= self.seen]
-        columns = _unmarked(batch) if marked else batch
+        columns = utf8.original_columns(batch) if marked else batch
         return RawBatch(columns, lambda row: f"{self.name}:{numbers[row]}", malformed, share)
 
     def rest(self) -> RawBatch:
@@ -172,20 +172,3 @@ def _spell(batch: pa.RecordBatch, row: int) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow([column[row].as_py() for column in batch.columns])
     return line.getvalue()
-
-
-def _unmarked(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch whose columns with stray bytes are binary, as received."""
-    columns = [
-        _original(column) if (text_bytes(column) == utf8.MARK_PREFIX[0]).any() else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
-def _original(column: pa.Array) -> pa.Array:
-    marked = mask(pc.match_substring(column, utf8.MARK_PREFIX))
-    received = pa.array(
-        [utf8.original(text) for text in column.filter(pa.array(marked)).to_pylist()], pa.binary()
-    )
-    return pc.replace_with_mask(column.cast(pa.binary()), pa.array(marked), received)

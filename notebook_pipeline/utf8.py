@@ -7,11 +7,13 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from notebook_pipeline.arrow import pc, text_bytes
+
 # A stray byte (always 0x80 or above) travels as a character of the last private-use plane.
 _FIRST_MARK = 0x10FF00
 _MARKS = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
 _TO_SURROGATE = {_FIRST_MARK + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
-MARK_PREFIX = chr(_FIRST_MARK + 0x80).encode()[:2]  # how every mark begins in UTF-8
+_PIECE = 16 << 10
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -46,12 +48,26 @@ class Utf8Stream:
         """Return up to about `nbytes` bytes of valid UTF-8; nothing at the end."""
         while True:
             chunk = self._stream.read(nbytes)
-            if not self._decoder.getstate()[0] and _is_utf8(chunk):
-                return chunk
-            text = self._decoder.decode(chunk, final=not chunk)
-            self.marked = self.marked or _MARKS.search(text) is not None
-            if text or not chunk:
-                return text.encode()
+            valid = self._mended(chunk) if chunk else self._decoder.decode(b"", final=True).encode()
+            if valid or not chunk:
+                return valid
+
+    def _mended(self, chunk: bytes) -> bytes:
+        if self._is_whole(chunk):
+            return chunk
+        # Only the pieces that need it, because decoding and encoding again is slow.
+        return b"".join(self._mended_piece(chunk[at : at + _PIECE]) for at in range(0, len(chunk), _PIECE))
+
+    def _mended_piece(self, piece: bytes) -> bytes:
+        if self._is_whole(piece):
+            return piece
+        text = self._decoder.decode(piece)
+        self.marked = self.marked or _MARKS.search(text) is not None
+        return text.encode()
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Say whether data is valid by itself: no character was begun before it, none is left unfinished."""
+        return not self._decoder.getstate()[0] and _is_utf8(data)
 
     def close(self) -> None:
         """Do nothing; whoever opened the stream below closes it."""
@@ -60,6 +76,36 @@ class Utf8Stream:
 def original(text: str) -> bytes:
     """Return the bytes that a marked text was read from."""
     return text.translate(_TO_SURROGATE).encode("utf-8", "surrogateescape")
+
+
+def original_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch of text whose columns with marks are binary, as they were read."""
+    return pa.RecordBatch.from_arrays(
+        [_original_column(column) for column in batch.columns], batch.schema.names
+    )
+
+
+def _original_column(column: pa.Array) -> pa.Array:
+    """Put the stray byte back in the place of each mark (four bytes), in all cells at once."""
+    data = text_bytes(column)
+    begin = np.flatnonzero(data == 0xF4)
+    begin = begin[(data[begin + 1] == 0x8F) & (data[begin + 2] >= 0xBE)]
+    if not len(begin):
+        return column
+    restored = data.copy()
+    restored[begin] = data[begin + 3] + (data[begin + 2] == 0xBF) * np.uint8(0x40)
+    kept = np.ones(len(data), bool)
+    kept[(begin[:, None] + (1, 2, 3)).ravel()] = False
+    ends = np.cumsum(pc.binary_length(column).fill_null(0).to_numpy(), dtype=np.int32)
+    offsets = np.concatenate(([0], ends - 3 * np.searchsorted(begin, ends))).astype(np.int32)
+    binary = pa.Array.from_buffers(
+        pa.binary(), len(column), [None, pa.py_buffer(offsets), pa.py_buffer(restored[kept])]
+    )
+    return (
+        binary
+        if not column.null_count
+        else pc.if_else(column.is_valid(), binary, pa.scalar(None, pa.binary()))
+    )
 
 
 def _is_utf8(chunk: bytes) -> bool:
