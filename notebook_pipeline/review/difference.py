@@ -1,0 +1,212 @@
+"""Compare two runs: parameters, source, versions, counts, check values, outputs; never timings and ids."""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from notebook_pipeline import record
+from notebook_pipeline.database import Database
+from notebook_pipeline.review.executed import Notebook, artefact_path, read_notebook, run_metadata
+from notebook_pipeline.review.queries import COUNTS, Run, read_checks
+
+# What differs between any two runs, and therefore says nothing about either.
+_FLEETING = (
+    (re.compile(r"\b\d{8}T\d{6}\.\d+Z-[0-9a-f]{6}\b"), "‹run›"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"), "‹time›"),
+    (re.compile(r"\b\d[\d,.]*\s?(ns|µs|us|ms|s|sec|seconds?|minutes?|rows/s)\b"), "‹duration›"),
+    (re.compile(r"\b0x[0-9a-f]{6,}\b"), "‹address›"),
+)
+_MADE_BY_RUNNER = {record.BANNER_TAG, "injected-parameters"}
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """Hold what is known of one run: its ledger row, its executed notebook if there is one, its checks."""
+
+    run: Run
+    notebook: Notebook | None
+    checks: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Name one value that differs; a side that lacks it is None."""
+
+    name: str
+    before: object
+    after: object
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """Hold what differs in one cell: lines as of `diff -u`, and pictures as data URIs."""
+
+    title: str
+    source: Sequence[str]
+    output: Sequence[str]
+    pictures: Sequence[tuple[str | None, str | None]] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Hold everything in which two runs differ, section by section."""
+
+    before: Run
+    after: Run
+    sections: Mapping[str, Sequence[Change]]
+    cells: Sequence[CellChange]
+    missing: Sequence[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether the runs are alike in all that was compared."""
+        return not self.cells and not any(self.sections.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it in JSON's types."""
+        return {
+            "before": self.before["run_id"],
+            "after": self.after["run_id"],
+            **{name: [asdict(change) for change in changes] for name, changes in self.sections.items()},
+            "cells": [asdict(cell) for cell in self.cells],
+            "missing": list(self.missing),
+        }
+
+
+def review(database: Database, output: Path, run: Run) -> Reviewed:
+    """Read what is known of a run."""
+    path = artefact_path(output, run)
+    return Reviewed(run, read_notebook(path) if path else None, read_checks(database, run["run_id"]))
+
+
+def compare(before: Reviewed, after: Reviewed) -> Difference:
+    """Return in what the second run differs from the first."""
+    sections = {
+        "status": _changes(_picked(before.run, ("status", "error")), _picked(after.run, ("status", "error"))),
+        "parameters": _changes(json.loads(before.run["parameters"]), json.loads(after.run["parameters"])),
+        "versions": _changes(_versions(before), _versions(after)),
+        "counts": _changes(_picked(before.run, _COUNTED), _picked(after.run, _COUNTED)),
+        "result": _changes(_result(before), _result(after)),
+        "checks": _changes(_measured(before), _measured(after)),
+    }
+    missing = [side.run["run_id"] for side in (before, after) if side.notebook is None]
+    cells = [] if missing else _cell_changes(_cells(before.notebook), _cells(after.notebook))
+    return Difference(before.run, after.run, sections, cells, missing)
+
+
+_COUNTED = (*COUNTS, "watermark_before", "watermark_after")
+
+
+def _picked(run: Run, names: Sequence[str]) -> dict[str, object]:
+    return {name: _lasting(run[name]) for name in names}
+
+
+def _lasting(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    for pattern, name in _FLEETING:
+        value = pattern.sub(name, value)
+    return value
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[Change]:
+    names = [*before, *(name for name in after if name not in before)]
+    pairs = [Change(name, before.get(name), after.get(name)) for name in names]
+    return [change for change in pairs if change.before != change.after]
+
+
+def _versions(side: Reviewed) -> dict[str, object]:
+    found = run_metadata(side.notebook)
+    versions = found.get("versions")
+    return {
+        "notebook's SHA-256": side.run["notebook_sha256"][:12],
+        "git commit": found.get("git_commit"),
+        **(versions if isinstance(versions, dict) else {}),
+    }
+
+
+def _result(side: Reviewed) -> dict[str, object]:
+    """Return the notebook's own result without what the ledger's counts say already."""
+    result = run_metadata(side.notebook).get("result")
+    named = result if isinstance(result, dict) else {}
+    return {name: _lasting(value) for name, value in named.items() if name not in _COUNTED}
+
+
+def _measured(side: Reviewed) -> dict[str, object]:
+    return {
+        check["check_name"]: ("passed" if check["passed"] else "failed")
+        + (f", {_lasting(check['measured'])}" if check["measured"] is not None else "")
+        for check in side.checks
+    }
+
+
+def _cells(notebook: Notebook | None) -> list[Mapping[str, Any]]:
+    cells = (notebook or {}).get("cells", [])
+    return [cell for cell in cells if not set(cell["metadata"].get("tags", ())) & _MADE_BY_RUNNER]
+
+
+def _cell_changes(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[CellChange]:
+    """Pair the cells of two notebooks by their source, and compare each pair."""
+    matcher = difflib.SequenceMatcher(
+        None, [cell["source"] for cell in before], [cell["source"] for cell in after], autojunk=False
+    )
+    pairs = [pair for _, a, b, c, d in matcher.get_opcodes() for pair in zip_longest(before[a:b], after[c:d])]
+    changed = []
+    heading = "first cells"
+    for old, new in pairs:
+        heading = _heading(new or old) or heading
+        change = _cell_change(heading, old or _NOTHING, new or _NOTHING)
+        changed += [change] if change else []
+    return changed
+
+
+_NOTHING: Mapping[str, Any] = {"cell_type": "code", "source": "", "outputs": []}
+
+
+def _cell_change(heading: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> CellChange | None:
+    source = _line_changes(old["source"], new["source"])
+    output = _line_changes(_output_text(old), _output_text(new))
+    pairs = zip_longest(_pictures(old), _pictures(new))
+    pictures = tuple(pair for pair in pairs if _digest(pair[0]) != _digest(pair[1]))
+    return CellChange(heading, source, output, pictures) if source or output or pictures else None
+
+
+def _line_changes(before: str, after: str) -> list[str]:
+    return list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+
+
+def _heading(cell: Mapping[str, Any]) -> str | None:
+    lines = cell["source"].splitlines() if cell["cell_type"] == "markdown" else []
+    return next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), None)
+
+
+def _output_text(cell: Mapping[str, Any]) -> str:
+    return str(_lasting("\n".join(_plain(output) for output in cell["outputs"])))
+
+
+def _plain(output: Mapping[str, Any]) -> str:
+    if output["output_type"] == "stream":
+        return output["text"].rstrip("\n")
+    if output["output_type"] == "error":
+        return f"{output.get('ename')}: {output.get('evalue')}"
+    plain = output["data"].get("text/plain", "")
+    return "" if _PICTURE in output["data"] else str(plain)
+
+
+_PICTURE = "image/png"
+
+
+def _pictures(cell: Mapping[str, Any]) -> list[str]:
+    return [output["data"][_PICTURE] for output in cell["outputs"] if _PICTURE in output["data"]]
+
+
+def _digest(picture: str | None) -> str | None:
+    return hashlib.sha256(picture.encode()).hexdigest() if picture else None

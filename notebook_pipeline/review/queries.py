@@ -1,0 +1,183 @@
+"""Ask the ledger: which runs there were, what one did, what came before it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from notebook_pipeline import settings
+from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
+from notebook_pipeline.database import Database, Value, connect
+from notebook_pipeline.errors import UsageError
+
+Run = Mapping[str, Any]
+
+STATUSES = ("running", "success", "failed")
+COUNTS = (
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_unchanged",
+    "rows_stale",
+    "rows_rejected",
+    "rows_deleted",
+)
+SAME_NOTEBOOK = ("notebook", "dataset")
+SAME_TASK = ("notebook", "dag_id", "task_id", "map_index")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Say which runs are wanted; what is left empty does not narrow them.
+
+    `days` counts back from now, `dag_ids` are those that the reader may see (None: all).
+    """
+
+    notebook: str = ""
+    dataset: str = ""
+    status: str = ""
+    days: float | None = None
+    dag_ids: frozenset[str] | None = None
+
+    def where(self) -> tuple[str, list[Value]]:
+        """Return the condition in SQL, and the values that are bound to it."""
+        wanted = {"notebook": self.notebook, "dataset": self.dataset, "status": self.status}
+        parts = [f"{column} = ?" for column, value in wanted.items() if value]
+        values: list[Value] = [value for value in wanted.values() if value]
+        if self.days is not None:
+            parts.append("started_at >= ?")
+            values.append((datetime.now(UTC) - timedelta(days=self.days)).isoformat(timespec="microseconds"))
+        if self.dag_ids is not None:
+            parts.append(f"dag_id IN ({', '.join('?' * len(self.dag_ids))})")
+            values += sorted(self.dag_ids)
+        return " AND ".join(parts) or "1 = 1", values
+
+
+@contextmanager
+def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
+    """Open the analytics database for reading only; raise UsageError where no run has been yet."""
+    connection = connection or resolve(DATABASE)
+    if connection.conn_type == "sqlite" and not sqlite_path(connection).is_file():
+        raise UsageError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
+    with connect(connection, read_only=True) as database:
+        if "pipeline_run" not in table_names(database):
+            raise UsageError(f"{database.name}: holds no table pipeline_run; {_FIRST_RUN}")
+        yield database
+
+
+def table_names(database: Database) -> set[str]:
+    """Return the names of all tables."""
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def list_runs(
+    database: Database, filters: Filters = Filters(), *, limit: int = -1, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return runs, newest first; a limit of -1 means all."""
+    condition, values = filters.where()
+    return database.query(
+        f"SELECT * FROM pipeline_run WHERE {condition} ORDER BY run_id DESC LIMIT ? OFFSET ?",
+        [*values, limit, offset],
+    ).to_pylist()
+
+
+def count_runs(database: Database, filters: Filters = Filters()) -> int:
+    """Return how many runs there are."""
+    condition, values = filters.where()
+    return database.execute(f"SELECT COUNT(*) FROM pipeline_run WHERE {condition}", values)[0][0]
+
+
+def distinct(database: Database, column: str) -> list[str]:
+    """Return the values that `notebook`, `dataset` or `dag_id` has among all runs, in order."""
+    if column not in ("notebook", "dataset", "dag_id"):
+        raise UsageError(f"runs are not told apart by {column!r}; use notebook, dataset or dag_id")
+    rows = database.execute(
+        f"SELECT DISTINCT {column} FROM pipeline_run WHERE {column} IS NOT NULL ORDER BY {column}"
+    )
+    return [value for (value,) in rows]
+
+
+def find_run(database: Database, name: str) -> dict[str, Any]:
+    """Return the run of this id; its beginning or its end is enough where no other run shares it.
+
+    Raises UsageError where no run or more than one answers to the name.
+    """
+    part = re.sub(r"([\\%_])", r"\\\1", name)
+    found = database.query(
+        "SELECT * FROM pipeline_run WHERE run_id LIKE ? ESCAPE '\\' OR run_id LIKE ? ESCAPE '\\' "
+        "ORDER BY CASE WHEN run_id = ? THEN 0 ELSE 1 END, run_id DESC LIMIT 4",
+        [f"{part}%", f"%{part}", name],
+    ).to_pylist()
+    if not found or not name:
+        raise UsageError(
+            f"no run {name!r} in {database.name}; `notebook-pipeline runs` lists those there are"
+        )
+    if len(found) > 1 and found[0]["run_id"] != name:
+        those = ", ".join(run["run_id"] for run in found[:3]) + (", …" if len(found) > 3 else "")
+        raise UsageError(f"{name!r} may be any of {those}; give more of the run's id")
+    return found[0]
+
+
+def previous_run(database: Database, run: Run, alike: Sequence[str] = SAME_NOTEBOOK) -> dict[str, Any] | None:
+    """Return the last run before this one that is the same in the columns `alike`, if there is one."""
+    condition = " AND ".join(f"{column} IS NOT DISTINCT FROM ?" for column in alike)
+    rows = database.query(
+        f"SELECT * FROM pipeline_run WHERE run_id < ? AND {condition} ORDER BY run_id DESC LIMIT 1",
+        [run["run_id"], *(run[column] for column in alike)],
+    ).to_pylist()
+    return rows[0] if rows else None
+
+
+def last_two_runs(database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the last run and the one before it of the same notebook and dataset, the older first."""
+    for run in list_runs(database, limit=100):
+        before = previous_run(database, run)
+        if before:
+            return before, run
+    raise UsageError(f"{database.name}: no notebook has run twice yet, so there is nothing to compare")
+
+
+def task_runs(database: Database, dag_id: str, dag_run_id: str, task_id: str) -> list[dict[str, Any]]:
+    """Return every try of a task, of all its map indexes, the newest last."""
+    return database.query(
+        "SELECT * FROM pipeline_run WHERE dag_id = ? AND dag_run_id = ? AND task_id = ? "
+        "ORDER BY map_index, try_number, run_id",
+        [dag_id, dag_run_id, task_id],
+    ).to_pylist()
+
+
+def read_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
+    """Return the check results of a run, failed ones first."""
+    return database.query(
+        "SELECT check_name, severity, passed, measured, expected, sample FROM quality_result "
+        "WHERE run_id = ? ORDER BY passed, severity, check_name",
+        [run_id],
+    ).to_pylist()
+
+
+def read_rejected(database: Database, run_id: str, limit: int = 20) -> list[dict[str, Any]]:
+    """Return the first rejected rows of a run as they were received, with the reasons."""
+    rows = database.execute(
+        "SELECT position, row, reasons FROM rejected_row WHERE run_id = ? LIMIT ?", [run_id, limit]
+    )
+    return [{"position": at, "row": row, "reasons": json.loads(reasons)} for at, row, reasons in rows]
+
+
+def seconds(run: Run) -> float | None:
+    """Return how long a run took, or None while nobody knows."""
+    if not run["finished_at"]:
+        return None
+    return (
+        datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["started_at"])
+    ).total_seconds()
+
+
+def artefact(run: Run) -> str | None:
+    """Return the path of a run's artefact as a person would open it."""
+    return str(settings.output() / run["artifact"]) if run["artifact"] else None
+
+
+_FIRST_RUN = "run a notebook first (`make run`, or `notebook-pipeline run bulk_load`)"

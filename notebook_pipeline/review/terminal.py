@@ -1,0 +1,215 @@
+"""Print runs, differences and traces in a terminal, as wide as it is, or plainly into a pipe."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from notebook_pipeline.review.difference import CellChange, Change, Difference
+from notebook_pipeline.review.queries import COUNTS, Run
+from notebook_pipeline.review.trace import Trace
+from notebook_pipeline.review.wording import (
+    duration,
+    facts,
+    growth,
+    harmless,
+    moment,
+    origin,
+    shown,
+    status,
+    verdict,
+)
+
+_STYLES = {
+    "success": "green",
+    "passed": "green",
+    "failed": "bold red",
+    "lost": "bold red",
+    "running": "yellow",
+    "warning": "yellow",
+}
+_PIPE_WIDTH = 10_000
+_GAP = 2
+_LINES = 60
+_COLUMNS = ("run", "started", "notebook", "dataset", "status", *COUNTS, "seconds", "artefact")
+# What a narrow terminal goes without, the first named first; `show RUN` and --json have all of it.
+_SPARED = ("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset")
+_SPARED_LAST = ("rows_rejected", "rows_updated", "rows_inserted", "seconds")
+
+
+def print_runs(runs: Sequence[Run], total: int) -> None:
+    """Print a line a run."""
+    console = _console()
+    if not runs:
+        console.print("the ledger has no such run")
+        return
+    lines = [_line(run) for run in runs]
+    columns = _fitting(lines, console.width)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        right = name == "seconds" or name in COUNTS
+        table.add_column(_title(name), justify="right" if right else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(line[name] for name in columns))
+    console.print(table)
+    if total > len(runs):
+        console.print(
+            f"{len(runs)} of {total} runs; --limit shows more, --json all there is of each", style="dim"
+        )
+
+
+def print_run(run: Run, checks: Iterable[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> None:
+    """Print all that the ledger knows of one run."""
+    console = _console()
+    console.print(Text.assemble((run["run_id"], "bold"), "  ", _coloured(status(run))))
+    if run["error"]:
+        console.print(Text(shown(run["error"]), "red"))
+    console.print(_pairs(facts(run)))
+    _print_section(console, "parameters", _pairs(json.loads(run["parameters"]).items()))
+    if run["rows_read"] is not None:
+        _print_section(console, "rows", _pairs((name.removeprefix("rows_"), run[name]) for name in COUNTS))
+    _print_checks(console, list(checks))
+    _print_rejected(console, run, rejected)
+
+
+def print_difference(difference: Difference) -> None:
+    """Print in what two runs differ, section by section."""
+    console = _console()
+    for sign, run in (("-", difference.before), ("+", difference.after)):
+        words = f"{sign} {run['run_id']}  {run['notebook']}  {moment(run['started_at'])}  "
+        console.print(Text.assemble((words, "bold"), _coloured(status(run))))
+    for name, changes in difference.sections.items():
+        if changes:
+            _print_section(console, name, _change_table(changes))
+    for cell in difference.cells:
+        _print_cell(console, cell)
+    for run_id in difference.missing:
+        console.print(f"\nthe executed notebook of {run_id} is not there (any more); cells were not compared")
+    if difference.is_empty and not difference.missing:
+        console.print("\nno difference but times and ids")
+
+
+def print_trace(trace: Trace | None, table: str, key: str) -> None:
+    """Print a row and the run that it comes from."""
+    console = _console()
+    if trace is None:
+        console.print(f"{table} {key}: no such row, and no run has deleted one")
+        return
+    if trace.row is None:
+        console.print(Text(f"{table} {key}: deleted", "bold"))
+    else:
+        console.print(_pairs(trace.row.items()))
+    _print_section(console, "deleted by" if trace.row is None else "last changed by", _pairs(origin(trace)))
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def _fitting(lines: Sequence[Mapping[str, Text]], width: int) -> list[str]:
+    """Return the columns that fit side by side into so many characters."""
+    columns: list[str] = list(_COLUMNS)
+    widths = {name: max(len(_title(name)), *(len(line[name]) for line in lines)) for name in columns}
+    for spared in (*_SPARED, *_SPARED_LAST):
+        if sum(widths[name] + _GAP for name in columns) - _GAP <= width:
+            break
+        columns.remove(spared)
+    return columns
+
+
+def _title(column: str) -> str:
+    return column.removeprefix("rows_")
+
+
+def _line(run: Run) -> dict[str, Text]:
+    cells: dict[str, object] = {
+        "run": run["run_id"].rpartition("-")[2],
+        "started": moment(run["started_at"])[:16],
+        "notebook": run["notebook"],
+        "dataset": run["dataset"],
+        "seconds": duration(run),
+        "artefact": run["artifact"],
+    }
+    cells |= {name: run[name] for name in COUNTS}
+    return {name: Text(shown(value)) for name, value in cells.items()} | {"status": _coloured(status(run))}
+
+
+def _print_checks(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:
+    if not checks:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("check", "", "measured", "expected", "sample"):
+        table.add_column(name, overflow="fold")
+    for check in checks:
+        table.add_row(
+            check["check_name"],
+            _coloured(verdict(check)),
+            *(Text(shown(check[name])) for name in ("measured", "expected", "sample")),
+        )
+    _print_section(console, "checks", table)
+
+
+def _print_rejected(console: Console, run: Run, rejected: Sequence[Mapping[str, Any]]) -> None:
+    if not rejected:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("position", "reasons", "row"):
+        table.add_column(name, overflow="fold")
+    for row in rejected:
+        table.add_row(Text(row["position"]), Text(harmless("; ".join(row["reasons"]))), Text(row["row"]))
+    total = run["rows_rejected"]
+    heading = (
+        "rejected rows" if total is None or total <= len(rejected) else f"first of {total:,} rejected rows"
+    )
+    _print_section(console, heading, table)
+
+
+def _change_table(changes: Sequence[Change]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for change in changes:
+        table.add_row(
+            Text(change.name),
+            Text(shown(change.before), "red"),
+            Text("→", "dim"),
+            Text(shown(change.after) + growth(change), "green"),
+        )
+    return table
+
+
+def _print_cell(console: Console, cell: CellChange) -> None:
+    for name, lines in (("source", cell.source), ("output", cell.output)):
+        if lines:
+            console.print(f"\n[bold]{name} of[/bold] ", Text(cell.title), sep="")
+            for line in lines[:_LINES]:
+                console.print(
+                    Text(f"  {harmless(line)}", {"-": "red", "+": "green", "@": "dim"}.get(line[0], ""))
+                )
+            if len(lines) > _LINES:
+                console.print(f"  … and {len(lines) - _LINES} more lines", style="dim")
+    if cell.pictures:
+        console.print("\n[bold]picture of[/bold] ", Text(cell.title), sep="")
+        console.print("  differs; `notebook-pipeline review` shows both")
+
+
+def _print_section(console: Console, name: str, table: Table) -> None:
+    console.print()
+    console.print(Text(name, "bold"))
+    console.print(table)
+
+
+def _pairs(pairs: Iterable[tuple[str, object]]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, Text(shown(value)))
+    return table
+
+
+def _coloured(status: str) -> Text:
+    return Text(status, _STYLES.get(status, ""))

@@ -1,0 +1,92 @@
+"""Say where a row comes from: the run that last changed it, and what that run read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from notebook_pipeline.database import Database, Value, quoted
+from notebook_pipeline.datasets import Dataset, get
+from notebook_pipeline.errors import UsageError
+from notebook_pipeline.review.queries import artefact
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Hold a row with the run that last changed it; a deleted row is None, and the run deleted it.
+
+    `confirmed_by_api` says that the API has sent the identical row since a bulk file brought it.
+    `extracted_by` is the earlier run that had rejected the row, where a replay brought it in.
+    """
+
+    table: str
+    key: str
+    row: dict[str, Any] | None
+    run: dict[str, Any] | None
+    confirmed_by_api: bool = False
+    extracted_by: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it in JSON's types."""
+        return {
+            "table": self.table,
+            "key": self.key,
+            "row": self.row,
+            "deleted": self.row is None,
+            "run": self.run,
+            "confirmed_by_api": self.confirmed_by_api,
+            "extracted_by": self.extracted_by,
+            "artifact": artefact(self.run) if self.run else None,
+        }
+
+
+def trace_row(database: Database, table: str, key: str) -> Trace | None:
+    """Return where the row of this key comes from, or None where no run ever wrote it.
+
+    Raises UsageError for an unknown table and a key of the wrong type.
+    """
+    dataset = get(table)
+    value = _typed(dataset, key)
+    rows = database.query(
+        f"SELECT * FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} = ?", [value]
+    ).to_pylist()
+    return _living(database, table, str(value), rows[0]) if rows else _deleted(database, table, str(value))
+
+
+def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Trace:
+    run = _run(database, row["_run_id"])
+    replayed = database.execute(
+        "SELECT place FROM extraction WHERE run_id = ? AND is_replay = 1", [row["_run_id"]]
+    )
+    return Trace(
+        table,
+        key,
+        row,
+        run,
+        confirmed_by_api=row["_source"] == "api" and run is not None and run["notebook"] == "bulk_load",
+        # A bulk load that had to wait for another marks its place with ~.
+        extracted_by=replayed[0][0].rstrip("~") if replayed else None,
+    )
+
+
+def _deleted(database: Database, table: str, key: str) -> Trace | None:
+    tombstones = database.execute(
+        "SELECT run_id FROM deleted_row WHERE dataset = ? AND key = ?", [table, key]
+    )
+    return Trace(table, key, None, _run(database, tombstones[0][0])) if tombstones else None
+
+
+def _run(database: Database, run_id: str) -> dict[str, Any] | None:
+    rows = database.query("SELECT * FROM pipeline_run WHERE run_id = ?", [run_id]).to_pylist()
+    return rows[0] if rows else None
+
+
+def _typed(dataset: Dataset, key: str) -> Value:
+    if not pa.types.is_integer(dataset.schema.field(dataset.key).type):
+        return key
+    try:
+        return int(key)
+    except ValueError:
+        raise UsageError(
+            f"{dataset.name}.{dataset.key} is a whole number; {key!r} cannot be one of its keys"
+        ) from None

@@ -1,0 +1,105 @@
+"""Say in words what the ledger holds: moments, durations, counts, verdicts."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from notebook_pipeline import ledger, settings
+from notebook_pipeline.review.difference import Change
+from notebook_pipeline.review.queries import Run, artefact, seconds
+from notebook_pipeline.review.trace import Trace
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def described(run: Run) -> dict[str, Any]:
+    """Return a run as JSON shows it: its ledger row, parameters parsed, with seconds and the whole path."""
+    return {
+        **run,
+        "parameters": json.loads(run["parameters"]),
+        "seconds": seconds(run),
+        "artifact": artefact(run),
+    }
+
+
+def facts(run: Run) -> list[tuple[str, object]]:
+    """Return what the ledger knows of a run beside its counts, as names and values."""
+    place = run["dag_id"] if run["dag_id"] == "manual" else f"{run['dag_id']} / {run['dag_run_id']}"
+    mapped = "" if run["map_index"] < 0 else f", map index {run['map_index']}"
+    wrote = run["rows_read"] is not None or run["status"] == "failed"
+    written: list[tuple[str, object]] = [
+        ("committed", moment(run["committed_at"]) if run["committed_at"] else "nothing"),
+        ("watermark", f"{shown(run['watermark_before'])} → {shown(run['watermark_after'])}"),
+    ]
+    return [
+        ("notebook", f"{run['notebook']} ({run['notebook_sha256'][:12]})"),
+        ("task", f"{place} / {run['task_id']}{mapped}, try {run['try_number']}"),
+        ("dataset", run["dataset"]),
+        ("source", run["source"]),
+        ("started", moment(run["started_at"])),
+        ("seconds", duration(run)),
+        *(written if wrote else []),
+        ("artefact", artefact(run)),
+    ]
+
+
+def origin(trace: Trace) -> list[tuple[str, object]]:
+    """Return where a row comes from, as names and values."""
+    if trace.run is None:
+        return [("run", "no longer in the ledger")]
+    run = trace.run
+    facts: list[tuple[str, object]] = [
+        ("run", run["run_id"]),
+        ("when", moment(run["committed_at"] or run["started_at"])),
+        ("notebook", run["notebook"]),
+        ("source", run["source"]),
+        ("artefact", artefact(run)),
+    ]
+    if trace.extracted_by:
+        facts.append(("first read by", f"{trace.extracted_by}, which had rejected it"))
+    if trace.confirmed_by_api:
+        facts.append(("since then", "the API has sent the identical row"))
+    return facts
+
+
+def growth(change: Change) -> str:
+    """Return by how much a number grew, or nothing for what is no number."""
+    numbers = isinstance(change.before, int) and isinstance(change.after, int)
+    return f"  ({change.after - change.before:+,})" if numbers else ""  # type: ignore[operator]
+
+
+def status(run: Run) -> str:
+    """Return a run's status, and `lost` where it says `running` though its process is gone."""
+    running = run["status"] == "running"
+    return "lost" if running and not ledger.is_alive(settings.output(), run) else run["status"]
+
+
+def verdict(check: Mapping[str, Any]) -> str:
+    """Return `passed`, `warning` or `failed`."""
+    if check["passed"]:
+        return "passed"
+    return "failed" if check["severity"] == "error" else "warning"
+
+
+def duration(run: Run) -> str:
+    """Return the seconds that a run took, as text."""
+    took = seconds(run)
+    return "—" if took is None else f"{took:.1f}"
+
+
+def moment(time: str) -> str:
+    """Return a time of the ledger (UTC, ISO) as people write it."""
+    return f"{time[:10]} {time[11:19]}"
+
+
+def shown(value: object) -> str:
+    """Return a value as text: a dash for nothing, thousands apart, no control characters."""
+    if value is None or value == "":
+        return "—"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """Replace control characters, with which data could move a terminal's cursor or hide a line."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,208 @@
+"""The review on the command line."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from story import ADA, API, BO, Story, code, printed
+
+from notebook_pipeline.__main__ import main
+from notebook_pipeline.review import terminal
+from notebook_pipeline.review.queries import list_runs
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path))
+    monkeypatch.delenv("AIRFLOW_CONN_ANALYTICS_DATABASE", raising=False)
+    told = Story(tmp_path)
+    yield told
+    told.close()
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip()]
+
+
+def test_runs_prints_a_line_a_run_and_what_is_not_shown(story: Story, call: Call) -> None:
+    story.run(rows=[ADA, BO])
+    story.run("data_quality", status="failed", error="boom")
+    exit_code, out, _ = call("runs", "--limit", "1")
+    header, line, rest = words(out)
+    assert exit_code == 0
+    columns = "read inserted updated unchanged stale rejected deleted"
+    assert header == f"run started notebook dataset status {columns} seconds artefact".split()
+    assert [line[0], *line[3:13]] == [
+        "000002",
+        "data_quality",
+        "player",
+        "failed",
+        "—",
+        "—",
+        "—",
+        "—",
+        "—",
+        "—",
+        "—",
+    ]
+    assert rest[:4] == ["1", "of", "2", "runs;"]
+
+
+def test_runs_filters_and_speaks_json(story: Story, call: Call) -> None:
+    loaded = story.run(rows=[ADA, BO])
+    story.run("data_quality")
+    story.run(status="failed", error="boom")
+    exit_code, out, _ = call("runs", "--notebook", "bulk_load", "--status", "success", "--json")
+    [run] = json.loads(out)
+    picked = {name: run[name] for name in ("run_id", "status", "rows_inserted", "parameters", "artifact")}
+    assert exit_code == 0
+    assert picked == {
+        "run_id": loaded,
+        "status": "success",
+        "rows_inserted": 2,
+        "parameters": {"dataset": "player", "source": "players.csv"},
+        "artifact": str(story.output / f"runs/manual/{loaded}/{loaded}.ipynb"),
+    }
+    assert run["seconds"] >= 0
+
+
+def test_a_running_row_whose_process_is_gone_is_shown_as_lost(story: Story, call: Call) -> None:
+    story.run(status="running")
+    _, out, _ = call("runs")
+    assert "lost" in words(out)[1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_runs_fit_the_terminal(
+    story: Story, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    for _ in range(3):
+        story.run("api_incremental_update", rows=[ADA, BO], origin=API)
+    monkeypatch.setattr(terminal, "_console", lambda: Console(width=width))
+    terminal.print_runs(list_runs(story.database), 3)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert width < 60 or len(lines) == 4
+    assert ("inserted" in lines[0]) == (width >= 80)
+
+
+def test_show_prints_counts_checks_rejected_rows_and_the_cause(story: Story, call: Call) -> None:
+    run_id = story.run(rows=[ADA], status="failed", error="PipelineError: the \x1b[2Jdisk is full")
+    story.check(run_id, "ids are unique", passed=False, measured="3 rows")
+    story.check(run_id, "is fresh", passed=False, severity="warn")
+    story.reject(run_id, ("players.csv:7", {"player_id": "x"}, ["player_id is 'x'", "position is missing"]))
+    exit_code, out, _ = call("show", "000001")
+    lines = words(out)
+    assert exit_code == 0
+    assert "\x1b" not in out
+    assert lines[0] == [run_id, "failed"]
+    assert lines[1] == ["PipelineError:", "the", "�[2Jdisk", "is", "full"]
+    for expected in (
+        ["inserted", "1"],
+        ["source", "players.csv"],
+        ["ids", "are", "unique", "failed", "3", "rows", "0", "—"],
+        ["is", "fresh", "warning", "0", "0", "—"],
+        ["players.csv:7", "player_id", "is", "'x';", "position", "is", "missing", '{"player_id":', '"x"}'],
+    ):
+        assert expected in lines
+    assert str(story.output / f"runs/manual/{run_id}/{run_id}.ipynb") in out
+
+
+def test_show_speaks_json(story: Story, call: Call) -> None:
+    run_id = story.run()
+    story.check(run_id, "ids are unique", passed=True)
+    story.reject(run_id, ("p:1", {}, ["bad"]))
+    _, out, _ = call("show", run_id, "--json")
+    shown = json.loads(out)
+    assert shown["checks"] == [
+        {
+            "check_name": "ids are unique",
+            "severity": "error",
+            "passed": 1,
+            "measured": "0",
+            "expected": "0",
+            "sample": None,
+        }
+    ]
+    assert shown["rejected"] == [{"position": "p:1", "row": "{}", "reasons": ["bad"]}]
+
+
+def test_diff_compares_the_last_two_runs_of_a_notebook(story: Story, call: Call) -> None:
+    story.run(rows=[ADA], cells=[code("load()", printed("1 row"))])
+    story.run(rows=[ADA, BO], cells=[code("load()", printed("2 rows"))])
+    story.run("data_quality")
+    exit_code, out, _ = call("diff")
+    assert exit_code == 0
+    assert ["rows_read", "1", "→", "2", "(+1)"] in words(out)
+    assert out.index("-1 row") < out.index("+2 rows")
+
+
+def test_diff_says_when_nothing_differs(story: Story, call: Call) -> None:
+    before, after = (story.run(cells=[code("x", printed("same"))]) for _ in range(2))
+    _, out, _ = call("diff", before, after)
+    assert out.splitlines()[-1] == "no difference but times and ids"
+    _, out, _ = call("diff", before, after, "--json")
+    found: dict[str, Any] = json.loads(out)
+    assert (found["before"], found["after"], found["cells"]) == (before, after, [])
+
+
+def test_trace_prints_the_row_and_its_run(story: Story, call: Call) -> None:
+    run_id = story.run(rows=[ADA])
+    exit_code, out, _ = call("trace", "player", "1")
+    lines = words(out)
+    assert exit_code == 0
+    for expected in (["last_name", "Łopez"], ["run", run_id], ["source", "players.csv"]):
+        assert expected in lines
+    assert str(story.output / f"runs/manual/{run_id}/{run_id}.ipynb") in out
+    _, out, _ = call("trace", "player", "1", "--json")
+    assert json.loads(out)["row"] == {**ADA, "_run_id": run_id, "_source": "bulk"}
+
+
+def test_trace_of_a_row_that_never_was_fails(story: Story, call: Call) -> None:
+    assert call("trace", "player", "9") == (1, "player 9: no such row, and no run has deleted one\n", "")
+    assert call("trace", "player", "9", "--json")[:2] == (1, "null\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["show", "none"], "no run 'none' in "),
+        (["diff", "one"], "give two runs to compare, or none"),
+        (["diff"], "no notebook has run twice yet"),
+        (["trace", "player", "x"], "player.player_id is a whole number"),
+        (["trace", "nothing", "1"], "unknown dataset 'nothing'"),
+        (["runs", "--status", "odd"], "invalid choice: 'odd'"),
+    ],
+)
+def test_wrong_usage_is_explained_and_exits_with_2(
+    story: Story, call: Call, arguments: list[str], reason: str
+) -> None:
+    exit_code, out, err = call(*arguments)
+    assert (exit_code, out) == (2, "")
+    assert reason in err
+
+
+def test_a_missing_database_is_wrong_usage_and_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path / "none"))
+    monkeypatch.delenv("AIRFLOW_CONN_ANALYTICS_DATABASE", raising=False)
+    exit_code, _, err = call("runs")
+    assert exit_code == 2
+    assert "no database yet; run a notebook first" in err
+    assert not (tmp_path / "none").exists()

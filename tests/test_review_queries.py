@@ -1,0 +1,239 @@
+"""The review's questions to the ledger."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from story import ADA, API, BO, Story, code
+
+from notebook_pipeline.batches import Origin
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.review import queries
+from notebook_pipeline.review.executed import artefact_path, read_notebook
+from notebook_pipeline.review.trace import trace_row
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    told = Story(tmp_path)
+    yield told
+    told.close()
+
+
+def ids(runs: list[dict]) -> list[str]:
+    return [run["run_id"] for run in runs]
+
+
+def test_runs_are_listed_newest_first_and_paged(story: Story) -> None:
+    made = [story.run() for _ in range(5)]
+    with queries.open_ledger(story.connection) as database:
+        assert ids(queries.list_runs(database)) == made[::-1]
+        assert ids(queries.list_runs(database, limit=2, offset=1)) == [made[3], made[2]]
+        assert queries.count_runs(database) == 5
+
+
+def test_filters_narrow_the_list_one_by_one_and_together(story: Story) -> None:
+    loaded = story.run("bulk_load", dag_id="a")
+    failed = story.run("bulk_load", dag_id="b", status="failed", error="boom")
+    other = story.run("data_quality", parameters={"dataset": "team"})
+    story.database.execute(
+        "UPDATE pipeline_run SET started_at = ? WHERE run_id = ?",
+        [(datetime.now(UTC) - timedelta(days=3)).isoformat(), loaded],
+    )
+    expected = {
+        queries.Filters(notebook="bulk_load"): [failed, loaded],
+        queries.Filters(dataset="team"): [other],
+        queries.Filters(status="failed"): [failed],
+        queries.Filters(days=2): [other, failed],
+        queries.Filters(dag_ids=frozenset({"a", "manual"})): [other, loaded],
+        queries.Filters(dag_ids=frozenset()): [],
+        queries.Filters(notebook="bulk_load", status="success", days=4): [loaded],
+    }
+    found = {filters: ids(queries.list_runs(story.database, filters)) for filters in expected}
+    assert found == expected
+    assert {filters: queries.count_runs(story.database, filters) for filters in expected} == {
+        filters: len(those) for filters, those in expected.items()
+    }
+
+
+def test_a_text_is_read_as_text_though_a_thousand_runs_before_it_have_none(story: Story) -> None:
+    story.database.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
+        "INSERT INTO pipeline_run (run_id, dag_id, dag_run_id, task_id, map_index, try_number, notebook, "
+        "notebook_sha256, parameters, status, started_at) "
+        "SELECT 'z' || i, 'a', 'a', 'a', -1, 1, 'a', '', '{}', 'running', '2024-01-01' FROM n"
+    )
+    oldest = story.run(status="failed", error="boom")
+    runs = queries.list_runs(story.database)
+    assert (len(runs), runs[-1]["run_id"], runs[-1]["error"]) == (1501, oldest, "boom")
+
+
+def test_a_run_is_found_by_its_id_its_beginning_or_its_end(story: Story) -> None:
+    first, second = story.run(), story.run()
+    assert queries.find_run(story.database, first)["run_id"] == first
+    assert queries.find_run(story.database, second[:22])["run_id"] == second
+    assert queries.find_run(story.database, "000002")["run_id"] == second
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (
+            "20240301T",
+            "may be any of 20240301T000002.000000Z-000002, 20240301T000001.000000Z-000001; give more",
+        ),
+        ("nothing", "no run 'nothing' in "),
+        ("%", "no run '%' in "),
+        ("", "no run '' in "),
+    ],
+)
+def test_a_name_that_is_no_runs_or_several_is_refused(story: Story, name: str, reason: str) -> None:
+    story.run()
+    story.run()
+    with pytest.raises(UsageError, match=reason):
+        queries.find_run(story.database, name)
+
+
+def test_the_run_before_is_the_last_one_that_is_alike(story: Story) -> None:
+    mapped = [story.run(dag_id="d", task_id="t", map_index=index) for index in (0, 1, 0, 1)]
+    other = story.run("data_quality", dag_id="d")
+    last = queries.find_run(story.database, mapped[3])
+    before = queries.previous_run(story.database, last)
+    same_task = queries.previous_run(story.database, last, queries.SAME_TASK)
+    assert before is not None
+    assert same_task is not None
+    assert (before["run_id"], same_task["run_id"]) == (mapped[2], mapped[1])
+    assert queries.previous_run(story.database, queries.find_run(story.database, other)) is None
+
+
+def test_the_last_two_runs_are_of_the_last_notebook_that_ran_twice(story: Story) -> None:
+    made = [story.run("bulk_load"), story.run("bulk_load"), story.run("data_quality")]
+    assert [run["run_id"] for run in queries.last_two_runs(story.database)] == made[:2]
+
+
+def test_nothing_to_compare_is_said(story: Story) -> None:
+    story.run()
+    with pytest.raises(UsageError, match="no notebook has run twice yet"):
+        queries.last_two_runs(story.database)
+
+
+def test_a_missing_database_is_named_and_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "none.db"
+    with (
+        pytest.raises(UsageError, match=r"none\.db: no database yet; run a notebook first"),
+        queries.open_ledger(Connection("x", "sqlite", host=str(missing))),
+    ):
+        pass
+    assert not missing.exists()
+
+
+def test_a_database_without_a_ledger_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    with (
+        pytest.raises(UsageError, match=r"empty\.db: holds no table pipeline_run; run a notebook first"),
+        queries.open_ledger(Connection("x", "sqlite", host=str(empty))),
+    ):
+        pass
+
+
+def test_the_ledger_is_opened_for_reading_only(story: Story) -> None:
+    with (
+        queries.open_ledger(story.connection) as database,
+        pytest.raises(PipelineError, match="readonly"),
+    ):
+        database.execute("DELETE FROM pipeline_run")
+
+
+def test_a_row_leads_to_the_run_that_last_changed_it(story: Story) -> None:
+    story.run(rows=[ADA, BO])
+    changed = story.run("api_incremental_update", rows=[{**BO, "position": "WR"}], origin=API)
+    trace = trace_row(story.database, "player", "2")
+    assert trace is not None
+    assert trace.run is not None
+    assert trace.row == {**BO, "position": "WR", "_run_id": changed, "_source": "api"}
+    assert (trace.run["run_id"], trace.confirmed_by_api, trace.extracted_by) == (changed, False, None)
+
+
+def test_an_identical_row_from_the_api_confirms_the_bulk_run(story: Story) -> None:
+    loaded = story.run(rows=[ADA])
+    story.run("api_incremental_update", rows=[ADA], origin=API)
+    trace = trace_row(story.database, "player", "1")
+    assert trace is not None
+    assert trace.run is not None
+    assert (trace.run["run_id"], trace.confirmed_by_api) == (loaded, True)
+
+
+def test_a_deleted_row_leads_to_the_run_that_deleted_it(story: Story) -> None:
+    story.run(rows=[ADA])
+    swept = story.run("api_incremental_update")
+    story.database.execute("INSERT INTO deleted_row VALUES ('player', '7', '2024-01-01', ?)", [swept])
+    trace = trace_row(story.database, "player", "007")
+    assert trace is not None
+    assert trace.run is not None
+    assert (trace.row, trace.run["run_id"], trace.to_json()["deleted"]) == (None, swept, True)
+
+
+def test_a_replayed_row_names_the_run_that_first_read_it(story: Story) -> None:
+    first = story.run(rows=[ADA])
+    second = story.run(rows=[BO], origin=Origin("bulk", place=first, is_replay=True))
+    read, replayed = (trace_row(story.database, "player", key) for key in ("1", "2"))
+    assert read is not None
+    assert replayed is not None
+    assert replayed.run is not None
+    assert (replayed.run["run_id"], replayed.extracted_by, read.extracted_by) == (second, first, None)
+
+
+def test_a_row_that_never_was_has_no_trace(story: Story) -> None:
+    assert trace_row(story.database, "player", "9") is None
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "reason"),
+    [("player", "x", "player.player_id is a whole number; 'x'"), ("pipeline_run", "1", "unknown dataset")],
+)
+def test_a_key_or_table_that_cannot_be_is_refused(story: Story, table: str, key: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        trace_row(story.database, table, key)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "../outside.ipynb",
+        "runs/../../outside.ipynb",
+        "/etc/passwd",
+        "runs/secret.txt",
+        "runs/link.ipynb",
+        "analytics_database.db",
+    ],
+)
+def test_only_notebooks_below_runs_are_read(story: Story, named: str) -> None:
+    story.write_artefact("../outside.ipynb", [code("1")], {})
+    (story.output / "runs").mkdir()
+    (story.output / "runs/secret.txt").write_text("{}")
+    (story.output / "runs/link.ipynb").symlink_to(story.output.parent / "outside.ipynb")
+    run = queries.find_run(story.database, story.run(artifact=named))
+    with pytest.raises(PipelineError, match="is no notebook below"):
+        artefact_path(story.output, run)
+
+
+def test_an_artefact_that_is_gone_is_none(story: Story) -> None:
+    run = queries.find_run(story.database, story.run(cells=[code("1 + 1")]))
+    path = artefact_path(story.output, run)
+    assert path is not None
+    assert read_notebook(path)["cells"][0]["source"] == "1 + 1"
+    path.unlink()
+    assert artefact_path(story.output, run) is None
+    assert artefact_path(story.output, {**run, "artifact": None}) is None
+    assert artefact_path(story.output, {**run, "artifact": "runs/a\0.ipynb"}) is None
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"cells": 3}'])
+def test_a_file_that_is_no_notebook_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "broken.ipynb"
+    path.write_text(content)
+    with pytest.raises(PipelineError, match=r"broken\.ipynb: cannot be read as a notebook"):
+        read_notebook(path)
