@@ -78,7 +78,9 @@ def settle_lost(database: Database) -> list[dict[str, Any]]:
     for run in database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist():
         # The lock goes after the row is closed, so a row that is open while the lock is free is lost.
         if not ledger.is_alive(output, run) and _is_open(database, run):
-            _settle(output, run)
+            # An artefact that cannot be read or written must not keep every later run from starting.
+            with suppress(OSError, ValueError, KeyError):
+                _settle(output, run)
     return ledger.settle_lost(database, output)
 
 
@@ -112,6 +114,7 @@ def _settle(output: Path, run: dict[str, Any]) -> None:
     if not run["artifact"]:
         return
     path = output / run["artifact"]
+    make_private(path.parent, output)
     for temporary in path.parent.glob(f".{path.name}.*.tmp"):
         temporary.unlink(missing_ok=True)
     notebook = read(path) if path.exists() else _empty(run)

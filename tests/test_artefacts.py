@@ -1,0 +1,251 @@
+"""Executed notebooks lie where they belong, one file a try, whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notebook_pipeline import artefacts, ledger
+from notebook_pipeline.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.database import Database, connect
+from notebook_pipeline.locks import RunLock
+from notebook_pipeline.tables import create_tables
+
+AIRFLOWS = "manual__2026-11-22T11:45:00.123456+00:00"
+OURS = "20261122T114500.123456Z-1a2b3c"
+
+
+@pytest.fixture
+def database(home: Path):
+    with connect(resolve(DATABASE)) as opened:
+        create_tables(opened)
+        yield opened
+
+
+def folder_of(output: Path, run_id: str) -> str:
+    path = new_path(output, Identity("dag", run_id, "task"))
+    assert path.parent.parent == output / "runs" / "dag"
+    return path.parent.name
+
+
+def test_a_try_has_its_own_file_by_dag_run_task_and_map_index(tmp_path: Path) -> None:
+    assert (
+        new_path(tmp_path, Identity("d", OURS, "group.load"))
+        == tmp_path / "runs/d" / OURS / "group.load__try1.ipynb"
+    )
+    mapped = new_path(tmp_path, Identity("d", "run", "load", 0, 3))
+    assert mapped == tmp_path / "runs/d/run/load__m0__try3.ipynb"
+
+
+def test_a_file_that_is_there_is_never_given_again(tmp_path: Path) -> None:
+    identity = Identity("d", "r", "t")
+    names = []
+    for _ in range(3):
+        path = new_path(tmp_path, identity)
+        path.touch()
+        names.append(path.name)
+    assert names == ["t__try1.ipynb", "t__try1__2.ipynb", "t__try1__3.ipynb"]
+
+
+def test_a_path_whose_lock_is_there_is_not_given_either(tmp_path: Path) -> None:
+    first = new_path(tmp_path, Identity("d", "r", "t"))
+    Path(f"{first}.lock").touch()
+    assert new_path(tmp_path, Identity("d", "r", "t")).name == "t__try1__2.ipynb"
+
+
+RUN_IDS = [
+    AIRFLOWS,
+    AIRFLOWS.replace("+", "-"),
+    AIRFLOWS.replace(":", "-").replace("+", "-"),
+    AIRFLOWS.lower(),
+    OURS,
+    "a:b",
+    "a+b",
+    "a-b",
+    "a b",
+    "A-b",
+    "a/b",
+    "../a-b",
+    "../../etc/passwd",
+    "/etc/passwd",
+    ".",
+    "..",
+    "",
+    "~",
+    "a\0b",
+    "a\nb",
+    "ä",
+    "a\u0308",
+    "💥" * 100,
+    "x" * 250,
+    "x" * 249 + "y",
+    "\udcff",
+]
+
+
+def test_no_two_run_ids_share_a_folder_not_even_where_capitals_are_not_told_apart(tmp_path: Path) -> None:
+    names = [folder_of(tmp_path, run_id) for run_id in RUN_IDS]
+    names += [folder_of(tmp_path, name) for name in names if name not in RUN_IDS]
+    assert len({name.casefold() for name in names}) == len(names)
+    assert all(len(name.encode()) <= 128 and not name.startswith(".") for name in names)
+
+
+def test_a_readable_part_of_a_run_id_stays(tmp_path: Path) -> None:
+    assert folder_of(tmp_path, OURS) == OURS
+    assert folder_of(tmp_path, "nightly-1.2_b") == "nightly-1.2_b"
+    assert folder_of(tmp_path, AIRFLOWS).startswith("manual__2026-11-22T11-45-00-123456-00-00~")
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/x", "a/b", ""])
+def test_no_id_leads_out_of_the_output_folder(tmp_path: Path, name: str) -> None:
+    path = new_path(tmp_path, Identity(name, name, name))
+    assert path.resolve().relative_to(tmp_path / "runs").parts[-1].endswith("__try1.ipynb")
+    assert len(path.relative_to(tmp_path).parts) == 4
+
+
+def test_folders_and_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path = new_path(tmp_path / "output", Identity("d", "r", "t"))
+    artefacts.write(path, "{}")
+    modes = {part.name: part.stat().st_mode & 0o777 for part in (path, *path.parents[:3])}
+    assert modes == {"t__try1.ipynb": 0o600, "r": 0o700, "d": 0o700, "runs": 0o700}
+
+
+def test_a_write_that_fails_leaves_the_version_before_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    artefacts.write(path, "before", last=True)
+    with pytest.raises(UnicodeEncodeError):
+        artefacts.write(path, "after" * 100_000 + "\udcff")
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.ipynb"]
+
+
+def start(database: Database, run_id: str, notebook: str = "n", **changes: Any) -> str:
+    artifact = f"runs/manual/{run_id}/{notebook}__try1.ipynb"
+    row: dict[str, Any] = {
+        "dag_id": "manual",
+        "dag_run_id": run_id,
+        "task_id": notebook,
+        "notebook": notebook,
+    }
+    row |= {"run_id": run_id, "notebook_sha256": "ab", "parameters": {}, "artifact": artifact}
+    ledger.start_run(database, **(row | changes))
+    return (row | changes)["artifact"]
+
+
+def executed(home: Path, artifact: str, *statuses: str) -> Path:
+    path = home / "output" / artifact
+    path.parent.mkdir(parents=True)
+    cells = [
+        {
+            "cell_type": "code",
+            "id": str(index),
+            "source": "x",
+            "outputs": [],
+            "metadata": {"papermill": {"status": status}},
+        }
+        for index, status in enumerate(statuses)
+    ]
+    metadata = {
+        "papermill": {"start_time": "2026-11-22T11:45:00+00:00"},
+        "notebook_pipeline": {"status": "running"},
+    }
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def test_a_lost_run_is_settled_in_artefact_and_ledger(home: Path, database: Database) -> None:
+    path = executed(home, start(database, "r1"), "completed", "running", "pending")
+    (path.parent / f".{path.name}.abc.tmp").touch()
+    assert [run["run_id"] for run in settle_lost(database)] == ["r1"]
+    settled = artefacts.read(path)
+    assert [cell["metadata"].get("papermill", {}).get("status") for cell in settled["cells"]] == [
+        None,
+        "completed",
+        "failed",
+        "not run",
+    ]
+    assert "process lost" in "".join(settled["cells"][0]["source"])
+    assert settled["metadata"]["notebook_pipeline"] == {
+        "status": "failed",
+        "error": "process lost",
+        "failed_cell": "1",
+    }
+    assert os.listdir(path.parent) == [path.name]
+    row = ledger.get_run(database, "r1")
+    assert (row["status"], row["error"], row["finished_at"] is None) == ("failed", "process lost", False)
+    before = path.read_bytes()
+    assert settle_lost(database) == []
+    assert path.read_bytes() == before
+
+
+def test_a_run_that_is_at_work_is_left_alone(home: Path, database: Database) -> None:
+    path = executed(home, start(database, "r1"), "running")
+    before = path.read_bytes()
+    lock = RunLock(Path(f"{path}.lock"))
+    assert settle_lost(database) == []
+    assert path.read_bytes() == before
+    lock.release()
+    assert len(settle_lost(database)) == 1
+
+
+def test_a_run_that_was_lost_before_its_first_save_gets_an_artefact(home: Path, database: Database) -> None:
+    path = home / "output" / start(database, "r1")
+    settle_lost(database)
+    settled = artefacts.read(path)
+    assert len(settled["cells"]) == 1
+    assert settled["metadata"]["notebook_pipeline"] == {
+        "run_id": "r1",
+        "dag_id": "manual",
+        "dag_run_id": "r1",
+        "task_id": "n",
+        "map_index": -1,
+        "try_number": 1,
+        "notebook": "n",
+        "notebook_sha256": "ab",
+        "status": "failed",
+        "error": "process lost",
+        "failed_cell": None,
+    }
+
+
+def test_an_artefact_that_cannot_be_read_does_not_keep_its_run_open(home: Path, database: Database) -> None:
+    path = executed(home, start(database, "r1"), "running")
+    path.write_text("cut off")
+    assert len(settle_lost(database)) == 1
+    assert path.read_text() == "cut off"
+
+
+def test_a_lost_run_by_hand_has_no_artefact_to_settle(home: Path, database: Database) -> None:
+    start(database, "r1", artifact=None)
+    assert len(settle_lost(database)) == 1
+    assert not (home / "output/runs").exists() or not list((home / "output/runs").rglob("*.ipynb"))
+
+
+def succeed(home: Path, database: Database, run_id: str) -> Path:
+    path = executed(home, start(database, run_id), "completed")
+    path.write_text(run_id)
+    ledger.finish_run(database, run_id, "success")
+    return path
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_latest_is_the_newest_success(
+    home: Path, database: Database, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    latest = home / "output/latest/n.ipynb"
+    assert refresh_latest(database, "n") is None
+    succeed(home, database, "r1")
+    assert refresh_latest(database, "n") == latest
+    newest = succeed(home, database, "r2")
+    ledger.finish_run(database, start(database, "r3").split("/")[2], "failed", "x")
+    for _ in range(2):
+        assert refresh_latest(database, "n") == latest
+        assert latest.read_text() == "r2"
+        assert os.path.samefile(latest, newest) is links
+        assert os.listdir(latest.parent) == ["n.ipynb"]
+    assert refresh_latest(database, "other") is None

@@ -1,0 +1,36 @@
+"""Wait for conditions, and see which processes there are."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+Value = TypeVar("Value")
+
+
+def until(condition: Callable[[], Value], seconds: float = 60) -> Value:
+    """Return the condition's value as soon as it is true; fail when it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+    return value
+
+
+def until_there(path: Path) -> None:
+    """Wait for a file."""
+    until(path.exists)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and everything that it started, by and by."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def left_of(processes: list[psutil.Process], seconds: float = 5) -> list[psutil.Process]:
+    """Return those that still live after so many seconds; a zombie that nobody has buried does not."""
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
