@@ -48,3 +48,20 @@ def is_number(received: pa.DataType) -> bool:
     """Say whether a type holds numbers, or nothing at all."""
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
     return any(kind(received) for kind in kinds)
+
+
+def is_moment(received: pa.DataType) -> bool:
+    """Say whether a type holds days or moments."""
+    return pa.types.is_date(received) or pa.types.is_timestamp(received)
+
+
+def moments(column: pa.Array) -> pa.Array:
+    """Return dates as they are, and timestamps in UTC without a zone."""
+    return column.cast(pa.timestamp(column.type.unit)) if pa.types.is_timestamp(column.type) else column
+
+
+def spell_moments(column: pa.Array) -> pa.Array:
+    """Return dates and timestamps as ISO text, midnights as their day."""
+    exact = moments(column)
+    days = exact.cast(pa.date32())
+    return pc.if_else(pc.equal(days.cast(exact.type), exact), days.cast(pa.string()), exact.cast(pa.string()))

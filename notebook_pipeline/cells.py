@@ -12,7 +12,19 @@ import numpy as np
 import pyarrow as pa
 
 from notebook_pipeline import scalars
-from notebook_pipeline.arrow import Mask, all_true, is_number, is_text, mask, pc, text_bytes, try_cast
+from notebook_pipeline.arrow import (
+    Mask,
+    all_true,
+    is_moment,
+    is_number,
+    is_text,
+    mask,
+    moments,
+    pc,
+    spell_moments,
+    text_bytes,
+    try_cast,
+)
 from notebook_pipeline.errors import UsageError
 
 Judge = Callable[[object], object]
@@ -48,9 +60,13 @@ def stored_type(declared: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_date(declared) else declared
 
 
-def can_convert(received: pa.DataType) -> bool:
-    """Say whether cells of a type can convert at all; lists, structs and maps cannot."""
-    return not (pa.types.is_nested(received) or isinstance(received, pa.BaseExtensionType))
+def can_convert(received: pa.DataType, declared: pa.DataType) -> bool:
+    """Say whether cells of a type can convert at all: those of text can, those of a list never."""
+    if pa.types.is_dictionary(received):
+        return can_convert(received.value_type, declared)
+    if is_text(received) or pa.types.is_null(received) or pa.types.is_floating(received):
+        return True  # a column without a single value often comes as floats
+    return is_moment(received) if pa.types.is_date(declared) else is_number(received) and is_number(declared)
 
 
 def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
@@ -59,11 +75,12 @@ def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
         column = column.dictionary_decode()
     if is_text(column.type):
         return _from_text(column, declared)
-    if pa.types.is_date32(declared) and (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
+    if pa.types.is_date32(declared) and is_moment(column.type):
         return _from_moments(column)
-    values = try_cast(column, declared) if is_number(column.type) else None
+    comparable = (is_number(column.type) and is_number(declared)) or pa.types.is_null(column.type)
+    values = try_cast(column, declared) if comparable else None
     if values is not None and (not pa.types.is_floating(declared) or all_true(pc.is_finite(values))):
-        return _same(values)
+        return Cells(values, _stored(values))
     return _judged(column.to_pylist(), declared)
 
 
@@ -95,12 +112,10 @@ def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool 
 
 def _from_moments(column: pa.Array) -> Cells:
     """Convert dates and timestamps; a moment that is not a midnight (UTC) is no day."""
-    moments = column.cast(pa.timestamp(column.type.unit)) if pa.types.is_timestamp(column.type) else column
-    days = moments.cast(pa.date32())
-    whole = pc.equal(days.cast(moments.type), moments)
-    if all_true(whole) and _in_range(days):
+    days = moments(column).cast(pa.date32())
+    if all_true(pc.equal(days.cast(moments(column).type), moments(column))) and _in_range(days):
         return Cells(days, _stored(days))
-    return _parse_days(pc.if_else(whole, days.cast(pa.string()), moments.cast(pa.string())))
+    return _parse_days(spell_moments(column))
 
 
 def _from_text(column: pa.Array, declared: pa.DataType) -> Cells:
@@ -134,7 +149,8 @@ def _parse_text(text: pa.Array) -> Cells:
     if not (text_bytes(text) == 0).any():
         return _same(text)
     bad = mask(pc.match_substring(text, "\0"))
-    return _without(text, bad, scalars.text)
+    kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
+    return Cells(kept, kept, [_breach(bad, text, scalars.text)])
 
 
 def _parse_integers(text: pa.Array) -> Cells:
@@ -226,11 +242,6 @@ def _why(value: object, judge: Judge) -> str:
     except scalars.UnfitError as unfit:
         return f"{scalars.shown(value)} {unfit}"
     raise AssertionError(f"{value!r} fits")
-
-
-def _without(column: pa.Array, bad: Mask, judge: Judge) -> Cells:
-    kept = pc.if_else(pa.array(bad), pa.scalar(None, column.type), column)
-    return Cells(kept, kept, [_breach(bad, column, judge)])
 
 
 def _in_range(days: pa.Array) -> bool:

@@ -29,11 +29,13 @@ class Checked:
     """Hold a batch split in two: `good` in stored types, `rejected` spelled out; `read` rows in all.
 
     `rejected` may be shorter than `rejected_count`, where the caller asked for fewer to be spelled out.
+    `share` is how much of the whole source has been read, 0 to 1, where that is known.
     """
 
     good: pa.RecordBatch
     rejected: Sequence[Rejected]
     read: int
+    share: float | None = None
 
     @property
     def rejected_count(self) -> int:
@@ -64,7 +66,7 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
         good = good.filter(pa.array(~bad))
         guilty = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
         rejected += _rejected(objects, guilty.tolist(), breaches)
-    return Checked(good, rejected[:keep], len(raw))
+    return Checked(good, rejected[:keep], len(raw), raw.share)
 
 
 def _breaches(columns: Mapping[str, Cells], dataset: Dataset, today: date) -> list[Breach]:

@@ -154,7 +154,7 @@ def _check_columns(part: Part, dataset: Dataset) -> None:
         raise PipelineError(f"{part.name}: found two columns {', '.join(twice)}, expected each name once")
     for field in dataset.schema:
         received = part.schema.field(field.name).type
-        if not can_convert(received):
+        if not can_convert(received, field.type):
             raise PipelineError(
                 f"{part.name}: found column {field.name} as {received}, expected {field.type}"
             )

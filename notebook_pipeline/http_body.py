@@ -39,6 +39,8 @@ def read_body(url: str, connection: Connection) -> Iterator[bytes]:
                         yield from _body(response, url, connection)
                         return
             except (requests.RequestException, HTTPError, OSError) as error:
+                if isinstance(error, ValueError):  # an address that no server was asked with
+                    raise UsageError(f"GET {shown(url)}: not an address that HTTP can ask") from None
                 raise Interrupted(f"GET {shown(url)}: {_innermost(error)}") from None
         url = _redirected(url, urljoin(url, target))
     raise PipelineError(

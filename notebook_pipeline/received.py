@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from notebook_pipeline import cells
+from notebook_pipeline.arrow import is_moment, spell_moments
 from notebook_pipeline.batches import RawBatch
 from notebook_pipeline.cells import Breach, Cells
 from notebook_pipeline.datasets import Dataset
@@ -67,6 +68,7 @@ def _text(value: object) -> object:
 
 def _plain(column: pa.Array) -> list[object]:
     """Return a column's values for JSON; moments as text, since Python's own are narrower than Arrow's."""
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.string())
-    return column.to_pylist()
+    try:
+        return (spell_moments(column) if is_moment(column.type) else column).to_pylist()
+    except (ArithmeticError, ValueError):  # a day beyond Python's years, deep in an undeclared list
+        return [f"<{column.type}>"] * len(column)

@@ -23,6 +23,7 @@ class UnfitError(ValueError):
 def shown(value: object) -> str:
     """Return a value as a reason shows it, cut where it is long."""
     text = value.isoformat() if isinstance(value, date) else repr(value)
+    text = str(value) if isinstance(value, Decimal) else text
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 

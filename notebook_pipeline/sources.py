@@ -54,10 +54,11 @@ def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
 
 def shown(source: str) -> str:
     """Return a source as messages show it: a URL without login and query, which may hold secrets."""
-    if "://" not in source:
+    scheme, separator, rest = source.partition("://")
+    if not separator:
         return source
-    parts = urlsplit(source)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    place, slash, path = re.split(r"[?#]", rest)[0].partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
 
 
 def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
@@ -117,7 +118,7 @@ def _named(paths: Sequence[Path], base: Path) -> Sequence[Local]:
 
 
 def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
-    scheme = urlsplit(url).scheme
+    scheme = _scheme(url)
     if scheme == "file":
         return _local(unquote(urlsplit(url).path), [Path("/")])
     if scheme not in ("http", "https"):
@@ -126,6 +127,18 @@ def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
     if not formats.of_name(name):
         raise PipelineError(f"{shown(url)}: HTTP has no folders or globs; name one file, {formats.KNOWN}")
     return [Remote(name, url)]
+
+
+def _scheme(url: str) -> str:
+    """Return the scheme of a URL that names a place and holds no password, or raise UsageError."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise UsageError(f"{shown(url)}: not a URL ({error})") from None
+    if parts.password:
+        raise UsageError(f"{shown(url)}: found a password in the source; put it into a connection instead")
+    return parts.scheme.lower()
 
 
 def _by_fsspec(url: str, connection: Connection) -> Sequence[Remote]:
