@@ -7,7 +7,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.http_session import base_address, open_session, open_stranger
 from notebook_pipeline.sources import shown
 
