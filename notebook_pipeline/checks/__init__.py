@@ -2,6 +2,6 @@
 
 from notebook_pipeline.checks.history import SOURCE_COUNT
 from notebook_pipeline.checks.report import CheckResult, Report
-from notebook_pipeline.checks.run import run_checks, save
+from notebook_pipeline.checks.run import recent_changes, run_checks, save
 
-__all__ = ["SOURCE_COUNT", "CheckResult", "Report", "run_checks", "save"]
+__all__ = ["SOURCE_COUNT", "CheckResult", "Report", "recent_changes", "run_checks", "save"]

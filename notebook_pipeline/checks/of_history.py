@@ -9,7 +9,7 @@ from notebook_pipeline.checks.history import write_percent, write_rows, write_sh
 from notebook_pipeline.checks.scan import ROWS, Sql
 from notebook_pipeline.checks.subject import Finding, Subject
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.declarations import Side, UsualChanges, UsualMix, UsualNulls, UsualRowCount
 
 OTHER = "other"
 
@@ -21,26 +21,27 @@ def changed_yesterday(dataset: Dataset, today: date) -> Sql:
     return scan.count(scan.equals(dataset.cursor, (today - timedelta(1)).isoformat()))
 
 
+def bounds_of(
+    check: UsualRowCount | UsualChanges | UsualNulls, history: Sequence[float], rows: int | None
+) -> Usual | None:
+    """Return what a history, oldest value first, makes usual for a check's next value.
+
+    `rows` says over how few rows a share is counted, where they are not the whole table.
+    """
+    if isinstance(check, UsualNulls):
+        return usual_share(history, tolerance_points=check.tolerance_points, rows=rows)
+    return usual_count(history, tolerance_percent=check.tolerance_percent)
+
+
 def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
     """Judge the number of rows by the growth so far."""
-    rows = subject.table.count(ROWS)
-    history = subject.history.numbers(check.name)
-    bounds = usual_count(history, tolerance_percent=check.tolerance_percent)
-    if bounds is None:
-        return Finding(True, write_rows(rows), _too_short(history))
-    if check.side == "drop":
-        return Finding(rows >= bounds.low, write_rows(rows), _count_bound("at least", bounds.low, bounds))
-    return Finding(rows <= bounds.high, write_rows(rows), _count_bound("at most", bounds.high, bounds))
+    return _judge_count(check, subject.table.count(ROWS), check.side, subject)
 
 
 def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
     """Judge yesterday's number of changed rows by that of the days before."""
     changed = subject.table.count(changed_yesterday(subject.dataset, subject.today))
-    history = subject.history.numbers(check.name)
-    bounds = usual_count(history, tolerance_percent=check.tolerance_percent)
-    if bounds is None:
-        return Finding(True, write_rows(changed), _too_short(history))
-    return Finding(changed >= bounds.low, write_rows(changed), _count_bound("at least", bounds.low, bounds))
+    return _judge_count(check, changed, "drop", subject)
 
 
 def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
@@ -51,7 +52,7 @@ def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
         return _NOTHING_TO_LOOK_AT
     percent = 100 * nulls / rows
     history = subject.history.numbers(check.name, subject.scope)
-    bounds = _share_bounds(history, subject, check.tolerance_points)
+    bounds = bounds_of(check, history, _few_rows(subject))
     if bounds is None:
         return Finding(True, write_percent(percent), _too_short(history))
     passed = bounds.low <= percent <= bounds.high
@@ -71,7 +72,11 @@ def usual_mix(check: UsualMix, subject: Subject) -> Finding:
     shares = _shares(check, subject)
     history = subject.history.shares(check.name, subject.scope)
     bounds = {
-        name: _share_bounds([old.get(name, 0.0) for old in history], subject, check.tolerance_points)
+        name: usual_share(
+            [old.get(name, 0.0) for old in history],
+            tolerance_points=check.tolerance_points,
+            rows=_few_rows(subject),
+        )
         for name in shares
     }
     known = {name: usual for name, usual in bounds.items() if usual}
@@ -94,14 +99,22 @@ def _shares(check: UsualMix, subject: Subject) -> dict[str, float]:
     return {name: 100 * count / rows for name, count in counts.items()}
 
 
-def _share_bounds(history: Sequence[float], subject: Subject, tolerance: float) -> Usual | None:
-    """Return a share's bounds; over the few rows of one run it may differ by chance, over a table hardly."""
-    rows = subject.rows.count(ROWS) if subject.scope == "run" else None
-    return usual_share(history, tolerance_points=tolerance, rows=rows)
+def _judge_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
+    history = subject.history.numbers(check.name)
+    bounds = bounds_of(check, history, None)
+    if bounds is None:
+        return Finding(True, write_rows(value), _too_short(history))
+    passed, words, bound = (
+        (value >= bounds.low, "at least", bounds.low)
+        if side == "drop"
+        else (value <= bounds.high, "at most", bounds.high)
+    )
+    return Finding(passed, write_rows(value), f"{words} {write_rows(bound)} ({_basis(bounds, write_rows)})")
 
 
-def _count_bound(words: str, bound: float, bounds: Usual) -> str:
-    return f"{words} {write_rows(bound)} ({_basis(bounds, write_rows)})"
+def _few_rows(subject: Subject) -> int | None:
+    """Return the number of rows that one run changed, over which a share may differ by chance."""
+    return subject.rows.count(ROWS) if subject.scope == "run" else None
 
 
 def _basis(bounds: Usual, write: Callable[[float], str]) -> str:

@@ -60,6 +60,10 @@ class Report:
         """Return the failed checks of severity `warn`."""
         return [result for result in self.results if result.outcome == "warning"]
 
+    def result(self, check_name: str) -> CheckResult:
+        """Return one check's result by its name."""
+        return next(result for result in self.results if result.check_name == check_name)
+
     def summary(self) -> dict[str, object]:
         """Return the verdict as a run's result."""
         return {

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.checks import of_history, of_rows, of_table, scan
@@ -63,6 +63,17 @@ def save(database: Database, run_id: str, report: Report) -> None:
             database, run_id, report.dataset.name, [asdict(result) for result in report.results]
         )
         ledger.commit_run(database, run_id, {})
+
+
+def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> dict[date, int]:
+    """Return how many rows changed last on each day up to today: 0 where there is no table."""
+    last = settings.today()
+    calendar = [last - timedelta(back) for back in reversed(range(days))]
+    try:
+        counts = scan.rows_per_day(database, dataset, [day.isoformat() for day in calendar])
+    except PipelineError:
+        counts = [0] * days
+    return dict(zip(calendar, counts, strict=True))
 
 
 def _judge(check: Check, subject: Subject) -> Finding:

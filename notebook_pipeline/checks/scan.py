@@ -1,10 +1,8 @@
 """Count in SQL what checks ask about rows: everything in one pass over the table, offenders row by row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-
-import pyarrow as pa
 
 from notebook_pipeline.database import Database, Value, quoted
 from notebook_pipeline.datasets import Dataset
@@ -157,22 +155,17 @@ def doubles(source: Source, column: str) -> Sql:
     return Sql(text, () if source.run_id is None else (source.run_id,))
 
 
-def rows_per_day(database: Database, dataset: Dataset, last: date, days: int = 28) -> pa.Table:
-    """Return `day` (ISO) and `rows` for the days up to `last`: how many rows changed last on each.
+def rows_per_day(database: Database, dataset: Dataset, days: Sequence[str]) -> list[int]:
+    """Return how many rows changed last on each of these days (ISO, ascending).
 
     The days are counted side by side, not grouped: SQLite groups by sorting, in memory that grows with
     the table.
     """
-    calendar = [(last - timedelta(days - 1 - place)).isoformat() for place in range(days)]
-    cursor = dataset.cursor
-    recent = Sql(f"{column_sql(cursor)} BETWEEN ? AND ?", (calendar[0], calendar[-1]))
-    found = Source(dataset).where(recent)
-    columns = [count(equals(cursor, day)) for day in calendar]
-    values = [value for column in columns for value in column.values]
-    row = database.execute(
-        f"SELECT {', '.join(column.text for column in columns)} {found.text}", [*values, *found.values]
-    )[0]
-    return pa.table({"day": calendar, "rows": list(row)})
+    within = Sql(f"{column_sql(dataset.cursor)} BETWEEN ? AND ?", (days[0], days[-1]))
+    found = Source(dataset).where(within)
+    counts = [count(equals(dataset.cursor, day)) for day in days]
+    values = [*days, *found.values]
+    return list(database.execute(f"SELECT {', '.join(each.text for each in counts)} {found.text}", values)[0])
 
 
 def column_sql(column: str) -> str:

@@ -1,0 +1,214 @@
+"""Draw what a run of all checks measured, beside what the runs before it had."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Usual
+from notebook_pipeline.checks.history import read_number, read_shares
+from notebook_pipeline.checks.of_history import bounds_of
+from notebook_pipeline.checks.report import Report
+from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.plots import BLUE, GREY, VERMILION, Picture, empty, new_figure
+
+
+@dataclass(frozen=True)
+class Series:
+    """Hold one measured value over the runs, this one last, and the bounds that each run had.
+
+    A bound of None is open.
+    """
+
+    title: str
+    unit: str
+    values: Sequence[float]
+    bounds: Sequence[tuple[float | None, float | None]]
+
+    def is_out(self, place: int) -> bool:
+        """Say whether the value at a place lies out of the bounds it had."""
+        value, (low, high) = self.values[place], self.bounds[place]
+        return (low is not None and value < low) or (high is not None and value > high)
+
+
+def measured_over_runs(report: Report) -> Picture:
+    """Draw each number that has a history: the earlier runs, this one, and the bounds that each had."""
+    all_series = _all_series(report)
+    if not all_series:
+        return empty(f"There is no value of {report.dataset.name} to follow over the runs")
+    sentence = _verdict(all_series)
+    figure, panels = new_figure(sentence, height=0.6 + 1.9 * len(all_series), panels=len(all_series))
+    for axes, series in zip(panels, all_series, strict=True):
+        _draw(axes, series)
+    panels[-1].set_xlabel("runs (0 is this one)")
+    return Picture(sentence, figure)
+
+
+def nulls_per_column(report: Report) -> Picture:
+    """Draw the share of missing values in each column."""
+    if not report.rows:
+        return empty("There are no rows to look at")
+    shares = {column: 100 * count / report.rows for column, count in report.nulls.items()}
+    most = max(shares, key=lambda column: shares[column])
+    gaps = f"{most} has the most gaps, {shares[most]:.2f} %" if shares[most] else "no column has a gap"
+    sentence = (
+        f"Of {report.rows:,} rows, {gaps}; {sum(not share for share in shares.values())} columns have none"
+    )
+    figure, [axes] = new_figure(sentence, height=0.9 + 0.36 * len(shares))
+    bars = axes.barh(list(shares), list(shares.values()), color=BLUE)
+    axes.bar_label(bars, [f"{share:.2f} %" for share in shares.values()], padding=4)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(1.0, max(shares.values()) * 1.2))
+    axes.set_xlabel("rows without a value (%)")
+    axes.grid(axis="y", visible=False)
+    return Picture(sentence, figure)
+
+
+def mixes(report: Report) -> Picture:
+    """Draw the share of every value of a column, in this run beside the median of the last runs."""
+    now = _mixes_now(report)
+    if not now:
+        return empty(f"There is no mix of values of {report.dataset.name} to compare")
+    before = {check: _before(report, check, shares) for check, shares in now.items()}
+    sentence = "; ".join(_mix_sentence(check, shares, before[check]) for check, shares in now.items())
+    figure, panels = new_figure(sentence, height=0.8 + 0.45 * max(map(len, now.values())), panels=len(now))
+    for axes, (check, shares) in zip(panels, now.items(), strict=True):
+        _draw_mix(axes, check, shares, before[check])
+    return Picture(sentence, figure)
+
+
+def _all_series(report: Report) -> list[Series]:
+    found = []
+    sides = {check.side for check in report.dataset.checks if isinstance(check, UsualRowCount)}
+    for check in report.dataset.checks:
+        match check:
+            case UsualRowCount(side) if side == min(sides):
+                found.append(_series(report, check, "number of rows", "rows", sides))
+            case UsualChanges():
+                found.append(_series(report, check, check.name, "rows", {"drop"}))
+            case UsualNulls():
+                found.append(_series(report, check, check.name, "%", {"drop", "jump"}))
+    return [series for series in found if series]
+
+
+def _series(
+    report: Report,
+    check: UsualRowCount | UsualChanges | UsualNulls,
+    title: str,
+    unit: str,
+    sides: set[str],
+) -> Series | None:
+    now = read_number(report.result(check.name).measured)
+    if now is None:
+        return None
+    is_share = isinstance(check, UsualNulls)
+    history = report.history.numbers(check.name, report.scope if is_share else None)
+    values = [*history, now]
+    first = max(0, len(values) - 1 - WINDOW)
+    rows = report.rows if is_share and report.scope == "run" else None
+    bounds = [_sided(bounds_of(check, values[:place], rows), sides) for place in range(first, len(values))]
+    return Series(title, unit, values[first:], bounds)
+
+
+def _sided(bounds: Usual | None, sides: set[str]) -> tuple[float | None, float | None]:
+    if bounds is None:
+        return None, None
+    return bounds.low if "drop" in sides else None, bounds.high if "jump" in sides else None
+
+
+def _verdict(all_series: Sequence[Series]) -> str:
+    bounded = [series for series in all_series if series.bounds[-1] != (None, None)]
+    if not bounded:
+        runs = max(len(series.values) for series in all_series) - 1
+        return f"There are no bounds yet: they need {ENOUGH} earlier runs, and there are {runs}"
+    out = [series.title for series in bounded if series.is_out(-1)]
+    if out:
+        return f"This run is out of its bounds in: {', '.join(out)}"
+    return f"This run lies within its bounds in all of {len(bounded)} measured values"
+
+
+def _draw(axes: Axes, series: Series) -> None:
+    places = range(1 - len(series.values), 1)
+    axes.plot(places, series.values, color=BLUE, linewidth=1, zorder=2)
+    for place, value in enumerate(series.values):
+        out = series.is_out(place)
+        axes.plot(
+            places[place],
+            value,
+            marker="X" if out else "o",
+            markersize=(10 if out else 7) if place == len(series.values) - 1 else (8 if out else 3.5),
+            color=VERMILION if out else BLUE,
+            markeredgecolor="black" if place == len(series.values) - 1 else "none",
+            zorder=3,
+        )
+    axes.margins(x=0.03, y=0.2)
+    _draw_bounds(axes, places, series)
+    axes.set_title(series.title, loc="left", fontsize=10)
+    axes.set_ylabel(series.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+
+
+def _draw_bounds(axes: Axes, places: range, series: Series) -> None:
+    """Shade what was usual for each run; an open side reaches to the edge of the panel."""
+    known = [place for place, pair in enumerate(series.bounds) if pair != (None, None)]
+    if not known:
+        return
+    bottom, top = axes.get_ylim()
+    lows = [bottom if (low := series.bounds[place][0]) is None else low for place in known]
+    highs = [top if (high := series.bounds[place][1]) is None else high for place in known]
+    axes.fill_between([places[place] for place in known], lows, highs, step="mid", color="#DDDDDD", zorder=1)
+    axes.annotate(
+        "usual", (places[known[0]], highs[0]), xytext=(3, -10), textcoords="offset points", color=GREY
+    )
+
+
+def _mixes_now(report: Report) -> dict[UsualMix, dict[str, float]]:
+    checks = [check for check in report.dataset.checks if isinstance(check, UsualMix)]
+    found = {check: read_shares(report.result(check.name).measured) for check in checks}
+    return {check: shares for check, shares in found.items() if shares}
+
+
+def _before(report: Report, check: UsualMix, now: Mapping[str, float]) -> dict[str, float]:
+    """Return each share's median in the last runs, or nothing where there was none."""
+    last = report.history.shares(check.name, report.scope)[-RECENT:]
+    return {name: median(shares.get(name, 0.0) for shares in last) for name in now} if last else {}
+
+
+def _mix_sentence(check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> str:
+    if not before:
+        return f"There is no earlier run to compare the mix of {check.column} with"
+    moved = max(now, key=lambda name: abs(now[name] - before[name]))
+    change = f"from {before[moved]:.2f} to {now[moved]:.2f} %"
+    if abs(now[moved] - before[moved]) < check.tolerance_points:
+        return f"The mix of {check.column} is as before: no share moved more than {moved}, {change}"
+    return f"The mix of {check.column} moved most in {moved}: {change}"
+
+
+def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> None:
+    names = [name for name in now if now[name] or before.get(name)]
+    rows = range(len(names))
+    bars = axes.barh(
+        [row - 0.2 for row in rows], [now[name] for name in names], 0.38, color=BLUE, label="this run"
+    )
+    axes.bar_label(bars, [f"{now[name]:.1f} %" for name in names], padding=4)
+    if before:
+        axes.barh(
+            [row + 0.2 for row in rows],
+            [before[name] for name in names],
+            0.38,
+            color="white",
+            edgecolor=GREY,
+            hatch="////",
+            label=f"median of the last {RECENT} runs",
+        )
+    axes.set_yticks(list(rows), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("share of rows (%)")
+    axes.set_ylabel(check.column)
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower right", frameon=False)
