@@ -36,7 +36,7 @@ lab: .venv/.run .venv-lab/.lab ## Start JupyterLab with the sample API, on loopb
 	@$(BIN)/python -m notebook_pipeline.demo.lab
 
 airflow: .venv/.run ## Start Airflow (scheduler, UI, …) with the sample API, on loopback
-	@$(BIN)/python -m notebook_pipeline.demo.airflow
+	@$(BIN)/python -m notebook_pipeline.demo.live
 
 api: .venv/.run ## Serve the sample API on loopback
 	@$(BIN)/notebook-pipeline api

@@ -1,5 +1,7 @@
 """Look a connection up as an Airflow task does, and fall back on what works in a fresh checkout."""
 
+from typing import Any
+
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -12,11 +14,15 @@ def resolve_connection(conn_id: str) -> Connection:
     Raises UsageError where neither knows it.
     """
     try:
-        found = BaseHook.get_connection(conn_id)
+        return from_airflow(BaseHook.get_connection(conn_id))
     except AirflowNotFoundException:
         return resolve(conn_id)
+
+
+def from_airflow(found: Any) -> Connection:
+    """Return Airflow's connection (of a task or of the metadata database) as one of ours."""
     return Connection(
-        conn_id,
+        found.conn_id,
         found.conn_type or "",
         host=found.host or "",
         login=found.login or "",

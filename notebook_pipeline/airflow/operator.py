@@ -1,7 +1,6 @@
 """Run one notebook as an Airflow task, through the same runner as the command line."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.papermill.operators.papermill import PapermillOperator
@@ -18,17 +17,17 @@ if TYPE_CHECKING:
     from notebook_pipeline.runs import Finished, Identity
 
 # The runner decides on these, so that every artefact is made the same way.
-_DECIDED = ("output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert")
+_DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert"}
 
 
 class TaskStopped(BaseException):
-    """Interrupt a run whose task was told to stop; no handler for ordinary errors may swallow it."""
+    """Interrupt a run whose task was told to stop; no handler of ordinary errors may swallow it."""
 
 
 class NotebookOperator(PapermillOperator):
-    """Run a notebook of `notebooks/` and hand on its result.
+    """Run a notebook and hand on its result.
 
-    `input_nb` is the notebook's name. A notebook gets those of the DAG's params that it declares, and
+    `input_nb` is its name in `notebooks/`. It gets those of the DAG's params that it declares, and
     `parameters` (templates, or results of other tasks) win over them. The result, a small dict of counts,
     run id and artefact, is the task's XCom and the extra of the asset events of its outlets. Data that is
     refused and parameters that do not fit fail the task at once; anything else may be retried.
@@ -44,7 +43,7 @@ class NotebookOperator(PapermillOperator):
         cell_timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
-        decided = sorted(set(_DECIDED) & set(kwargs))
+        decided = sorted(_DECIDED & kwargs.keys())
         if decided:
             raise TypeError(f"NotebookOperator takes no {', '.join(decided)}: its runner decides that")
         super().__init__(input_nb=input_nb, parameters=dict(parameters or {}), **kwargs)
@@ -57,54 +56,68 @@ class NotebookOperator(PapermillOperator):
             finished = self._run(context)
         except UsageError as error:
             raise AirflowFailException(str(error)) from error
-        result = _plain_result(finished)
+        result = plain_result(finished)
         if finished.status != "success":
+            # Not returned, but told: whoever reports on this run wants to know.
             context["ti"].xcom_push("return_value", result)
-            raise _failure(finished)
+            raise failure(finished)
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(result)
         return result
 
     def on_kill(self) -> None:
-        """Interrupt the run, so that it ends its kernel and its artefact says why."""
+        """Interrupt the run, which ends its kernel and says why in its artefact."""
         if self._is_running:
             raise TaskStopped(f"task {self.task_id} was told to stop")
 
     def _run(self, context: Mapping[str, Any]) -> "Finished":
-        from notebook_pipeline.runs import run_notebook
+        from notebook_pipeline.runs import find_notebook, run_notebook
 
-        parameters = self._parameters(context["params"])
+        notebook = find_notebook(str(self.input_nb))
+        declared = read_parameters(notebook)
+        names = {parameter.name for parameter in declared}
+        params = context["params"].items()
+        # An empty field of the form arrives as None.
+        form = {name: value for name, value in params if name in names and value is not None}
+        given = form | dict(self.parameters or {})
+        connections = _connections(check_parameters(declared, given))
         self._is_running = True
         try:
             with stop_with_parent():
                 return run_notebook(
-                    str(self.input_nb),
-                    parameters,
-                    identity=_identity(context),
-                    connections=_connections(parameters),
+                    notebook,
+                    given,
+                    identity=_identity(context["ti"]),
+                    connections=connections,
                     cell_timeout=self.cell_timeout,
                     report=self.log.info,
                 )
         finally:
             self._is_running = False
 
-    def _parameters(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Return every parameter's value: the task's own before the form's before the notebook's."""
-        declared = read_parameters(self._notebook)
-        names = {parameter.name for parameter in declared}
-        # An empty field of the form arrives as None.
-        asked = {name: value for name, value in form.items() if name in names and value is not None}
-        return check_parameters(declared, asked | dict(self.parameters or {}))
 
-    @property
-    def _notebook(self) -> Path:
-        return settings.notebooks() / f"{self.input_nb}.ipynb"
+def plain_result(finished: "Finished") -> dict[str, Any]:
+    """Return what other tasks and asset events are told: small and plain."""
+    told = {
+        "run_id": finished.run_id,
+        "status": finished.status,
+        "artifact": str(finished.artifact.relative_to(settings.output())),
+        "error": finished.error,
+        **finished.rows,
+        **(finished.result or {}),
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
-def _identity(context: Mapping[str, Any]) -> "Identity":
+def failure(finished: "Finished") -> AirflowException:
+    """Return the exception that fails the task: for good where another try would end the same way."""
+    kind = AirflowException if finished.retryable else AirflowFailException
+    return kind(f"{finished.error} (executed notebook: {finished.artifact})")
+
+
+def _identity(task: Any) -> "Identity":
     from notebook_pipeline.runs import Identity
 
-    task = context["ti"]
     return Identity(
         dag_id=task.dag_id,
         dag_run_id=task.run_id,
@@ -116,22 +129,5 @@ def _identity(context: Mapping[str, Any]) -> "Identity":
 
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
     """Resolve the connections that parameters name, in the task: a kernel cannot ask Airflow."""
-    named = {value for name, value in parameters.items() if name.endswith("_conn_id")}
+    named = {value for name, value in parameters.items() if name.endswith("_conn_id") and value}
     return {conn_id: resolve_connection(conn_id) for conn_id in sorted(named)}
-
-
-def _plain_result(finished: "Finished") -> dict[str, Any]:
-    """Return what other tasks and asset events are told: small and plain."""
-    told = {
-        "run_id": finished.run_id,
-        "status": finished.status,
-        "artifact": str(finished.artifact.relative_to(settings.output())),
-        "error": finished.error,
-    }
-    return {name: value for name, value in told.items() if value is not None} | dict(finished.result or {})
-
-
-def _failure(finished: "Finished") -> AirflowException:
-    """Return the exception that fails the task: for good where another try would end the same way."""
-    kind = AirflowException if finished.retryable else AirflowFailException
-    return kind(f"{finished.error} (executed notebook: {finished.artifact})")

@@ -18,6 +18,7 @@ from notebook_pipeline.demo.children import child, end_on_signals
 from notebook_pipeline.demo.surroundings import (
     AIRFLOW_HOME,
     airflow_environment,
+    alone,
     refuse_other_connections,
     sample_environment,
 )
@@ -37,7 +38,8 @@ def main() -> int:
     end_on_signals()
     try:
         refuse_other_connections()
-        return 0 if run_demonstration() else 1
+        with alone(AIRFLOW_HOME):
+            return 0 if run_demonstration() else 1
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2

@@ -93,9 +93,9 @@ def serve(
 
 
 @contextmanager
-def running(players: pa.Table | None = None) -> Iterator[str]:
-    """Serve the sample API on a free loopback port from a thread of this process, and give its base URL."""
-    server, listening = _prepare("127.0.0.1", 0, players)
+def running(players: pa.Table | None = None, *, port: int = 0) -> Iterator[str]:
+    """Serve the sample API on loopback (port 0: a free one) from a thread of this process; give its URL."""
+    server, listening = _prepare("127.0.0.1", port, players)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:

@@ -1,6 +1,11 @@
 """Make the environment in which the demonstration runs: its own Airflow, its own database, the sample API."""
 
+import base64
+import fcntl
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from notebook_pipeline import settings
@@ -9,10 +14,27 @@ from notebook_pipeline.errors import UsageError
 
 AIRFLOW_HOME = settings.CHECKOUT / ".airflow"
 
+_CONFIGURATION = """\
+# Secrets of this Airflow, made when it was first started.
+[core]
+fernet_key = {fernet_key}
+
+[api]
+secret_key = {secret_key}
+
+[api_auth]
+jwt_secret = {jwt_secret}
+"""
+
 
 def airflow_environment(home: Path = AIRFLOW_HOME) -> dict[str, str]:
-    """Return this environment with an Airflow that knows nothing but `home` and this checkout's DAGs."""
+    """Return this environment with an Airflow that knows nothing but `home` and this checkout's DAGs.
+
+    The folder and its secrets are made where they are missing, for their owner alone.
+    """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (home / "airflow.cfg").exists():
+        write_private(home / "airflow.cfg", _CONFIGURATION.format(**_new_secrets()))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     return kept | {
         "AIRFLOW_HOME": str(home),
@@ -24,14 +46,25 @@ def airflow_environment(home: Path = AIRFLOW_HOME) -> dict[str, str]:
     }
 
 
-def sample_connections(url: str) -> dict[str, Connection]:
-    """Return the three connections: the database in the output folder, the sample API, the folder data/."""
-    return {DATABASE: default(DATABASE), API: Connection(API, "http", host=url), FILES: default(FILES)}
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Hold the Airflow of `home` for this process, or raise UsageError: a scheduler takes up any open run."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(home / "in-use.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                f"{home} is in use by `make airflow` or another `make run`: wait for it to end or stop it "
+                "(while `make airflow` is up, trigger the DAGs in its pages)"
+            ) from None
+        yield
 
 
 def sample_environment(url: str) -> dict[str, str]:
-    """Return the variables that hold the sample's connections."""
-    return {variable(name): found.to_json() for name, found in sample_connections(url).items()}
+    """Return the variables of the sample's connections: output folder, sample API at `url`, folder data/."""
+    found = (default(DATABASE), Connection(API, "http", host=url), default(FILES))
+    return {variable(connection.conn_id): connection.to_json() for connection in found}
 
 
 def refuse_other_connections() -> None:
@@ -42,3 +75,17 @@ def refuse_other_connections() -> None:
             f"{', '.join(found)} is set, and this command works on the demonstration's own database only. "
             f"Unset it (unset {' '.join(found)}) and call again; `make airflow` runs the DAGs on your own"
         )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that its owner alone can read."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+
+
+def _new_secrets() -> dict[str, str]:
+    return {
+        "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "secret_key": secrets.token_urlsafe(32),
+        "jwt_secret": secrets.token_urlsafe(48),
+    }
