@@ -67,7 +67,7 @@ clean: ## Remove environments and caches, never output/
 # Notebooks run in the tasks' environment, so JupyterLab's own only holds the pages and starts that kernel.
 .venv-lab/.lab: requirements/lab.txt requirements/install.py | .venv/.run
 	@$(call install,.venv-lab,lab)
-	@$(BIN)/python -m ipykernel install --prefix .venv-lab --name python3 >/dev/null
+	@$(BIN)/python -m ipykernel install --prefix .venv-lab --name python3 >/dev/null 2>&1
 	@touch $@
 
 define install

@@ -33,10 +33,14 @@ def command(jupyter: Path) -> list[str]:
     return [
         str(jupyter),
         "-y",
+        "--log-level=WARN",
+        # Containers often have no other user; it serves this machine alone, to whoever has the token.
+        "--allow-root",
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.open_browser=False",
         f"--ServerApp.root_dir={settings.CHECKOUT}",
         "--LabApp.default_url=/lab/tree/notebooks",
+        "--LabApp.extension_manager=readonly",
         "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
