@@ -197,8 +197,9 @@ def _plain(output: Mapping[str, Any]) -> str:
         return output["text"].rstrip("\n")
     if output["output_type"] == "error":
         return f"{output.get('ename')}: {output.get('evalue')}"
-    plain = output["data"].get("text/plain", "")
-    return "" if _PICTURE in output["data"] else str(plain)
+    plain = str(output["data"].get("text/plain", ""))
+    # Only some pictures say in words what they show.
+    return "" if _PICTURE in output["data"] and plain.startswith("<") else plain
 
 
 _PICTURE = "image/png"

@@ -1,0 +1,113 @@
+"""Shape the ledger as tables and figures for a notebook that people read."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from notebook_pipeline.database import Database
+from notebook_pipeline.review import wording
+from notebook_pipeline.review.queries import COUNTS, Run, read_checks, seconds
+from notebook_pipeline.review.trace import Trace
+from notebook_pipeline.review.wording import status, verdict
+
+if TYPE_CHECKING:
+    from notebook_pipeline.plots import Picture
+
+# Told apart by everyone, after Okabe and Ito; hatches say the same again.
+_LOOKS = {
+    "inserted": ("#0072B2", ""),
+    "updated": ("#E69F00", "//"),
+    "unchanged": ("#BBBBBB", ""),
+    "stale": ("#767676", ".."),
+    "rejected": ("#D55E00", "xx"),
+}
+
+
+def ran(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return a line a run, the oldest first: what it was and how it ended."""
+    names = ("dag_id", "notebook", "dataset", "source", "try_number")
+    lines = [
+        {**{name: wording.shown(run[name]) for name in names}, "status": status(run)}
+        for run in _oldest_first(runs)
+    ]
+    return pd.DataFrame(lines, columns=[*names, "status"])
+
+
+def changed(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return what became of the rows, a line for each run that read and committed some."""
+    wrote = [run for run in _oldest_first(runs) if run["committed_at"] and run["rows_read"] is not None]
+    lines = [{"notebook": run["notebook"], **{_short(name): run[name] for name in COUNTS}} for run in wrote]
+    return pd.DataFrame(lines, columns=["notebook", *map(_short, COUNTS)])
+
+
+def failed(database: Database, runs: Sequence[Run]) -> pd.DataFrame:
+    """Return what went wrong: failed runs with their cause, checks that did not pass with what they saw."""
+    lines: list[dict[str, Any]] = []
+    for run in _oldest_first(runs):
+        if status(run) in ("failed", "lost"):
+            lines.append(_failure(run, status(run), run["error"]))
+        lines += [
+            _failure(run, verdict(check), f"{check['check_name']}: {check['measured']}")
+            for check in read_checks(database, run["run_id"])
+            if not check["passed"]
+        ]
+    return pd.DataFrame(lines, columns=["notebook", "dataset", "what", "cause"])
+
+
+def took(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return how long each run took and which it was."""
+    lines = [
+        {
+            "run": run["run_id"],
+            "notebook": run["notebook"],
+            "started": run["started_at"],
+            "seconds": seconds(run),
+        }
+        for run in _oldest_first(runs)
+    ]
+    return pd.DataFrame(lines, columns=["run", "notebook", "started", "seconds"])
+
+
+def origin(trace: Trace | None) -> pd.DataFrame:
+    """Return where a row comes from, a line a fact; an empty table for a row that never was."""
+    facts = [(name, wording.shown(value)) for name, value in (wording.origin(trace) if trace else [])]
+    return pd.DataFrame(facts, columns=["", "value"]).set_index("")
+
+
+def plot_changed(runs: Sequence[Run]) -> "Picture":
+    """Draw what became of the rows that each run read, for runs that committed some."""
+    from matplotlib.ticker import StrMethodFormatter
+
+    from notebook_pipeline import plots
+
+    table = changed(runs)
+    if table.empty:
+        return plots.empty("No run has changed the data")
+    new, updated = (sum(table[name].tolist()) for name in ("inserted", "updated"))
+    sentence = f"{len(table)} runs brought {new:,} new rows and changed {updated:,}"
+    figure, [axes] = plots.new_figure(sentence, height=1.7 + 0.36 * len(table))
+    left = pd.Series(0, index=table.index)
+    for name, (colour, hatch) in _LOOKS.items():
+        rows = table[name].astype(int)
+        axes.barh(table.index, rows, left=left, color=colour, hatch=hatch, edgecolor="white", label=name)
+        left = left + rows
+    axes.set_yticks(table.index, [f"{number + 1}. {name}" for number, name in enumerate(table["notebook"])])
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set(xlabel="rows read", ylabel="run")
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=len(_LOOKS), frameon=False)
+    return plots.Picture(sentence, figure)
+
+
+def _oldest_first(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: run["run_id"])
+
+
+def _failure(run: Run, what: str, cause: str | None) -> dict[str, Any]:
+    return {"notebook": run["notebook"], "dataset": run["dataset"], "what": what, "cause": cause}
+
+
+def _short(count: str) -> str:
+    return count.removeprefix("rows_")
