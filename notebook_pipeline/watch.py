@@ -30,8 +30,12 @@ def main() -> None:
     # Signals go to the whole group and are meant for the kernel.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with_runner, args=(kernel, scratch), daemon=True).start()
+    alone = threading.Event()
+    threading.Thread(target=_end_with_runner, args=(kernel, scratch, alone), daemon=True).start()
     _, status = os.waitpid(kernel, 0)
+    if alone.is_set():
+        # The other thread ends everything, this process too, when it has cleaned up.
+        signal.pause()
     _end_as(os.waitstatus_to_exitcode(status))
 
 
@@ -46,9 +50,10 @@ def _become_kernel() -> None:
     kernelapp.launch_new_instance()
 
 
-def _end_with_runner(kernel: int, scratch: str) -> None:
+def _end_with_runner(kernel: int, scratch: str, alone: threading.Event) -> None:
     while os.read(0, 1):
         pass
+    alone.set()
     os.kill(kernel, signal.SIGKILL)
     shutil.rmtree(scratch, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)

@@ -28,3 +28,9 @@ def _cell(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     return v4.new_markdown_cell(cell) if cell.startswith("#") else v4.new_code_cell(cell)
+
+
+def says(**data: Any) -> str:
+    """Return the code of a cell that returns a result."""
+    bundle = {"application/vnd.notebook-pipeline.result+json": data}
+    return f"from IPython.display import display\ndisplay({bundle!r}, raw=True)"

@@ -1,0 +1,135 @@
+"""A kernel gets only what it needs, and nothing of it outlives its runner."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from waiting import family, left_of, until
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.kernel import Kernel, environment
+
+# A runner that starts a kernel, lets it do something, says who is who, and waits to be killed.
+RUNNER = """
+import asyncio, os, sys
+from pathlib import Path
+from jupyter_core.utils import run_sync
+from notebook_pipeline.kernel import Kernel
+with Kernel(environment=dict(os.environ), folder=Path.cwd()) as kernel:
+    client = kernel.manager.client()
+    client.start_channels()
+    run_sync(client.wait_for_ready)(timeout=60)
+    client.execute(sys.argv[1])
+    sys.stdin.read()
+"""
+
+
+def scratches(folder: Path) -> list[Path]:
+    return list(folder.glob("nbp-*"))
+
+
+def test_the_environment_holds_the_named_connections_and_nothing_secret(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {
+        "AIRFLOW__API_AUTH__JWT_SECRET": "a",
+        "AIRFLOW_CONN_OTHER": "b",
+        "_AIRFLOW__SOMETHING": "c",
+        "AIRFLOW_HOME": "d",
+        "GITHUB_TOKEN": "e",
+        "POSTGRES_PASSWORD": "f",
+        "PYTEST_CURRENT_TEST": "g",
+        "MPLBACKEND": "Agg",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SOMETHING_PLAIN", "kept")
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2026-01-01")
+    connection = Connection("api", "http", host="h", password="secret-1", extra={"a": 1})
+    given = environment([connection], "run-1")
+    assert {name for name in secrets if name in given} == {"MPLBACKEND"}
+    assert [name for name in given if "AIRFLOW" in name] == ["AIRFLOW_CONN_API"]
+    assert json.loads(given["AIRFLOW_CONN_API"])["password"] == "secret-1"
+    assert given["SOMETHING_PLAIN"] == "kept"
+    ours = {name: value for name, value in given.items() if name.startswith("NOTEBOOK_PIPELINE_")}
+    assert ours == {
+        "NOTEBOOK_PIPELINE_HOME": str(home),
+        "NOTEBOOK_PIPELINE_OUTPUT": str(home / "output"),
+        "NOTEBOOK_PIPELINE_RUN_ID": "run-1",
+        "NOTEBOOK_PIPELINE_TODAY": "2026-01-01",
+    }
+
+
+def test_a_kernel_leaves_no_process_file_or_open_end_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    this = psutil.Process()
+    with Kernel(environment=dict(os.environ), folder=tmp_path) as kernel:
+        assert [path.stat().st_mode & 0o777 for path in scratches(tmp_path)] == [0o700]
+        kernel.close()
+    files, threads = this.num_fds(), threading.active_count()
+    for _ in range(2):
+        with Kernel(environment=dict(os.environ), folder=tmp_path):
+            started = this.children(recursive=True)
+            assert started
+        assert left_of(started) == []
+    assert scratches(tmp_path) == []
+    assert this.num_fds() == files
+    assert threading.active_count() == threads
+
+
+def test_a_temporary_folder_with_a_long_name_has_no_room_for_sockets_so_another_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with Kernel(environment=dict(os.environ), folder=tmp_path) as kernel:
+        assert scratches(long) == []
+        assert len(kernel.manager.ip) < 100
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        pytest.param("import time; time.sleep(600)", id="asleep"),
+        # Keeps the interpreter's lock: no thread of the kernel would run to notice anything.
+        pytest.param("import re; re.match('(a+)+b', 'a' * 60)", id="locked"),
+        pytest.param("import subprocess; subprocess.run(['sleep', '600'])", id="with a child"),
+    ],
+)
+def test_a_killed_runner_takes_its_kernel_along(tmp_path: Path, busy: str) -> None:
+    started = tmp_path / "started"
+    code = f"open({str(started)!r}, 'w').close(); {busy}"
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, code],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    until(started.exists)
+    wanted = 4 if "subprocess" in busy else 3
+    processes = until(lambda: found if len(found := family(runner.pid)) == wanted else [])
+    assert len(scratches(tmp_path)) == 1
+    runner.send_signal(signal.SIGKILL)
+    runner.communicate()
+    assert left_of(processes) == []
+    until(lambda: scratches(tmp_path) == [], 5)
+
+
+def test_a_kernel_whose_watch_is_killed_ends_too(tmp_path: Path) -> None:
+    with Kernel(environment=dict(os.environ), folder=tmp_path) as kernel:
+        watch = psutil.Process().children()[-1]
+        (child,) = until(watch.children)
+        watch.kill()
+        # As soon as it is up it looks for its parent, every second.
+        assert left_of([child], 30) == []
+        assert kernel.cause_of_death().startswith(
+            "the kernel died: killed by SIGKILL, as the system does when memory runs out"
+        )
