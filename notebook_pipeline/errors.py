@@ -8,6 +8,10 @@ class PipelineError(Exception):
 class DataRefused(PipelineError):
     """Say that the data itself is not acceptable, so that a retry of the same run is useless."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Tell IPython to show the message alone: the fault is in the data, not in the lines of a program."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(PipelineError):
     """Say that a run was asked for wrongly: an unknown notebook, parameter, dataset or connection."""

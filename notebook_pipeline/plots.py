@@ -8,7 +8,7 @@ from datetime import date
 
 import pyarrow as pa
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
@@ -16,7 +16,7 @@ from notebook_pipeline.arrow import pc
 from notebook_pipeline.datasets import Dataset
 
 # Told apart by everyone, after Okabe and Ito; shapes and hatches say the same again.
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#767676"
+BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def new_figure(sentence: str, *, height: float, panels: int = 1) -> tuple[Figure
     found = list(figure.subplots(panels, 1, squeeze=False)[:, 0])
     for axes in found:
         axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#DDDDDD", linewidth=0.6)
+        axes.grid(color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)
     return figure, found
 
@@ -83,9 +83,8 @@ def empty(sentence: str) -> Picture:
 def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], dataset: Dataset) -> Picture:
     figure, [axes] = new_figure(sentence, height=3.0)
     axes.bar(calendar, counts, width=0.9, color=BLUE)  # type: ignore[arg-type]
-    locator = AutoDateLocator(minticks=3, maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
+    axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_ylim(bottom=0)

@@ -127,6 +127,8 @@ def _fail_with_cell(outcome: Any) -> None:
 def _readable(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "—"}[value]
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "—"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Usual
@@ -12,7 +14,16 @@ from notebook_pipeline.checks.history import read_number, read_shares
 from notebook_pipeline.checks.of_history import bounds_of
 from notebook_pipeline.checks.report import Report
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
-from notebook_pipeline.plots import BLUE, GREY, VERMILION, Picture, empty, new_figure
+from notebook_pipeline.plots import BLUE, GREY, PALE, VERMILION, Picture, empty, new_figure
+
+_KEY = (
+    Line2D([], [], color=BLUE, marker="o", markersize=4, label="measured"),
+    Line2D(
+        [], [], color=BLUE, marker="o", markersize=7, markeredgecolor="black", linestyle="", label="this run"
+    ),
+    Line2D([], [], color=VERMILION, marker="X", markersize=8, linestyle="", label="out of bounds"),
+    Patch(color=PALE, label="usual, by the runs before"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ def measured_over_runs(report: Report) -> Picture:
     for axes, series in zip(panels, all_series, strict=True):
         _draw(axes, series)
     panels[-1].set_xlabel("runs (0 is this one)")
+    figure.legend(handles=_KEY, loc="outside lower left", ncols=len(_KEY), frameon=False)
     return Picture(sentence, figure)
 
 
@@ -144,7 +156,8 @@ def _draw(axes: Axes, series: Series) -> None:
             zorder=3,
         )
     axes.margins(x=0.03, y=0.2)
-    _draw_bounds(axes, places, series)
+    _shade_usual(axes, places, series)
+    axes.set_ylim(bottom=max(0, axes.get_ylim()[0]))
     axes.set_title(series.title, loc="left", fontsize=10)
     axes.set_ylabel(series.unit)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
@@ -152,18 +165,13 @@ def _draw(axes: Axes, series: Series) -> None:
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
 
 
-def _draw_bounds(axes: Axes, places: range, series: Series) -> None:
+def _shade_usual(axes: Axes, places: range, series: Series) -> None:
     """Shade what was usual for each run; an open side reaches to the edge of the panel."""
-    known = [place for place, pair in enumerate(series.bounds) if pair != (None, None)]
-    if not known:
-        return
     bottom, top = axes.get_ylim()
+    known = [place for place, pair in enumerate(series.bounds) if pair != (None, None)]
     lows = [bottom if (low := series.bounds[place][0]) is None else low for place in known]
     highs = [top if (high := series.bounds[place][1]) is None else high for place in known]
-    axes.fill_between([places[place] for place in known], lows, highs, step="mid", color="#DDDDDD", zorder=1)
-    axes.annotate(
-        "usual", (places[known[0]], highs[0]), xytext=(3, -10), textcoords="offset points", color=GREY
-    )
+    axes.fill_between([places[place] for place in known], lows, highs, step="mid", color=PALE, zorder=1)
 
 
 def _mixes_now(report: Report) -> dict[UsualMix, dict[str, float]]:
@@ -196,7 +204,7 @@ def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Map
     )
     axes.bar_label(bars, [f"{now[name]:.1f} %" for name in names], padding=4)
     if before:
-        axes.barh(
+        bars = axes.barh(
             [row + 0.2 for row in rows],
             [before[name] for name in names],
             0.38,
@@ -205,6 +213,7 @@ def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Map
             hatch="////",
             label=f"median of the last {RECENT} runs",
         )
+        axes.bar_label(bars, [f"{before[name]:.1f} %" for name in names], padding=4, color=GREY)
     axes.set_yticks(list(rows), names)
     axes.invert_yaxis()
     axes.margins(x=0.12)
