@@ -73,7 +73,7 @@ class Client:
         self._redactor = Redactor([connection])
         self._deadline = time.monotonic() + self._patience.budget
         self._closed = threading.Event()
-        self._pause = pause or self._closed.wait
+        self._pause = self._closed.wait if pause is None else pause
 
     def __enter__(self) -> "Client":
         return self
@@ -130,7 +130,9 @@ class Client:
 
     def _spent(self, seen: str, url: str, what: str) -> PipelineError:
         seen = f"{seen}, and the {self._patience.budget:g} s for the whole extraction are over"
-        return self.failure(seen, "run it again; it goes on where it stopped", url, what)
+        return self.failure(
+            seen, "run it again, which goes on where it stopped, or give it a larger budget", url, what
+        )
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
@@ -193,9 +195,14 @@ class Client:
         return (self._stranger if session.should_strip_auth(url, target) else session), target
 
     def _open(self, session: requests.Session, url: str) -> requests.Response:
+        if self._closed.is_set():
+            raise Fault("nobody waits for the answer any more", ASK_CONNECTION, is_passing=False)
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        return session.get(url, stream=True, allow_redirects=False, timeout=timeout)
+        request = session.prepare_request(requests.Request("GET", url))
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+        # Not session.get: it would read the body of a redirect, however long that is.
+        return session.get_adapter(url).send(request, timeout=timeout, **settings)
 
     def _read(self, response: requests.Response, until: float) -> Answer:
         if response.status_code != 200:

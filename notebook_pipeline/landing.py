@@ -54,6 +54,10 @@ class Landing:
             sink.write(body)
         part.replace(path)
 
+    def has(self, page: int) -> bool:
+        """Say whether a page was landed."""
+        return self._path(page).exists()
+
     def read(self, page: int) -> bytes | None:
         """Return a landed page, or None where it is not there or not whole."""
         try:
@@ -74,7 +78,8 @@ class Landing:
             state = json.loads((self._folder / MANIFEST).read_text())
         except (OSError, ValueError):
             return {}
-        return state if state.get("request") == self._request else {}
+        is_same = isinstance(state, dict) and state.get("request") == self._request
+        return state if is_same else {}
 
     def _save(self) -> None:
         state = {

@@ -155,7 +155,8 @@ class Reader:
         A wrong guess costs a request that is not used. A page that is smaller than the last in bytes is
         likely the last one: no guess.
         """
-        if self._last_rows and len(answer.body) >= _FULL * self._last_bytes:
+        is_likely_full = self._last_rows and len(answer.body) >= _FULL * self._last_bytes
+        if is_likely_full and not self._landing.has(number + 1):
             url, what = self._address(skip + self._last_rows), f"page {number + 1}"
             self._ahead = url, self._client.start(url, what=what, shape="list")
 

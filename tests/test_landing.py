@@ -1,0 +1,100 @@
+"""Landed pages are there in whole or not at all, and answer one extraction only."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from notebook_pipeline.landing import MANIFEST, Landing, remove_landed
+
+REQUEST = {"url": "http://h/v0/players/?limit=2", "full_sweep": False, "follows": ""}
+BODY = '[{"first_name": "Zoë"}]'.encode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "landing" / "run"
+
+
+def state_of(landing: Landing) -> tuple:
+    return landing.reading, landing.total, landing.is_complete, landing.read(0)
+
+
+def test_a_page_is_found_again_by_the_same_extraction(folder: Path):
+    first = Landing(folder, REQUEST)
+    first.keep_total(7)
+    first.write(0, BODY)
+    assert state_of(Landing(folder, REQUEST)) == (1, 7, False, BODY)
+    first.complete()
+    assert state_of(Landing(folder, REQUEST)) == (1, 7, True, BODY)
+
+
+@pytest.mark.parametrize("other", [{"follows": "run 7"}, {"full_sweep": True}, {"url": "http://h/other"}])
+def test_another_extraction_starts_afresh(folder: Path, other: dict):
+    landing = Landing(folder, REQUEST)
+    landing.keep_total(7)
+    landing.write(0, BODY)
+    landing.complete()
+    assert state_of(Landing(folder, REQUEST | other)) == (1, None, False, None)
+    assert state_of(Landing(folder, REQUEST)) == (1, None, False, None)
+
+
+def test_another_reading_starts_without_pages(folder: Path):
+    landing = Landing(folder, REQUEST)
+    landing.keep_total(7)
+    landing.write(0, BODY)
+    landing.begin(2)
+    assert state_of(landing) == (2, None, False, None)
+    assert state_of(Landing(folder, REQUEST)) == (2, None, False, None)
+
+
+def test_a_page_that_was_cut_short_is_not_there(folder: Path):
+    landing = Landing(folder, REQUEST)
+    landing.write(0, BODY * 100)
+    (page,) = folder.glob("page-*")
+    whole = page.read_bytes()
+    for length in range(1, len(whole)):
+        page.write_bytes(whole[:length])
+        assert landing.read(0) is None
+    page.write_bytes(whole)
+    assert landing.read(0) == BODY * 100
+    landing.drop(0)
+    assert landing.read(0) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_broken_manifest_starts_afresh(folder: Path, content: str):
+    Landing(folder, REQUEST).write(0, BODY)
+    (folder / MANIFEST).write_text(content)
+    assert state_of(Landing(folder, REQUEST)) == (1, None, False, None)
+
+
+def test_pages_are_compressed_and_for_their_owner_alone(folder: Path):
+    Landing(folder, REQUEST).write(0, BODY * 1000)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        MANIFEST: 0o600,
+        "page-000000.json.zst": 0o600,
+    }
+    assert (folder / "page-000000.json.zst").stat().st_size < 1000
+
+
+def test_nothing_else_in_the_folder_is_touched(folder: Path):
+    folder.mkdir(parents=True)
+    (folder / "precious.db").write_text("rows")
+    Landing(folder, REQUEST).begin(2)
+    assert (folder / "precious.db").read_text() == "rows"
+    remove_landed(folder, -1)
+    assert [path.name for path in folder.iterdir()] == ["precious.db"]
+
+
+def test_old_landings_are_removed_and_young_ones_stay(tmp_path: Path):
+    for name, days in (("old", 8), ("young", 6)):
+        Landing(tmp_path / "dag" / name, REQUEST).write(0, BODY)
+        then = time.time() - days * 86_400
+        os.utime(tmp_path / "dag" / name / MANIFEST, (then, then))
+    (tmp_path / "dag" / "unrelated").mkdir()
+    assert remove_landed(tmp_path, 7) == [tmp_path / "dag" / "old"]
+    assert sorted(path.name for path in (tmp_path / "dag").iterdir()) == ["unrelated", "young"]
+    assert remove_landed(tmp_path / "nowhere", 7) == []
