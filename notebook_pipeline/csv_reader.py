@@ -22,6 +22,7 @@ from notebook_pipeline import utf8
 from notebook_pipeline.arrow import mask, pc, text_bytes
 from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.formats import whole
 
 _BLOCK = 4 << 20  # about 75,000 rows of players, and the longest row that can be read
 _SHOWN = 60  # so many bytes of a file that is no CSV are shown
@@ -75,15 +76,8 @@ def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[st
 @contextmanager
 def _open(path: Path, name: str, compression: str | None) -> Iterator[tuple[pa.NativeFile, pa.NativeFile]]:
     """Open a file and the stream of its decompressed bytes (the same where it is plain)."""
-    with pa.OSFile(str(path)) as file:
-        try:
-            yield file, pa.CompressedInputStream(file, compression) if compression else file
-        except pa.ArrowInvalid:
-            raise
-        except OSError as error:
-            raise PipelineError(
-                f"{name}: not a whole {compression or 'CSV'} file: {error}; fetch or write it again"
-            ) from error
+    with whole(name, compression or "CSV"), pa.OSFile(str(path)) as file:
+        yield file, pa.CompressedInputStream(file, compression) if compression else file
 
 
 def _options(

@@ -4,9 +4,11 @@ import hashlib
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
+
+import pyarrow as pa
 
 from notebook_pipeline import formats
 from notebook_pipeline.connections import Connection
@@ -33,9 +35,15 @@ def unpack(path: Path, name: str, compression: str, cache: Path) -> Path:
 
     def copy(part: IO[bytes]) -> str:
         with formats.open_stream(path, compression) as stream:
-            return _copy(iter(lambda: stream.read(_CHUNK), b""), part)
+            return _copy(_pieces(stream, name, compression), part)
 
     return _store(f"unpacked-{name}", cache, copy)[0]
+
+
+def _pieces(stream: pa.NativeFile, name: str, compression: str) -> Iterator[bytes]:
+    with formats.whole(name, compression):
+        while piece := stream.read(_CHUNK):
+            yield piece
 
 
 def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[Path, str]:

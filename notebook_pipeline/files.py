@@ -70,7 +70,7 @@ def fetch_bulk(source: str, connection: Connection, cache: Path) -> BulkFile:
     kinds = {part.format.kind for part in parts}
     if len(kinds) > 1:
         raise PipelineError(
-            f"{shown(source)}: found CSV and Parquet files, expected one kind; name it as in *.csv"
+            f"{shown(source)}: found CSV and Parquet files, expected one kind; name it with a glob"
         )
     rows = [part.rows for part in parts if part.rows is not None]
     return BulkFile(
@@ -145,13 +145,12 @@ def _check_columns(part: Part, dataset: Dataset) -> None:
     names = part.schema.names
     missing = [name for name in dataset.schema.names if name not in names]
     if missing:
-        raise PipelineError(
-            f"{part.name}: found columns {', '.join(names)}; expected {', '.join(missing)} as well, "
-            f"which dataset {dataset.name!r} declares"
-        )
+        found = f"columns {', '.join(names)}" if names else "no columns"
+        declared = f"{', '.join(missing)}, which dataset {dataset.name!r} declares"
+        raise PipelineError(f"{part.name}: found {found}, expected {declared}")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise PipelineError(f"{part.name}: found two columns {', '.join(twice)}, expected each name once")
+        raise PipelineError(f"{part.name}: found several columns {', '.join(twice)}, expected each name once")
     for field in dataset.schema:
         received = part.schema.field(field.name).type
         if not can_convert(received, field.type):

@@ -1,5 +1,7 @@
 """Know file formats by name and by first bytes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -53,6 +55,16 @@ def open_stream(path: Path, compression: str | None) -> pa.NativeFile:
     return pa.input_stream(str(path), compression=compression)
 
 
+@contextmanager
+def whole(name: str, what: str) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file into a PipelineError that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        said = " ".join(str(error).split())
+        raise PipelineError(f"{name}: not a whole {what} file: {said}; fetch or write it again") from None
+
+
 def check_content(path: Path, name: str, promised: Format) -> None:
     """Raise PipelineError where a file's first bytes are not what its name promises."""
     with path.open("rb") as file:
@@ -76,13 +88,8 @@ def _decompressed(path: Path, name: str, head: bytes, compression: str) -> bytes
         raise PipelineError(
             f"{name}: found {found or repr(head[:20])}, expected {compression} data as the name says"
         )
-    try:
-        with open_stream(path, compression) as stream:
-            head = stream.read(_HEAD)
-    except OSError as error:
-        raise PipelineError(
-            f"{name}: not a whole {compression} file: {error}; fetch or write it again"
-        ) from None
+    with whole(name, compression), open_stream(path, compression) as stream:
+        head = stream.read(_HEAD)
     if not head:
         raise PipelineError(f"{name}: the {compression} file holds nothing; expected the dataset's columns")
     return head

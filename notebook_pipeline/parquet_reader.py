@@ -1,13 +1,13 @@
 """Know Parquet: its columns, its length, and its rows in batches of one size however it was written."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from notebook_pipeline.batches import RawBatch
-from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.formats import whole
 
 _BATCH = 65_536  # rows
 _BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk
@@ -30,25 +30,20 @@ def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[Raw
         columns = [column for column in file.schema_arrow.names if column not in leave_out]
         # One thread costs less time in all; the load overlaps reading with writing instead.
         batches = file.iter_batches(_BATCH, columns=columns, use_threads=False)
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError) as error:
-                raise PipelineError(
-                    f"{name}: damaged after row {done}: {error}; fetch or write it again"
-                ) from None
-            if batch is None:
-                return
+        while batch := _next(batches, name, done):
             yield RawBatch(batch, _positions(name, done + 1), share=(done + batch.num_rows) / total)
             done += batch.num_rows
 
 
-def _positions(name: str, first: int):
+def _next(batches: Iterator[pa.RecordBatch], name: str, done: int) -> pa.RecordBatch | None:
+    with whole(f"{name}, after row {done}", "Parquet"):
+        return next(batches, None)
+
+
+def _positions(name: str, first: int) -> Callable[[int], str]:
     return lambda row: f"{name}:{first + row}"
 
 
 def _open(path: Path, name: str) -> parquet.ParquetFile:
-    try:
+    with whole(name, "Parquet"):
         return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
-    except (pa.ArrowException, OSError) as error:
-        raise PipelineError(f"{name}: not a whole Parquet file: {error}; fetch or write it again") from None
