@@ -61,7 +61,7 @@ def headings(notebook: Notebook) -> Iterator[str]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             yield _code_title(cell, above)
-            above = ""
+            above = "" if _source(cell).strip() else above
         else:
             above = _text_title(_source(cell)) or above
             yield above

@@ -128,6 +128,7 @@ def test_a_cell_is_titled_by_the_text_before_it_or_by_its_first_line() -> None:
         code("a"),
         code("b", source=["\n", "merge(rows)\n", "show()"]),  # type: ignore[arg-type]
         text(["## Check\n", "Why."]),  # type: ignore[arg-type]
+        code("empty", source=""),
         code("c"),
     ]
     assert list(headings(book(*cells))) == [
@@ -137,6 +138,7 @@ def test_a_cell_is_titled_by_the_text_before_it_or_by_its_first_line() -> None:
         "Read the **file**.",
         "Read the **file**.",
         "merge(rows)",
+        "Check",
         "Check",
         "Check",
     ]

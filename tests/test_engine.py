@@ -1,0 +1,194 @@
+"""What a notebook says reaches artefact, ledger and log masked, once, and in the order it was said."""
+
+import base64
+import html
+import json
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat.v4 as v4
+import pytest
+import tiny
+from executed import Executed, execute
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.messages import PROGRESS, RESULT
+from notebook_pipeline.runs import run_notebook
+
+PASSWORD = "p@ss w\"ör'd<&>/+%\\x-1"
+CONN_ID = tiny.parameters('api_conn_id: str = "api"')
+API = {
+    "api": Connection(
+        "api", "http", host="h", login="admin", password=PASSWORD, extra={"token": "tok-abcdef"}
+    )
+}
+
+SETUP = """
+import base64, html, json, os, sys, urllib.parse
+from IPython.display import HTML, display
+connection = json.loads(os.environ["AIRFLOW_CONN_API"])
+password, token = connection["password"], connection["extra"]["token"]
+"""
+FORMS = {
+    "plain": str,
+    "repr": repr,
+    "json": json.dumps,
+    "html": html.escape,
+    "url": lambda s: quote(s, safe=""),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "basic": lambda s: base64.b64encode(f"admin:{s}".encode()).decode(),
+}
+TELLS = {
+    "prints": "print('x', password, token)\nprint(json.dumps(connection), file=sys.stderr)",
+    "prints in pieces": "for letter in 'x' + password + token: print(letter, end='', flush=True)",
+    "prints from a child": "import subprocess; subprocess.run(['echo', password, token])",
+    "prints below Python": "os.write(1, (password + token).encode())",
+    "shows": "display(password, HTML('<b>' + html.escape(password) + '</b>'), {'json': [connection]})",
+    "evaluates": "connection",
+    "changes a display": "shown = display('first', display_id=True); shown.update(password + token)",
+    "shows rich data": "display({'application/json': {password: [token]}, 'text/plain': 'x'}, raw=True)",
+    "raises": "raise ValueError(f'{password} is wrong, {token!r} too')",
+    "raises deep": "def f(secret): raise KeyError(connection)\nf(password)",
+    "returns": f"display({{{RESULT!r}: {{'a': password, 'b': [token]}}}}, raw=True)",
+    "progresses": f"display({{{PROGRESS!r}: {{'done': password}}, 'text/plain': password}}, raw=True)",
+    "encodes": "print(base64.b64encode(password.encode()).decode(), "
+    "base64.b64encode(b'admin:' + password.encode()).decode(), urllib.parse.quote(password, safe=''), "
+    "html.escape(password), json.dumps(password))",
+    "dies saying": "print(password, flush=True); os._exit(3)",
+    "dies in the middle": "print('x' + password + 'y' + password[:4], end='', flush=True); os._exit(3)",
+}
+
+
+def everything_said(home: Path, run: Executed) -> str:
+    """Return all that is kept or told of a run, the ledger's files included."""
+    kept = [
+        path.read_bytes().decode("utf-8", "replace")
+        for path in (home / "output").rglob("*")
+        if path.is_file()
+    ]
+    return "\n".join([*kept, *run.lines, repr(run.finished), repr(run.row), json.dumps(run.notebook)])
+
+
+@pytest.mark.parametrize("how", TELLS)
+def test_a_secret_is_nowhere_however_it_is_told(home: Path, how: str) -> None:
+    run = execute(home, CONN_ID, SETUP, TELLS[how], connections=API)
+    said = everything_said(home, run)
+    found = [form for form, write in FORMS.items() if write(PASSWORD).strip("\"'") in said]
+    assert found == []
+    assert "tok-abcdef" not in said
+    # A kernel that exits at once may take its last words along.
+    assert "***" in json.dumps(run.notebook) or "dies" in how
+    assert run.finished.status == ("failed" if "raise" in how or "die" in how else "success")
+
+
+def test_a_secret_under_six_letters_is_warned_of(home: Path) -> None:
+    run = execute(home, CONN_ID, "1", connections={"api": Connection("api", "http", password="abcde")})
+    assert [line for line in run.lines if "fewer than 6 characters" in line]
+
+
+def test_given_parameters_stand_in_their_cell_and_once_in_the_metadata(home: Path) -> None:
+    declared = tiny.parameters('a: str = "x"\nb: int = 1\nc: float = 0.5')
+    run = execute(home, declared, "print(repr(a), b, c)", parameters={"a": 'a "quoted\\" ö\n text', "b": -7})
+    assert run.printed == "'a \"quoted\\\\\" ö\\n text' -7 0.5\n"
+    assert run.about["parameters"] == {"a": 'a "quoted\\" ö\n text', "b": -7, "c": 0.5}
+    assert "parameters" not in run.notebook["metadata"]["papermill"]
+    assert [cell["metadata"]["tags"] for cell in run.notebook["cells"]] == [
+        ["parameters"],
+        ["injected-parameters"],
+        [],
+    ]
+    assert json.loads(run.row["parameters"]) == run.about["parameters"]
+
+
+def test_without_given_parameters_no_cell_is_added(home: Path) -> None:
+    run = execute(home, tiny.parameters("a: int = 1"), "print(a)")
+    assert len(run.notebook["cells"]) == 2
+
+
+def test_an_executed_notebook_can_be_executed_again(home: Path) -> None:
+    failed = execute(home, tiny.parameters("a: int = 1"), "print(a)\n1 / 0", parameters={"a": 2})
+    (home / "notebooks" / "again.ipynb").write_bytes(failed.finished.artifact.read_bytes())
+    again = run_notebook("again", {"a": 3})
+    cells = json.loads(again.artifact.read_bytes())["cells"]
+    assert ["".join(cell["source"]) for cell in cells[1:]] == [
+        "a: int = 1",
+        "# Parameters\na = 3\n",
+        "print(a)\n1 / 0",
+    ]
+
+
+def test_a_stream_is_one_output_in_the_artefact_however_many_pieces_it_came_in(home: Path) -> None:
+    lines = "for i in range(50): print(i, flush=True)"
+    run = execute(home, f"import sys\n{lines}\nprint('e', file=sys.stderr, flush=True)\nprint('z')")
+    assert [(output["name"], "".join(output["text"])) for output in run.notebook["cells"][0]["outputs"]] == [
+        ("stdout", "".join(f"{i}\n" for i in range(50))),
+        ("stderr", "e\n"),
+        ("stdout", "z\n"),
+    ]
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_clearing_an_output_clears_it(home: Path, wait: bool) -> None:
+    loop = f"for i in range(3): clear_output(wait={wait}); print(i, flush=True)"
+    assert execute(home, f"from IPython.display import clear_output\n{loop}").printed == "2\n"
+
+
+def test_each_cell_is_a_line_and_prints_come_before_it(home: Path) -> None:
+    run = execute(
+        home, "# Load\n\nReads it.", "print('one'); print('two', end='')", "## Check", "", "1 / 0", "2"
+    )
+    lines = [line for line in run.lines if not line.startswith("run ")]
+    assert lines[:2] == ["    one", "    two"]
+    assert lines[2].startswith("[1/3] Load: done in ")
+    assert any("ZeroDivisionError: division by zero" in line for line in lines[3:-1])
+    assert lines[-1].startswith("[2/3] Check: failed after ")
+
+
+def test_the_last_result_wins_and_what_is_no_object_fails_the_run(home: Path) -> None:
+    run = execute(home, tiny.says(rows=1), tiny.says(rows=2, verdict="good"))
+    assert run.finished.result == run.about["result"] == {"rows": 2, "verdict": "good"}
+    wrong = execute(home, f"from IPython.display import display\ndisplay({{{RESULT!r}: [1]}}, raw=True)")
+    assert wrong.finished.error == "the notebook's result is [1]; expected a JSON object"
+    assert wrong.row["status"] == "failed"
+
+
+def test_a_cell_tagged_for_it_is_skipped_and_one_that_may_raise_does_not_fail_the_run(home: Path) -> None:
+    skipped = v4.new_code_cell("1 / 0", metadata={"tags": ["skip-execution"]})
+    raising = v4.new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
+    run = execute(home, skipped, raising, "print('end')")
+    assert run.finished.status == "success"
+    assert run.printed == "end\n"
+
+
+def test_a_notebook_runs_where_jupyterlab_would_run_it_with_this_interpreter(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = home / "jupyter/kernels/python3/kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["/bin/false"], "display_name": "mine", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(home / "jupyter"))
+    startup = home / "ipython/profile_default/startup/00.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("print('a start-up file of somebody')")
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup))
+    run = execute(home, "import os, sys\nprint(sys.executable, os.getcwd())")
+    assert run.printed == f"{sys.executable} {home / 'notebooks'}\n"
+    assert run.notebook["metadata"]["language_info"]["name"] == "python"
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable"),
+    [
+        ("raise ValueError('x')", True),
+        ("from notebook_pipeline.errors import PipelineError as E\nraise E('x')", True),
+        ("from notebook_pipeline.errors import DataRefused as E\nraise E('x')", False),
+        ("from notebook_pipeline.errors import DataRefused as E\nclass F(E): ...\nraise F('x')", False),
+        ("from notebook_pipeline.errors import UsageError as E\nraise E('x')", False),
+        ("class DataRefused(Exception): ...\nraise DataRefused('another of that name')", True),
+    ],
+)
+def test_a_retry_is_useless_after_a_refusal_by_its_type(home: Path, code: str, retryable: bool) -> None:
+    run = execute(home, code)
+    assert (run.finished.status, run.finished.retryable) == ("failed", retryable)
