@@ -60,6 +60,19 @@ def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
     return _days(sentence, list(rows), list(rows.values()), dataset)
 
 
+def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = "{:,.0f}") -> Picture:
+    """Draw one horizontal bar for each named value, written beside it; `label` says what is measured."""
+    figure, [axes] = new_figure(sentence, height=0.9 + 0.36 * len(values))
+    drawn = axes.barh(list(values), list(values.values()), color=BLUE)
+    axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(1.0, *values.values()) * 1.15)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+    axes.set_xlabel(label)
+    axes.grid(axis="y", visible=False)
+    return Picture(sentence, figure)
+
+
 def new_figure(sentence: str, *, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
     """Return a white figure with a sentence above its panels, one below the other."""
     title = textwrap.fill(sentence, 88)

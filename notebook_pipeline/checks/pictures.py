@@ -14,7 +14,7 @@ from notebook_pipeline.checks.history import read_number, read_shares
 from notebook_pipeline.checks.of_history import bounds_of
 from notebook_pipeline.checks.report import Report
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
-from notebook_pipeline.plots import BLUE, GREY, PALE, VERMILION, Picture, empty, new_figure
+from notebook_pipeline.plots import BLUE, GREY, PALE, VERMILION, Picture, bars, empty, new_figure
 
 _KEY = (
     Line2D([], [], color=BLUE, marker="o", markersize=4, label="measured"),
@@ -68,14 +68,7 @@ def nulls_per_column(report: Report) -> Picture:
     sentence = (
         f"Of {report.rows:,} rows, {gaps}; {sum(not share for share in shares.values())} columns have none"
     )
-    figure, [axes] = new_figure(sentence, height=0.9 + 0.36 * len(shares))
-    bars = axes.barh(list(shares), list(shares.values()), color=BLUE)
-    axes.bar_label(bars, [f"{share:.2f} %" for share in shares.values()], padding=4)
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(1.0, max(shares.values()) * 1.2))
-    axes.set_xlabel("rows without a value (%)")
-    axes.grid(axis="y", visible=False)
-    return Picture(sentence, figure)
+    return bars(shares, sentence, label="rows without a value (%)", form="{:.2f} %")
 
 
 def mixes(report: Report) -> Picture:
