@@ -105,11 +105,9 @@ def _connections(
     }
     if resolved is None:
         return {conn_id: resolve(conn_id) for conn_id in named}
-    missing = sorted(
-        f"{conn_id} (parameter {name})" for conn_id, name in named.items() if conn_id not in resolved
-    )
+    missing = sorted(named.keys() - resolved.keys())
     if missing:
-        raise UsageError(f"connection {', '.join(missing)} was not handed to this run")
+        raise UsageError(f"{named[missing[0]]}: connection {missing[0]!r} was not handed to this run")
     return {conn_id: resolved[conn_id] for conn_id in named}
 
 

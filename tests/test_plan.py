@@ -1,0 +1,106 @@
+"""What is asked of a run is refused before a kernel starts, or known in full."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from notebook_pipeline.artefacts import Identity
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.errors import UsageError
+from notebook_pipeline.plan import Limits, Plan, find_notebook, make_plan
+
+DECLARED = tiny.parameters(
+    'api_conn_id: str = "api"\ndatabase_conn_id: str = "db"\nrows: int = 1\nname: str = ""'
+)
+API = Connection("api", "http", host="h", password="hunter2-horse")
+DB = Connection("db", "sqlite", host="/nowhere/x.db")
+
+
+@pytest.fixture
+def notebook(home: Path) -> Path:
+    return tiny.write(home / "notebooks" / "n.ipynb", DECLARED)
+
+
+def plan(notebook: Path, identity: Identity | None = None, connections: Any = None, **given: Any) -> Plan:
+    handed = {"api": API, "db": DB, "other": API} if connections is None else connections
+    return make_plan(notebook, given, identity or Identity(), handed, Limits(None, 60))
+
+
+def test_a_notebook_is_found_by_name_or_by_path(
+    home: Path, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tiny.write(home / "elsewhere" / "m.ipynb", "1")
+    monkeypatch.chdir(home)
+    assert find_notebook("n") == find_notebook("n.ipynb") == find_notebook(notebook) == notebook
+    assert find_notebook("elsewhere/m.ipynb") == find_notebook(elsewhere) == elsewhere
+
+
+@pytest.mark.parametrize(
+    "name", ["m", "m.ipynb", "../notebooks/n", "notebooks", "", "elsewhere/none.ipynb", "n.txt"]
+)
+def test_an_unknown_notebook_is_refused_with_those_there_are(notebook: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"no notebook '.*'; in .*/notebooks there are: n$"):
+        find_notebook(name)
+
+
+def test_a_run_by_hand_lends_its_names(notebook: Path) -> None:
+    made = plan(notebook, rows=2)
+    assert made.row == {
+        "run_id": made.run_id,
+        "dag_id": "manual",
+        "dag_run_id": made.run_id,
+        "task_id": "n",
+        "map_index": -1,
+        "try_number": 1,
+        "notebook": "n",
+        "notebook_sha256": hashlib.sha256(notebook.read_bytes()).hexdigest(),
+        "parameters": {"api_conn_id": "api", "database_conn_id": "db", "rows": 2, "name": ""},
+    }
+    assert made.given == {"rows": 2}
+
+
+def test_a_task_keeps_its_own_names(notebook: Path) -> None:
+    identity = Identity("dag", "run", "task", 3, 2)
+    assert plan(notebook, identity).identity == identity
+
+
+def test_only_the_named_connections_are_handed_on(notebook: Path) -> None:
+    made = plan(notebook)
+    assert made.connections == {"api": API, "db": DB}
+    assert made.database == DB
+    assert list(plan(notebook, api_conn_id="").connections) == ["db"]
+
+
+def test_connections_that_are_not_handed_in_are_resolved(
+    notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_API", API.to_json())
+    monkeypatch.setenv("AIRFLOW_CONN_DB", DB.to_json())
+    made = make_plan(notebook, {}, Identity(), None, Limits(None, 60))
+    assert made.connections == {"api": API, "db": DB}
+
+
+def test_the_default_database_is_used_where_a_notebook_names_none(home: Path) -> None:
+    made = plan(tiny.write(home / "notebooks" / "m.ipynb", "1"))
+    assert made.connections == {}
+    assert made.database.host == str(home / "output" / "analytics_database.db")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"nope": 1}, "unknown parameter nope"),
+        ({"rows": "1"}, "expected int"),
+        ({"api_conn_id": "missing"}, "api_conn_id: connection 'missing' was not handed to this run"),
+        ({"name": "x hunter2-horse y"}, "parameter name holds a secret of a connection"),
+        ({"name": "aHVudGVyMi1ob3JzZQ=="}, "parameter name holds a secret of a connection"),
+    ],
+)
+def test_what_does_not_fit_is_refused_without_showing_a_secret(notebook: Path, given: Any, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        plan(notebook, **given)
+    assert says in str(refused.value)
+    assert "hunter2" not in str(refused.value)
