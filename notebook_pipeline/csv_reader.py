@@ -50,9 +50,11 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
             for batch in arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip)):
                 yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
         except pa.ArrowInvalid as error:
+            if "straddling" not in str(error):
+                raise
             raise PipelineError(
-                f"{name}: cannot read on after row {rows.seen}: {error}; a row may span at most "
-                f"{_BLOCK >> 20} MB, so look for a quote that is opened and never closed"
+                f"{name}: found no end of a row after row {rows.seen} within {_BLOCK >> 20} MB; look for a "
+                "quote that is opened and never closed"
             ) from None
     if rows.bad:
         yield rows.rest()
@@ -164,5 +166,5 @@ def _spans_rows(value: str, commas: int) -> bool:
 def _spell(batch: pa.RecordBatch, row: int) -> str:
     """Return a row as a line of CSV, which is what was received but for needless quotes."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([column[row].as_py() for column in batch.columns])
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow([column[row].as_py() for column in batch.columns])
+    return line.getvalue()[:-1]

@@ -48,7 +48,7 @@ class Utf8Stream:
         """Return up to about `nbytes` bytes of valid UTF-8; nothing at the end."""
         while True:
             chunk = self._stream.read(nbytes)
-            valid = self._mended(chunk) if chunk else self._decoder.decode(b"", final=True).encode()
+            valid = self._mended(chunk) if chunk else self._decoded(b"", final=True)
             if valid or not chunk:
                 return valid
 
@@ -56,12 +56,11 @@ class Utf8Stream:
         if self._is_whole(chunk):
             return chunk
         # Only the pieces that need it, because decoding and encoding again is slow.
-        return b"".join(self._mended_piece(chunk[at : at + _PIECE]) for at in range(0, len(chunk), _PIECE))
+        pieces = (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
+        return b"".join(piece if self._is_whole(piece) else self._decoded(piece) for piece in pieces)
 
-    def _mended_piece(self, piece: bytes) -> bytes:
-        if self._is_whole(piece):
-            return piece
-        text = self._decoder.decode(piece)
+    def _decoded(self, piece: bytes, *, final: bool = False) -> bytes:
+        text = self._decoder.decode(piece, final)
         self.marked = self.marked or _MARKS.search(text) is not None
         return text.encode()
 

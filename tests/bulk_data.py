@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.contract import Checked, Rejected, check_batch
+from notebook_pipeline.contract import Checked, Rejected, check_batch, stored_schema
 from notebook_pipeline.datasets import PLAYER, Dataset
 from notebook_pipeline.files import fetch_bulk, read_batches
 
@@ -77,12 +77,12 @@ def load(
     bulk = fetch_bulk(source, connection, cache)
     checked = [check_batch(raw, dataset, TODAY) for raw in read_batches(bulk, dataset)]
     return (
-        join(checked),
+        join(checked, stored_schema(dataset)),
         [row for batch in checked for row in batch.rejected],
         sum(batch.read for batch in checked),
     )
 
 
-def join(checked: Sequence[Checked]) -> pa.Table:
+def join(checked: Sequence[Checked], schema: pa.Schema | None = None) -> pa.Table:
     """Return the good rows of batches as one table."""
-    return pa.Table.from_batches([batch.good for batch in checked])
+    return pa.Table.from_batches([batch.good for batch in checked], schema)
