@@ -46,7 +46,7 @@ with DAG(
         "execution_timeout": timedelta(hours=1),
     },
 ):
-    check_api = HealthCheckOperator(task_id="check_api", http_conn_id="sportsworldcentral_url")
+    check_api = HealthCheckOperator(task_id="check_api", http_conn_id="{{ params.api_conn_id }}")
     full_sweep = choose_full_sweep()
     update = NotebookOperator(
         task_id="update",

@@ -1,11 +1,20 @@
 """Give tests a home of their own: nothing of this checkout, of the environment or of other tests is in it."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from notebook_pipeline.connections import PREFIX
+from notebook_pipeline.demo.surroundings import airflow_environment
+
+# Airflow reads its settings when it is first imported, by whichever test that is.
+_AIRFLOW = tempfile.TemporaryDirectory(prefix="airflow-")
+_SETTINGS = airflow_environment(Path(_AIRFLOW.name))
+for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[_name]
+os.environ.update(_SETTINGS)
 
 
 @pytest.fixture

@@ -70,5 +70,7 @@ def describe(result: Any) -> str:
     if not isinstance(result, Mapping) or "artifact" not in result:
         return ""
     counts = [f"{name} {result[key]:,}" for name in _COUNTS if (key := f"rows_{name}") in result]
-    parts = [", ".join(counts), result.get("error"), f"see {result['artifact']}"]
-    return "; ".join(["", *(part for part in parts if part)])
+    verdict = f"checks {result['verdict']}" if "verdict" in result else ""
+    checks = [f"{kind}: {', '.join(result[kind])}" for kind in ("failed", "warnings") if result.get(kind)]
+    parts = [", ".join(counts), verdict, *checks, result.get("error"), f"see {result['artifact']}"]
+    return "; ".join(["", *filter(None, parts)])

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ Row = dict[str, Any]
 _COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected")
 _HEADINGS = ("notebook", "status", *_COUNTS, "seconds", "artefact")
 _SHOWN_LOG_LINES = 30
+_ROUTINE = "[info "
 
 
 def main() -> int:
@@ -64,9 +65,9 @@ def run_demonstration(home: Path = AIRFLOW_HOME) -> bool:
     return succeeded
 
 
-def run_dags(environment: Mapping[str, str], log: Path) -> Iterator[Row]:
-    """Run both DAGs in an Airflow process, say when each begins and ends, and yield those that ended."""
-    for event in _events(environment, log):
+def run_dags(environment: Mapping[str, str], log: Path, dag_ids: Sequence[str] = DAG_IDS) -> Iterator[Row]:
+    """Run DAGs in an Airflow process, say when each begins and ends, and yield those that ended."""
+    for event in _events(environment, log, dag_ids):
         if event["state"] == "running":
             print(f"{event['dag_id']}: running", flush=True)
         else:
@@ -86,18 +87,24 @@ def ledger_rows(dag_run_ids: Iterable[str]) -> list[Row]:
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """Return lines of text, one a run below the headings, with aligned columns."""
-    cells = [_HEADINGS, *(tuple(map(_text, _cells(row))) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    """Return lines of text, one a run below the headings: words to the left, numbers to the right."""
+    lines = [_HEADINGS, *(tuple(map(_text, _cells(row))) for row in rows)]
+    columns = [_aligned(column) for column in zip(*lines, strict=True)]
+    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+
+
+def _aligned(column: tuple[str, ...]) -> list[str]:
+    width = max(map(len, column))
+    is_number = column[0] in (*_COUNTS, "seconds")
+    return [cell.rjust(width) if is_number else cell.ljust(width) for cell in column]
 
 
 def explanation(rows: Iterable[Row], log: Path) -> list[str]:
     """Return what failed and why, as far as the ledger and the end of Airflow's output know it."""
     errors = [f"{row['notebook']} failed: {row['error']}" for row in rows if row["status"] == "failed"]
     with open(log, errors="replace") as output:
-        last = [line.rstrip() for line in deque(output, _SHOWN_LOG_LINES)]
-    return [*errors, f"The end of {log}:", *last]
+        last = deque((line.rstrip() for line in output if _ROUTINE not in line), _SHOWN_LOG_LINES)
+    return [*errors, f"The end of {log}, without what is routine:", *last]
 
 
 def _cells(row: Row) -> Iterator[object]:
@@ -119,9 +126,9 @@ def _text(value: object) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _events(environment: Mapping[str, str], log: Path) -> Iterator[Row]:
+def _events(environment: Mapping[str, str], log: Path, dag_ids: Sequence[str]) -> Iterator[Row]:
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "notebook_pipeline.demo.dag_runs", str(writing), *DAG_IDS]
+    command = [sys.executable, "-m", "notebook_pipeline.demo.dag_runs", str(writing), *dag_ids]
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w") as output, os.fdopen(reading) as events:
         options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}

@@ -1,0 +1,137 @@
+"""House rules for DAGs; what a failure says is how to mend it."""
+
+import ast
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+from notebook_pipeline import settings
+from notebook_pipeline.airflow import NotebookOperator
+from notebook_pipeline.parameters import Parameter, check_parameters, read_parameters
+
+FOLDER = settings.CHECKOUT / "dags"
+BULK, RECURRING = "bulk_player_file_load", "recurring_player_api_insert_update_dag"
+FILES = sorted(FOLDER.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(FOLDER)
+
+
+@pytest.fixture(params=[BULK, RECURRING])
+def dag(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
+    return bag.dags[request.param]
+
+
+def declared(task: NotebookOperator) -> list[Parameter]:
+    return read_parameters(settings.notebooks() / f"{task.input_nb}.ipynb")
+
+
+def notebook_tasks(dag: DAG) -> list[NotebookOperator]:
+    return [task for task in dag.tasks if isinstance(task, NotebookOperator)]
+
+
+def test_every_file_holds_the_one_dag_of_its_name(bag: DagBag) -> None:
+    assert bag.import_errors == {}, "mend these files: Airflow cannot read them"
+    found = {Path(dag.fileloc).stem: dag_id for dag_id, dag in bag.dags.items()}
+    assert found == {BULK: BULK, RECURRING: RECURRING}, "give each file one DAG of the file's name"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_dag_file_imports_airflow_and_its_operators_only(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    others = imported - {"airflow.sdk", "datetime", "notebook_pipeline.airflow"}
+    assert not others, f"{path.name}: move what needs {others} into notebook_pipeline.airflow"
+
+
+def test_whoever_is_on_call_is_told_what_to_do(dag: DAG) -> None:
+    text = dag.doc_md or ""
+    assert dag.description, f"{dag.dag_id}: give it a description of one line"
+    for needed in ("**Reads**", "**Writes**", "run again"):
+        assert needed in text, f"{dag.dag_id}: its docstring (doc_md=__doc__) does not say: {needed}"
+    for task in (*notebook_tasks(dag), *(task for task in dag.tasks if task.task_id == "check_api")):
+        assert f"`{task.task_id}` fails" in text, f"{dag.dag_id}: say what to do when `{task.task_id}` fails"
+
+
+def test_a_dag_is_found_by_its_tags_and_has_an_owner(dag: DAG) -> None:
+    assert {"player", "notebook"} <= set(dag.tags), f"{dag.dag_id}: tag it with its dataset and `notebook`"
+    assert {task.owner for task in dag.tasks} == {"data-team"}, f"{dag.dag_id}: set owner in default_args"
+
+
+def test_runs_do_not_pile_up(dag: DAG) -> None:
+    assert dag.catchup is False, f"{dag.dag_id}: the watermark catches up, so set catchup=False"
+    assert dag.max_active_runs == 1, f"{dag.dag_id}: one writer at a time, so set max_active_runs=1"
+
+
+def test_every_task_is_retried_with_growing_but_bounded_waits(dag: DAG) -> None:
+    task: Any
+    for task in dag.tasks:
+        place = f"{dag.dag_id}.{task.task_id}"
+        assert task.retries >= 2, f"{place}: set retries in default_args"
+        assert task.retry_exponential_backoff > 1, f"{place}: let retry_exponential_backoff grow the waits"
+        assert task.max_retry_delay, f"{place}: bound the waits with max_retry_delay"
+        assert task.max_retry_delay <= timedelta(minutes=30), f"{place}: wait for at most 30 minutes"
+        assert task.execution_timeout, f"{place}: set execution_timeout in default_args"
+
+
+def test_notebooks_are_given_what_they_declare(dag: DAG) -> None:
+    for task in notebook_tasks(dag):
+        place = f"{dag.dag_id}.{task.task_id}"
+        unknown = set(task.parameters or {}) - {parameter.name for parameter in declared(task)}
+        assert not unknown, f"{place}: {task.input_nb} declares no {unknown} in its parameters cell"
+
+
+def test_every_field_of_the_form_reaches_a_notebook_that_accepts_it(dag: DAG) -> None:
+    form = dict(dag.params)
+    reached: set[str] = set()
+    for task in notebook_tasks(dag):
+        names = {parameter.name for parameter in declared(task)} & form.keys()
+        check_parameters(declared(task), {name: form[name] for name in names})
+        reached |= names
+    assert reached == form.keys(), f"{dag.dag_id}: no notebook declares {form.keys() - reached}; drop it"
+
+
+def test_the_form_is_the_parameters_cell(bag: DagBag) -> None:
+    for dag_id, notebook in ((BULK, "bulk_load"), (RECURRING, "api_incremental_update")):
+        cell = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
+        params = bag.dags[dag_id].params
+        shown = [(name, params[name], params.get_param(name).description) for name in params]
+        assert shown == [(parameter.name, parameter.default, parameter.help) for parameter in cell]
+
+
+def graph(dag: DAG) -> dict[str, set[str]]:
+    return {task.task_id: set(task.downstream_task_ids) for task in dag.tasks}
+
+
+def test_checks_follow_the_load_and_a_report_follows_all(bag: DagBag) -> None:
+    assert graph(bag.dags[BULK]) == {"load": {"check"}, "check": {"report_run"}, "report_run": set()}
+    assert graph(bag.dags[RECURRING]) == {
+        "check_api": {"choose_full_sweep"},
+        "choose_full_sweep": {"update"},
+        "update": {"check"},
+        "check": {"report_run"},
+        "report_run": set(),
+    }
+
+
+def test_the_report_never_decides_the_state_of_a_run(dag: DAG) -> None:
+    report: Any = dag.get_task("report_run")
+    assert report.is_teardown, "mark it with as_teardown(), or its success would hide a failure"
+    assert not report.on_failure_fail_dagrun
+
+
+def test_only_passed_checks_publish_the_table(dag: DAG) -> None:
+    published = {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks if task.outlets}
+    assert published == {"check": ["analytics_database/player"]}
+
+
+def test_bulk_runs_on_demand_and_the_update_daily(bag: DagBag) -> None:
+    assert bag.dags[BULK].schedule is None
+    assert bag.dags[RECURRING].schedule == "@daily"
