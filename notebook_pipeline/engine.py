@@ -122,6 +122,7 @@ class Client(PapermillNotebookClient):
             startup_timeout=max(1, round(execution.start_timeout)),
             timeout_func=lambda _: execution.cell_timeout,
             iopub_timeout=PRINTS_MAY_LAG_SECONDS,
+            shutdown_kernel="immediate",
             log=log,
         )
         self._execution = execution
@@ -181,9 +182,10 @@ class Client(PapermillNotebookClient):
             self._execution.refused = self._is_refusal()
         except CellTimeoutError as error:
             limit = self._execution.cell_timeout
-            self._execution.fail(
-                self._cause(f"cell time-out: not done after {limit} s" if limit else str(error))
-            )
+            observed = f"cell time-out: not done after {limit} s" if limit else str(error)
+            self._execution.fail(self._cause(observed))
+            # It is busy, and would not hear a request to end.
+            self._execution.kernel.kill()
         except DeadKernelError:
             self._execution.fail(self._cause(self._execution.kernel.cause_of_death()))
 

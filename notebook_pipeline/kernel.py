@@ -95,6 +95,9 @@ class Kernel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error:
+            # It may be busy, and would not hear a request to end.
+            self.kill()
         self.close()
 
     def kill(self) -> None:
@@ -105,15 +108,16 @@ class Kernel:
 
     def close(self) -> None:
         """Ask the kernel to end, wait a little, then end it; closing twice does nothing."""
-        process = self._process
-        if self._group is None or process is None:
+        if self._group is None:
             return
-        if process.poll() is None:
+        process = self._process
+        if process and process.poll() is None:
             run_sync(self.manager.request_shutdown)()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(SHUTDOWN_SECONDS)
         self.kill()
-        process.wait()
+        if process:
+            process.wait()
         self._group = None
         self._clean()
 

@@ -119,22 +119,20 @@ def _attempt(notebook: Any, execution: "Execution") -> None:
 
 
 def _finish(plan: Plan, database: Database, notebook: Any, execution: "Execution") -> Finished:
-    """Write the last word: first into the artefact, then into the ledger, where it is settled."""
-    from notebook_pipeline import engine
-
+    """Write the last word, first into the artefact, then into the ledger: whoever dies between is lost."""
     row = ledger.get_run(database, plan.run_id)
     rows = {name: value for name, value in row.items() if name.startswith("rows_") and value is not None}
     about = {
         name: row[name] for name in ("started_at", "committed_at", "watermark_before", "watermark_after")
     }
     about |= {"result": execution.result, "rows": rows}
-    status = "failed" if execution.error else "success"
-    engine.close_artefact(notebook, execution.path, LastWord(status, execution.error, about=about))
+    _close_artefact(notebook, execution, about)
+    status = _status(execution)
     if not ledger.finish_run(database, plan.run_id, status, execution.error) and status == "success":
-        # Somebody judged this run lost while it was at work; the ledger has said so.
-        status = "failed"
+        # Somebody judged this run lost while it was at work, and the ledger has said so.
         execution.fail(f"{ledger.LOST}: another process settled this run while it was running")
-        engine.close_artefact(notebook, execution.path, LastWord(status, execution.error, about=about))
+        status = _status(execution)
+        _close_artefact(notebook, execution, about)
     if status == "success":
         refresh_latest(database, plan.notebook.stem)
     return Finished(
@@ -146,6 +144,22 @@ def _finish(plan: Plan, database: Database, notebook: Any, execution: "Execution
         retryable=not execution.refused,
         rows=rows,
     )
+
+
+def _close_artefact(notebook: Any, execution: "Execution", about: Mapping[str, Any]) -> None:
+    from notebook_pipeline import engine
+
+    try:
+        engine.close_artefact(
+            notebook, execution.path, LastWord(_status(execution), execution.error, about=about)
+        )
+    except OSError as error:
+        # The ledger can still tell what the artefact cannot.
+        execution.fail(f"the artefact cannot be written: {error}")
+
+
+def _status(execution: "Execution") -> str:
+    return "failed" if execution.error else "success"
 
 
 def _relative(path: Path) -> str:
