@@ -119,6 +119,13 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Return a text as SQL writes it, for a constant that would have to be bound again for every row."""
+    if "\0" in text:
+        raise ValueError(f"{text!r} cannot stand in a statement")
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -1,8 +1,5 @@
 """Load checked batches in one transaction: rows, deletions, watermark, counts, or nothing at all."""
 
-# pyarrow makes its compute functions at run time, where a type checker cannot see them.
-# pyright: reportAttributeAccessIssue=false
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +8,9 @@ from dataclasses import astuple, dataclass, field
 from typing import TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from notebook_pipeline import deletions, ledger, places, settings, warehouse
+from notebook_pipeline.arrow import pc
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.contract import Checked, Rejected
 from notebook_pipeline.datasets import Dataset

@@ -9,6 +9,8 @@ confirmed row would cost a write each.
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.database import Database, Value, quoted
 from notebook_pipeline.datasets import Dataset
@@ -19,20 +21,31 @@ from notebook_pipeline.tables import is_rejected, rejected_key
 def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
     """Return the place of a run's extraction, inside the transaction that merges it.
 
-    A bulk load reads its file while it merges, so that one that had to wait comes after those it waited
-    for. An API extraction was read before. Raises PipelineError where a later one was committed since:
-    rows of the same day may be older than those stored, and nothing says which.
+    A bulk load that had to wait for others comes after them, as its file is read in its own transaction.
+    An API was read before. Raises PipelineError where another update was committed since this run began:
+    of two rows of one day nothing says which was read later.
     """
     place = origin.place or run_id
     newest = _newest(database, dataset, run_id, origin, "AND NOT is_replay")
-    if origin.is_replay or newest < place:
+    if origin.is_replay:
         return place
-    if origin.source == "api":
+    if origin.source == "bulk":
+        return place if newest < place else f"{newest}~"
+    meanwhile = _newest(
+        database,
+        dataset,
+        run_id,
+        origin,
+        "AND NOT is_replay AND r.committed_at > (SELECT started_at FROM pipeline_run WHERE run_id = ?)",
+        [run_id],
+    )
+    other = max(meanwhile, newest if newest > place else "")
+    if other:
         raise PipelineError(
-            f"{dataset}: another update, {newest}, was read later than this one ({place}) and committed "
-            "meanwhile; nothing was merged. Run again"
+            f"{dataset}: another update, run {other}, committed meanwhile, and rows of the same day may be "
+            "newer there; nothing was merged. Run again"
         )
-    return f"{newest}~"
+    return place
 
 
 def save_extraction(database: Database, run_id: str, dataset: str, origin: Origin, place: str) -> None:
@@ -45,7 +58,7 @@ def save_extraction(database: Database, run_id: str, dataset: str, origin: Origi
 
 def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, place: str) -> bool:
     """Say whether rows of a later extraction of this source may be stored already."""
-    return place < _newest(database, dataset, run_id, origin, "")
+    return place < _newest(database, dataset, run_id, origin)
 
 
 def stored_place(dataset: Dataset, key: str) -> str:
@@ -57,6 +70,17 @@ def stored_place(dataset: Dataset, key: str) -> str:
     noted = f"dataset = '{dataset.name}' AND key = CAST({key} AS TEXT)"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
         (SELECT place FROM extraction WHERE run_id = p._run_id AND source = p._source), '')"""
+
+
+def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) -> pa.Array | None:
+    """Return the keys between two that were ever rejected and may be replayed, None where there are none."""
+    key = rejected_key(dataset)
+    keys = database.query(
+        f"""SELECT DISTINCT {key} AS "key" FROM rejected_row
+        WHERE {is_rejected(dataset)} AND {key} BETWEEN ? AND ?""",
+        [low, high],
+    )
+    return keys["key"].combine_chunks() if keys.num_rows else None
 
 
 class Notes:
@@ -96,11 +120,19 @@ class Notes:
         return bool(self._execute(f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE dataset = ?)")[0][0])
 
 
-def _newest(database: Database, dataset: str, run_id: str, origin: Origin, condition: str) -> str:
+def _newest(
+    database: Database,
+    dataset: str,
+    run_id: str,
+    origin: Origin,
+    condition: str = "",
+    values: Sequence[Value] = (),
+) -> str:
+    """Return the last place among other runs' committed extractions of this source, "" for none."""
     rows = database.execute(
         f"""SELECT place FROM extraction e JOIN pipeline_run r ON r.run_id = e.run_id
         WHERE e.dataset = ? AND e.source = ? AND e.run_id <> ? AND r.committed_at IS NOT NULL {condition}
         ORDER BY place DESC LIMIT 1""",
-        [dataset, origin.source, run_id],
+        [dataset, origin.source, run_id, *values],
     )
     return rows[0][0] if rows else ""

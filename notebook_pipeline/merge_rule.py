@@ -1,0 +1,85 @@
+"""Say the merge rule in SQL, over a staged row s, the stored row p of its key, and a tombstone d."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from notebook_pipeline.batches import Origin
+from notebook_pipeline.database import Value, quoted
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.deletions import Sweep
+from notebook_pipeline.places import stored_place
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Hold what the rule depends on beside the rows: where they come from, and what there is to heed.
+
+    `is_behind` says that rows extracted later than these may be stored.
+    """
+
+    origin: Origin
+    place: str
+    is_behind: bool
+    has_tombstones: bool
+    sweep: Sweep | None
+
+
+Rule = tuple[str, Sequence[Value]]
+
+
+def outcome(dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
+    """Return the expression for what becomes of a row, and the values to bind in it.
+
+    It is `inserted`, `updated`, `unchanged`, `stale`, or `adopted`: unchanged, but from now on the API's.
+    """
+    key, cursor = quoted(dataset.key), quoted(dataset.cursor)
+    rules = [
+        *_deletions(key, cursor, found),
+        (f"p.{key} IS NULL THEN 'inserted'", []),
+        (f"s.{cursor} < p.{cursor} THEN 'stale'", []),
+        *_ties(dataset, found),
+        *_wins(dataset, found.origin.source),
+    ]
+    sql = " ".join(f"WHEN {rule}" for rule, _ in rules)
+    return f"CASE {sql} ELSE 'updated' END", [value for _, values in rules for value in values]
+
+
+def _deletions(key: str, cursor: str, found: Circumstances) -> list[Rule]:
+    """Keep what was deleted from coming back; an API extraction after the deletion knows better."""
+    rules: list[Rule] = []
+    is_bulk = found.origin.source == "bulk"
+    if found.has_tombstones:
+        older, values = ("", []) if is_bulk else ("AND ? < d.run_id", [found.place])
+        rules.append((f"s.{cursor} <= d.cursor {older} THEN 'stale'", values))
+    if found.sweep and (is_bulk or found.place < found.sweep.run_id):
+        spared = "SELECT value FROM json_each(?)"
+        rules.append(
+            (
+                f"p.{key} IS NULL AND s.{cursor} <= ? AND s.{key} NOT IN ({spared}) THEN 'stale'",
+                [found.sweep.cursor, found.sweep.spared],
+            )
+        )
+    return rules
+
+
+def _ties(dataset: Dataset, found: Circumstances) -> list[Rule]:
+    """Decide between rows of the same cursor: the API before bulk, then the later extraction."""
+    cursor = quoted(dataset.cursor)
+    tied = f"s.{cursor} = p.{cursor}"
+    rules: list[Rule] = []
+    if found.origin.source == "bulk":
+        rules.append((f"{tied} AND p._source = 'api' THEN 'stale'", []))
+    if found.is_behind:
+        later = stored_place(dataset, f"s.{quoted(dataset.key)}")
+        rules.append(
+            (f"{tied} AND p._source = ? AND ? < {later} THEN 'stale'", [found.origin.source, found.place])
+        )
+    return rules
+
+
+def _wins(dataset: Dataset, source: str) -> list[Rule]:
+    same = " AND ".join(f"s.{quoted(name)} IS p.{quoted(name)}" for name in dataset.schema.names)
+    return [
+        (f"{same} AND p._source = ? THEN 'unchanged'", [source]),
+        (f"{same} THEN 'adopted'", []),
+    ]

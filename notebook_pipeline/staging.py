@@ -1,0 +1,88 @@
+"""Judge a batch by the merge rule in the database, row against stored row, and write the winners."""
+
+from collections import Counter
+
+import pyarrow as pa
+
+from notebook_pipeline.database import Database, quoted
+from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.merge_rule import Circumstances, outcome
+from notebook_pipeline.places import Notes
+from notebook_pipeline.tables import sql_type
+
+
+class Staging:
+    """Hold one batch at a time in temporary tables, its keys distinct and in order."""
+
+    def __init__(self, database: Database, dataset: Dataset, *, run_id: str, found: Circumstances) -> None:
+        self._database = database
+        self._table, self._key = quoted(dataset.name), quoted(dataset.key)
+        self._columns = [quoted(name) for name in dataset.schema.names]
+        self._marks = [run_id, found.origin.source]
+        self._notes = Notes(database, dataset, found.place, is_replay=found.origin.is_replay)
+        self._judge, self._values = self._judgement(dataset, found)
+        self._create_tables(dataset)
+
+    def merge(self, batch: pa.RecordBatch) -> Counter[str]:
+        """Merge the batch and count the outcomes."""
+        self._database.execute("DELETE FROM _staged")
+        self._database.execute("DELETE FROM _verdict")
+        self._database.write(f"INSERT INTO _staged VALUES ({', '.join('?' * batch.num_columns)})", batch)
+        self._database.execute(self._judge, self._values)
+        outcomes = Counter(dict(self._database.execute("SELECT outcome, count(*) FROM _verdict GROUP BY 1")))
+        outcomes["unchanged"] = batch.num_rows - outcomes.total()
+        if outcomes["inserted"] or outcomes["updated"]:
+            self._upsert()
+            self._notes.forget("SELECT key FROM _verdict WHERE outcome IN ('inserted', 'updated')")
+        if outcomes["adopted"]:
+            self._adopt()
+        if outcomes["unchanged"] or outcomes["adopted"]:
+            self._notes.confirm(
+                f"""SELECT s.{self._key} AS key FROM _staged s LEFT JOIN _verdict v ON v.key = s.{self._key}
+                WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
+            )
+        return outcomes
+
+    def _create_tables(self, dataset: Dataset) -> None:
+        # No dataset's name begins with _, so that these never hide a dataset's table.
+        types = {name: sql_type(kind) for name, kind in zip(self._columns, dataset.schema.types, strict=True)}
+        columns = [
+            f"{name} {kind}" + (" PRIMARY KEY" if name == self._key else "") for name, kind in types.items()
+        ]
+        definitions = {
+            "_staged": ", ".join(columns),
+            "_verdict": f"key {types[self._key]} PRIMARY KEY, outcome TEXT",
+        }
+        for name, definition in definitions.items():
+            self._database.execute(f"DROP TABLE IF EXISTS temp.{name}")
+            self._database.execute(f"CREATE TEMP TABLE {name} ({definition})")
+
+    def _judgement(self, dataset: Dataset, found: Circumstances) -> tuple[str, list]:
+        """Return the SQL that fills `_verdict` with every key whose row is not simply unchanged."""
+        rule, values = outcome(dataset, found)
+        tombstones = f"""LEFT JOIN deleted_row d ON d.dataset = '{dataset.name}'
+            AND d.key = CAST(s.{self._key} AS TEXT)"""
+        return (
+            f"""INSERT INTO _verdict SELECT key, outcome FROM (
+                SELECT s.{self._key} AS key, {rule} AS outcome
+                FROM _staged s LEFT JOIN {self._table} p ON p.{self._key} = s.{self._key}
+                {tombstones if found.has_tombstones else ""}
+            ) WHERE outcome <> 'unchanged'""",
+            values,
+        )
+
+    def _upsert(self) -> None:
+        names = [*self._columns, "_run_id", "_source"]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != self._key)
+        self._database.execute(
+            f"""INSERT INTO {self._table} ({", ".join(names)})
+            SELECT {", ".join("s." + name for name in self._columns)}, ?, ?
+            FROM _verdict v JOIN _staged s ON s.{self._key} = v.key
+            WHERE v.outcome IN ('inserted', 'updated')
+            ON CONFLICT ({self._key}) DO UPDATE SET {changes}""",
+            self._marks,
+        )
+
+    def _adopt(self) -> None:
+        adopted = "SELECT key FROM _verdict WHERE outcome = 'adopted'"
+        self._database.execute(f"UPDATE {self._table} SET _source = 'api' WHERE {self._key} IN ({adopted})")
