@@ -47,10 +47,10 @@ def _pieces(stream: pa.NativeFile, name: str, compression: str) -> Iterator[byte
 
 
 def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[Path, str]:
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _forget_old(cache)
     path = None
     try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_old(cache)
         with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
             path = Path(part.name)
             sha256 = write(part)

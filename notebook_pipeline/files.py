@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,8 +112,8 @@ def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
     if promised is None:
         raise PipelineError(f"{name}: found a name of unknown format, expected {formats.KNOWN}")
     path, sha256 = (found.path, None) if isinstance(found, Local) else download(found, connection, cache)
-    stamp = _stamp(path)
-    part = Part(name, path, promised, sha256 or _sha256(path), pa.schema([]), None, stamp.size, stamp)
+    stamp = _stamp(path, name)
+    part = Part(name, path, promised, sha256 or _sha256(path, name), pa.schema([]), None, stamp.size, stamp)
     formats.check_content(path, name, promised)
     if promised.kind == "csv":
         header = csv_reader.read_header(path, name, promised.compression)
@@ -121,17 +122,28 @@ def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
         path = unpack(path, name, promised.compression, cache)
         _check_unchanged(part)
     schema, rows = parquet_reader.read_schema(path, name)
-    return replace(part, path=path, schema=schema, rows=rows, stamp=_stamp(path))
+    return replace(part, path=path, schema=schema, rows=rows, stamp=_stamp(path, name))
 
 
-def _stamp(path: Path) -> Stamp:
-    stat = path.stat()
+def _stamp(path: Path, name: str) -> Stamp:
+    with _readable(name):
+        stat = path.stat()
     return Stamp(stat.st_size, stat.st_mtime_ns)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(path: Path, name: str) -> str:
+    with _readable(name), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PipelineError(
+            f"{name}: cannot be read: {error}; check that it is there and who may read it"
+        ) from None
 
 
 def _fingerprint(parts: Sequence[Part]) -> str:
@@ -167,5 +179,5 @@ def _read_part(part: Part, dataset: Dataset) -> Iterator[RawBatch]:
 
 def _check_unchanged(part: Part) -> None:
     """Raise where a file was written to since its checksum was taken; nobody could tell what was read."""
-    if _stamp(part.path) != part.stamp:
+    if _stamp(part.path, part.name) != part.stamp:
         raise PipelineError(f"{part.name}: changed while it was read; run it again when it is written")

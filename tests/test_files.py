@@ -292,6 +292,19 @@ def test_notices_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     assert str(error.value) == "p.csv: changed while it was read; run it again when it is written"
 
 
+def test_says_that_a_file_is_gone(tmp_path: Path) -> None:
+    path = put(tmp_path / "p.csv", CSV)
+    batches = read_batches(fetch_bulk("p.csv", folder(tmp_path), tmp_path / "cache"), PLAYER)
+    next(batches)
+    path.unlink()
+    with pytest.raises(PipelineError) as error:
+        next(batches)
+    assert str(error.value) == (
+        f"p.csv: cannot be read: [Errno 2] No such file or directory: '{path}'; check that it is there and "
+        "who may read it"
+    )
+
+
 def test_parquet_comes_in_batches_of_one_size_with_positions(tmp_path: Path) -> None:
     ids = pa.array(range(150_000))
     table = pa.table(

@@ -1,0 +1,264 @@
+"""Remote bulk files, from real servers on loopback: whole or not at all, and no credential away from home."""
+
+import gzip
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import cast
+
+import fsspec
+import pytest
+
+from notebook_pipeline import download
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.files import fetch_bulk, read_batches
+from tests.bulk_data import csv_bytes, folder, load, parquet_bytes, player
+
+SECRET = "s3cret"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answers; `cut` bytes are missing at the end of the body."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int = 0
+
+
+class Server(ThreadingHTTPServer):
+    """Answer each path with its replies in turn, the last one for ever; keep what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, replies: dict[str, list[Reply]]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.replies = replies
+        self.asked: list[tuple[str, str | None, str | None]] = []
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server = cast("Server", self.server)
+        server.asked.append((self.path, self.headers["Authorization"], self.headers["X-Key"]))
+        replies = server.replies.get(self.path.partition("?")[0], [Reply(status=404)])
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        self.send_response(reply.status)
+        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body[: len(reply.body) - reply.cut])
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serve(replies: dict[str, list[Reply]]) -> Iterator[Server]:
+    with Server(replies) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_PAUSE", 0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def connect(server: Server) -> Connection:
+    return Connection(
+        "files",
+        "http",
+        host="127.0.0.1",
+        port=server.port,
+        login="me",
+        password=SECRET,
+        extra={"X-Key": SECRET},
+    )
+
+
+BASIC = "Basic bWU6czNjcmV0"
+CSV = csv_bytes([player(1), player(2)])
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("p.csv", CSV),
+        ("p.csv.gz", gzip.compress(CSV)),
+        ("a folder/p.parquet", parquet_bytes([player(1), player(2)])),
+    ],
+)
+def test_streams_a_file_into_the_cache(tmp_path: Path, name: str, body: bytes) -> None:
+    path = "/" + name.replace(" ", "%20")
+    with serve({path: [Reply(body)]}) as server:
+        bulk = fetch_bulk(name, connect(server), tmp_path / "cache")
+        assert server.asked == [(path, BASIC, SECRET)]
+        good, rejected, read = load(name, connect(server), tmp_path / "cache")
+    sha256 = hashlib.sha256(body).hexdigest()
+    [kept] = (tmp_path / "cache").iterdir()
+    assert (bulk.name, bulk.sha256, bulk.parts[0].name) == (name, sha256, Path(name).name)
+    assert (kept.name, kept.read_bytes()) == (f"{sha256[:16]}-{Path(name).name}", body)
+    assert [stat.S_IMODE(os.stat(path).st_mode) for path in (kept, kept.parent)] == [0o600, 0o700]
+    assert (good.to_pylist(), rejected, read) == ([player(1), player(2)], [], 2)
+
+
+def test_takes_a_whole_url_without_the_credentials_of_another_server(tmp_path: Path) -> None:
+    with serve({"/p.csv": [Reply(CSV)]}) as server, serve({}) as other:
+        url = f"http://127.0.0.1:{server.port}/p.csv?token={SECRET}"
+        assert fetch_bulk(url, connect(other), tmp_path).name == f"http://127.0.0.1:{server.port}/p.csv"
+        assert fetch_bulk(url, folder(tmp_path), tmp_path).rows is None
+        assert fetch_bulk(url, connect(server), tmp_path).rows is None
+        asked = f"/p.csv?token={SECRET}"
+        assert server.asked == [(asked, None, None), (asked, None, None), (asked, BASIC, SECRET)]
+
+
+def test_credentials_do_not_follow_to_another_host(tmp_path: Path) -> None:
+    with serve({"/elsewhere": [Reply(CSV)]}) as other:
+        away = Reply(status=302, headers={"Location": f"http://127.0.0.1:{other.port}/elsewhere"})
+        at_home = Reply(status=301, headers={"Location": "/next"})
+        with serve({"/p.csv": [at_home], "/next": [away]}) as server:
+            assert fetch_bulk("p.csv", connect(server), tmp_path).sha256 == hashlib.sha256(CSV).hexdigest()
+            assert server.asked == [("/p.csv", BASIC, SECRET), ("/next", BASIC, SECRET)]
+        assert other.asked == [("/elsewhere", None, None)]
+
+
+@pytest.mark.parametrize(
+    "fault", [Reply(status=503), Reply(status=429), Reply(CSV, cut=1), Reply(CSV, cut=len(CSV))]
+)
+def test_tries_again_from_the_start(tmp_path: Path, fault: Reply) -> None:
+    with serve({"/p.csv": [fault, fault, Reply(CSV)]}) as server:
+        assert load("p.csv", connect(server), tmp_path)[0].to_pylist() == [player(1), player(2)]
+        assert len(server.asked) == 3
+
+
+REFUSED = "expected the file; check the source and the host and login of connection 'files'"
+LATER = "in 4 tries; run it again later"
+CUT = f"IncompleteRead: IncompleteRead({len(CSV) - 5} bytes read, 5 more expected)"
+
+
+def moved(target: str) -> Reply:
+    return Reply(status=302, headers={"Location": target})
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Reply(status=404), f"404 Not Found, {REFUSED}"),
+        (Reply(status=401), f"401 Unauthorized, {REFUSED}"),
+        (Reply(status=500), f"500 Internal Server Error, {LATER}"),
+        (Reply(CSV, cut=5), f"{CUT}, {LATER}"),
+        (moved("ftp://host/x?token=x"), "a redirect to ftp://host/x, which is not safe to follow"),
+        (moved("/p.csv"), "more than 5 redirects; give the address of the file itself"),
+    ],
+)
+def test_fails_with_the_address_and_leaves_nothing(tmp_path: Path, reply: Reply, message: str) -> None:
+    with serve({"/p.csv": [reply]}) as server, pytest.raises(PipelineError) as error:
+        fetch_bulk("p.csv", connect(server), tmp_path / "cache")
+    assert str(error.value) == f"GET http://127.0.0.1:{server.port}/p.csv: {message}"
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_no_secret_is_told_where_nobody_answers(tmp_path: Path) -> None:
+    with serve({}) as server:
+        port = server.port
+    url = f"http://127.0.0.1:{port}/p.csv?token={SECRET}"
+    with pytest.raises(PipelineError) as error:
+        fetch_bulk(url, connect(server), tmp_path / "cache")
+    assert str(error.value) == (
+        f"GET http://127.0.0.1:{port}/p.csv: ConnectionRefusedError: [Errno 111] Connection refused, {LATER}"
+    )
+
+
+def test_says_that_a_page_is_no_file(tmp_path: Path) -> None:
+    with serve({"/p.csv": [Reply(b"<html>Please log in")]}) as server, pytest.raises(PipelineError) as error:
+        fetch_bulk("p.csv", connect(server), tmp_path)
+    assert str(error.value) == (
+        "p.csv: found an HTML or XML page, expected CSV text in UTF-8; give the file its right name"
+    )
+
+
+def test_unpacks_what_a_server_packed_for_the_way(tmp_path: Path) -> None:
+    packed = Reply(gzip.compress(CSV), headers={"Content-Encoding": "gzip"})
+    with serve({"/p.csv": [packed], "/p.csv.gz": [packed]}) as server:
+        assert fetch_bulk("p.csv", connect(server), tmp_path).sha256 == hashlib.sha256(CSV).hexdigest()
+        assert (
+            fetch_bulk("p.csv.gz", connect(server), tmp_path).sha256
+            == hashlib.sha256(packed.body).hexdigest()
+        )
+
+
+def test_http_has_no_folders(tmp_path: Path) -> None:
+    with serve({}) as server, pytest.raises(PipelineError) as error:
+        fetch_bulk("in/*", connect(server), tmp_path)
+    assert str(error.value) == (
+        f"http://127.0.0.1:{server.port}/in/%2A: HTTP has no folders or globs; name one file, .csv or .parquet, "
+        "plain or with .gz or .zst behind"
+    )
+
+
+def test_reads_whatever_fsspec_opens(tmp_path: Path) -> None:
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    for name, player_id in {
+        "b.csv": 3,
+        "in/a.csv": 1,
+        "in/sub/b.csv": 2,
+        "in/_x.csv": 9,
+        "in/about.md": 9,
+    }.items():
+        store.pipe(f"/bulk/{name}", csv_bytes([player(player_id)]))
+
+    def found(source: str, connection: Connection) -> list[tuple[str, object]]:
+        bulk = fetch_bulk(source, connection, tmp_path / "cache")
+        ids = [batch.columns["player_id"][0].as_py() for batch in read_batches(bulk, PLAYER) if batch.columns]
+        return list(zip([part.name for part in bulk.parts], ids, strict=True))
+
+    stored = Connection("files", "fs", extra={"path": "memory://bulk/"})
+    assert found("memory://bulk/in/a.csv", folder(tmp_path)) == [("a.csv", "1")]
+    assert found("b.csv", stored) == [("b.csv", "3")]
+    assert found("in", stored) == [("a.csv", "1"), ("sub/b.csv", "2")]
+    assert found("in/a*.csv", stored) == [("a.csv", "1")]
+    with pytest.raises(PipelineError) as error:
+        found("none.csv", stored)
+    assert str(error.value).startswith(
+        "no file memory://bulk/none.csv; expected a name, folder or glob of .csv"
+    )
+
+
+def test_forgets_what_was_fetched_days_ago(tmp_path: Path) -> None:
+    for name, days in {"old.csv": 3, "killed.part": 3, "new.csv": 1}.items():
+        (tmp_path / name).write_bytes(b"")
+        then = (tmp_path / name).stat().st_mtime - days * 86_400
+        os.utime(tmp_path / name, (then, then))
+    with serve({"/p.csv": [Reply(CSV)]}) as server:
+        fetch_bulk("p.csv", connect(server), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{hashlib.sha256(CSV).hexdigest()[:16]}-p.csv",
+        "new.csv",
+    ]
+
+
+def test_says_where_a_file_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_bytes(b"a file, no folder")
+    with serve({"/p.csv": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
+        fetch_bulk("p.csv", connect(server), tmp_path / "cache")
+    assert str(error.value).startswith(f"p.csv: cannot be kept in {tmp_path}/cache: ")
