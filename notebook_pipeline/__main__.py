@@ -5,13 +5,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from notebook_pipeline.errors import PipelineError, UsageError
+
+if TYPE_CHECKING:
+    from notebook_pipeline.background import Stop
 from notebook_pipeline.review.commands import add_commands
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,14 +70,14 @@ def _add_prune(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from notebook_pipeline.parameters import parse_text, read_parameters
-    from notebook_pipeline.runs import Stop, find_notebook, run_notebook
+    from notebook_pipeline.runs import find_notebook, run_notebook
 
-    stop = Stop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda got, _: stop.request(f"stopped by {signal.Signals(got).name}"))
     notebook = find_notebook(options.notebook)
     parameters = parse_text(read_parameters(notebook), _once_each(options.parameters))
-    finished = run_notebook(notebook, parameters, cell_timeout=options.cell_timeout, report=_say, stop=stop)
+    with _stopped_by_signals() as stop:
+        finished = run_notebook(
+            notebook, parameters, cell_timeout=options.cell_timeout, report=_say, stop=stop
+        )
     if finished.error:
         _say(f"failed: {finished.error}")
     last_line = f"{finished.status}: {finished.artifact}"
@@ -87,6 +93,24 @@ def _run(options: argparse.Namespace) -> int:
     else:
         print(last_line)
     return SUCCESS if finished.status == "success" else FAILED
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator["Stop"]:
+    """Let the signals that end a command end its run, with a last word."""
+    from notebook_pipeline.background import Stop
+
+    stop = Stop()
+
+    def request(number: int, _: object) -> None:
+        stop.request(f"stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, request) for number in _ENDING}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _prune(options: argparse.Namespace) -> int:

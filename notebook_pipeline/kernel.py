@@ -1,5 +1,6 @@
 """Know kernels: start one with this very interpreter, hand it what it needs, leave nothing of it behind."""
 
+import asyncio
 import logging
 import os
 import shutil
@@ -146,7 +147,18 @@ class Kernel:
         for end in (self._read, self._lifeline):
             os.close(end)
         shutil.rmtree(self._scratch, ignore_errors=True)
-        ensure_event_loop().close()
+        _close_event_loop()
+
+
+def _close_event_loop() -> None:
+    """Close this thread's loop, and first cancel what still listens to a kernel that is gone."""
+    loop = ensure_event_loop()
+    listening = asyncio.all_tasks(loop)
+    for task in listening:
+        task.cancel()
+    if listening:
+        loop.run_until_complete(asyncio.wait(listening))
+    loop.close()
 
 
 _ARGUMENTS = ("-f", "{connection_file}", "--HistoryManager.hist_file=:memory:")

@@ -1,0 +1,291 @@
+"""The command line tells the truth by its exit code, its one JSON object, the artefact and the ledger."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from waiting import family, left_of, until
+
+from notebook_pipeline.__main__ import main
+from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.database import connect
+
+COMMAND = [sys.executable, "-m", "notebook_pipeline"]
+# Does what it is told.
+_DO = """
+import os, time, subprocess
+from pathlib import Path
+if how == "raise":
+    raise ValueError("as told")
+if how == "exit":
+    os._exit(3)
+if how == "die":
+    os.kill(os.getpid(), 9)
+if how == "hold":
+    from notebook_pipeline.connections import DATABASE, resolve
+    from notebook_pipeline.database import connect
+    database = connect(resolve(DATABASE))
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("DELETE FROM pipeline_run")
+if how in ("sleep", "hold"):
+    child = subprocess.Popen(["sleep", "600"])
+    Path("sleeps").touch()
+    time.sleep(600)
+time.sleep(wait)
+"""
+OBEDIENT = (
+    tiny.parameters('how: str = ""\nwait: float = 0.0'),
+    "print('one')",
+    "## Do as told",
+    _DO,
+    "## After",
+    tiny.says(rows=1),
+)
+
+
+@pytest.fixture
+def notebooks(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # A short name, for sockets live in it.
+    with tempfile.TemporaryDirectory(prefix="np-", dir="/tmp") as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr("tempfile.tempdir", temporary)
+        tiny.write(home / "notebooks" / "obedient.ipynb", *OBEDIENT)
+        yield home / "notebooks"
+        until(lambda: list(Path(temporary).glob("nbp-*")) == [], 5)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the command here and return its exit code and the one JSON object on its standard output."""
+    capsys.readouterr()
+    code = main([*arguments, "--json"])
+    output, errors = capsys.readouterr()
+    assert output.count("\n") == 1, errors
+    return code, json.loads(output)
+
+
+def told(home: Path, artifact: str) -> tuple[str, str | None, list[str]]:
+    """Return status, error and the cells' states as the artefact tells them."""
+    notebook = json.loads((home / "output" / artifact).read_bytes())
+    about = notebook["metadata"]["notebook_pipeline"]
+    cells = [
+        cell["metadata"]["papermill"]["status"]
+        for cell in notebook["cells"]
+        if "papermill" in cell["metadata"]
+    ]
+    return about["status"], about.get("error"), cells
+
+
+def rows() -> list[dict[str, Any]]:
+    with connect(resolve(DATABASE)) as database:
+        return database.query("SELECT * FROM pipeline_run ORDER BY run_id").to_pylist()
+
+
+FAILED_CELLS = ["completed"] * 4 + ["failed", "not run", "not run"]
+
+
+def test_a_success_is_exit_0_one_object_and_a_line_that_names_the_artefact(
+    home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = start("run", "obedient", "-p", "wait", "0.1")
+    output, errors = process.communicate(timeout=120)
+    artifact = home / "output" / rows()[0]["artifact"]
+    assert (process.returncode, output) == (0, f"success: {artifact}\n")
+    assert "    one\n" in errors
+    assert "] After: done in" in errors
+    code, object_ = answer(capsys, "run", "obedient")
+    assert code == 0
+    assert object_ == {
+        "run_id": rows()[1]["run_id"],
+        "status": "success",
+        "artifact": str(home / "output" / rows()[1]["artifact"]),
+        "result": {"rows": 1},
+        "error": None,
+    }
+
+
+LONG = pytest.mark.soak
+WAYS = [
+    pytest.param("raise", None, [], "ValueError: as told", id="exception"),
+    pytest.param(
+        "die",
+        None,
+        [],
+        "the kernel died: killed by SIGKILL, as the system does when memory runs out",
+        id="kernel killed",
+        marks=LONG,
+    ),
+    pytest.param("exit", None, [], "the kernel died: exited with code 3", id="kernel exits", marks=LONG),
+    pytest.param(
+        "sleep", None, ["--cell-timeout", "1"], "cell time-out: not done after 1.0 s", id="cell time-out"
+    ),
+    pytest.param("sleep", signal.SIGTERM, [], "stopped by SIGTERM", id="SIGTERM"),
+    pytest.param("sleep", signal.SIGINT, [], "stopped by SIGINT", id="SIGINT", marks=LONG),
+    pytest.param("sleep", signal.SIGHUP, [], "stopped by SIGHUP", id="SIGHUP", marks=LONG),
+    pytest.param("sleep", signal.SIGKILL, [], "process lost", id="SIGKILL"),
+]
+
+
+@pytest.mark.parametrize(("how", "sent", "options", "error"), WAYS)
+def test_every_way_to_end_a_run_is_told_and_a_retry_succeeds(
+    home: Path,
+    notebooks: Path,
+    capsys: pytest.CaptureFixture[str],
+    how: str,
+    sent: signal.Signals | None,
+    options: Sequence[str],
+    error: str,
+) -> None:
+    process = start("run", "obedient", "-p", "how", how, "--json", *options)
+    processes = []
+    if sent:
+        until((notebooks / "sleeps").exists)
+        processes = family(process.pid)
+        assert len(processes) == 4
+        process.send_signal(sent)
+    output, errors = process.communicate(timeout=120)
+    assert left_of(processes) == []
+    if sent == signal.SIGKILL:
+        assert (process.returncode, output) == (-signal.SIGKILL, "")
+        assert rows()[0]["status"] == told(home, rows()[0]["artifact"])[0] == "running"
+    else:
+        assert process.returncode == 1
+        object_ = json.loads(output)
+        assert (object_["status"], object_["error"], object_["result"]) == ("failed", error, None)
+        assert told(home, rows()[0]["artifact"])[0] == "failed"
+        assert errors.endswith(f"failed: {error}\nfailed: {object_['artifact']}\n")
+    code, retried = answer(capsys, "run", "obedient")
+    assert (code, retried["status"]) == (0, "success")
+    first, second = rows()
+    # The given parameter adds a cell to the first.
+    assert told(home, first["artifact"]) == ("failed", error, FAILED_CELLS)
+    assert (first["status"], first["error"], first["committed_at"]) == ("failed", error, None)
+    assert (second["status"], second["error"]) == ("success", None)
+    left = [path for path in (home / "output").rglob("*") if path.suffix in (".lock", ".tmp")]
+    assert left == []
+
+
+def test_a_killed_runner_leaves_no_open_transaction(home: Path, notebooks: Path) -> None:
+    process = start("run", "obedient", "-p", "how", "hold")
+    until((notebooks / "sleeps").exists)
+    process.kill()
+    process.communicate()
+    with connect(resolve(DATABASE)) as database:
+        database.execute("PRAGMA busy_timeout = 5000")
+        with database.transaction():
+            kept = database.execute("SELECT status FROM pipeline_run")
+    assert kept == [("running",)]
+
+
+USAGE = [
+    (["run", "none"], "no notebook 'none'"),
+    (["run", "obedient", "-p", "hwo", "x"], "unknown parameter hwo"),
+    (["run", "obedient", "-p", "wait", "long"], "expected a number"),
+    (["run", "obedient", "-p", "how", "a", "-p", "how", "b"], "how is given more than once"),
+    (["run", "obedient", "-p", "how"], "expected 2 arguments"),
+    (["run", "obedient", "--cell-timeout", "0"], "invalid"),
+    (["run", "obedient", "--nope"], "unrecognized arguments: --nope"),
+    (["run"], "required: NOTEBOOK"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), USAGE)
+def test_wrong_usage_is_exit_2_and_starts_nothing(
+    home: Path, notebooks: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--json"]) == 2
+    output, errors = capsys.readouterr()
+    assert says in errors
+    object_ = json.loads(output)
+    assert says in object_.pop("error")
+    assert object_ == {"run_id": None, "status": "failed", "artifact": None, "result": None}
+    assert main(arguments) == 2
+    assert capsys.readouterr().out == ""
+    assert not (home / "output").exists()
+
+
+def test_a_number_below_zero_is_a_value(
+    home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "obedient", "-p", "wait", "-x"]) == 2
+    assert "expected 2 arguments" in capsys.readouterr().err
+    assert main(["run", "obedient", "-p", "nope", "-1"]) == 2
+    assert "unknown parameter nope" in capsys.readouterr().err
+
+
+def test_an_error_before_the_run_is_exit_1_with_an_object(
+    home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "output").write_text("a file where a folder should be")
+    assert main(["run", "obedient", "--json"]) == 1
+    object_ = json.loads(capsys.readouterr().out)
+    assert object_["status"] == "failed"
+    assert "cannot be opened as a database" in object_["error"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_a_run_that_is_killed_at_any_moment_is_settled_by_the_next(
+    home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = random.Random(7)  # noqa: S311
+    for _ in range(25):
+        process = start("run", "obedient", "-p", "wait", "1")
+        try:
+            process.wait(moments.uniform(0.5, 6))
+            processes = []
+        except subprocess.TimeoutExpired:
+            processes = family(process.pid)
+            process.kill()
+        process.communicate()
+        assert left_of(processes) == []
+    assert answer(capsys, "run", "obedient")[0] == 0
+    statuses = {"success": "completed", "failed": "not run"}
+    for row in rows():
+        status, error, cells = told(home, row["artifact"])
+        assert (status, error) == (row["status"], row["error"])
+        assert error in (None, "process lost")
+        assert cells == [] or cells[-1] == statuses[status] or "failed" in cells
+    assert {row["status"] for row in rows()} == {"success", "failed"}
+    assert [path for path in (home / "output").rglob("*") if path.suffix in (".lock", ".tmp")] == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_two_hundred_runs_leave_nothing_behind(home: Path, notebooks: Path) -> None:
+    tiny.write(notebooks / "tiny.ipynb", "1")
+    for _ in range(200):
+        assert main(["run", "tiny"]) == 0
+    assert len(rows()) == 200
+    assert {row["status"] for row in rows()} == {"success"}
+    files = [path for path in (home / "output").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".ipynb", ".db", ".db-wal", ".db-shm"}
+    assert len([path for path in files if path.suffix == ".ipynb"]) == 201
+    assert family(os.getpid())[1:] == []
+
+
+@pytest.mark.soak
+def test_eight_commands_at_once_all_succeed(home: Path, notebooks: Path) -> None:
+    processes = [start("run", "obedient") for _ in range(8)]
+    for process in processes:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in processes] == [0] * 8
+    assert [row["status"] for row in rows()] == ["success"] * 8
