@@ -1,0 +1,75 @@
+"""When a full sweep is due, and how a run's tasks are described."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from notebook_pipeline import ledger
+from notebook_pipeline.airflow.tasks import describe, sweep_is_due
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.database import Database, connect
+from notebook_pipeline.tables import create_tables
+
+SATURDAY, SUNDAY, MONDAY = "20240921", "20240922", "20240923"
+TODAY = date(2024, 9, 24)
+
+
+@pytest.fixture
+def database(tmp_path) -> Iterator[Database]:
+    with connect(Connection("analytics_database", "sqlite", host=str(tmp_path / "ledger.db"))) as database:
+        create_tables(database)
+        yield database
+
+
+def ran(database: Database, day: str, *, full_sweep: bool, status: str = "success") -> None:
+    run_id = f"{day}T000000.000000Z-{day}"
+    ledger.start_run(
+        database,
+        run_id=run_id,
+        dag_id="a_dag",
+        dag_run_id="a_run",
+        task_id="update",
+        notebook="api_incremental_update",
+        notebook_sha256="",
+        parameters={"dataset": "player", "full_sweep": full_sweep},
+        artifact=None,
+    )
+    ledger.finish_run(database, run_id, status)
+
+
+def due(database: Database, today: date = TODAY) -> bool:
+    return sweep_is_due(database, "player", today)
+
+
+def test_a_source_that_is_new_is_not_swept(database: Database) -> None:
+    assert not due(database)
+    ran(database, SUNDAY, full_sweep=False)
+    assert not due(database)
+
+
+def test_the_first_run_from_sunday_on_sweeps(database: Database) -> None:
+    ran(database, SATURDAY, full_sweep=True)
+    assert not due(database, date(2024, 9, 21))
+    assert due(database, date(2024, 9, 22))
+
+
+def test_a_sweep_that_was_missed_or_failed_is_made_up_for_once(database: Database) -> None:
+    ran(database, SATURDAY, full_sweep=False)
+    ran(database, SUNDAY, full_sweep=True, status="failed")
+    assert due(database)
+    ran(database, MONDAY, full_sweep=True)
+    assert not due(database)
+
+
+def test_another_dataset_has_weeks_of_its_own(database: Database) -> None:
+    ran(database, SATURDAY, full_sweep=False)
+    assert not sweep_is_due(database, "team", TODAY)
+
+
+def test_a_notebooks_result_is_told_in_words() -> None:
+    loaded = {"artifact": "runs/x.ipynb", "rows_read": 20000, "rows_inserted": 20000, "rows_updated": 0}
+    assert describe(loaded) == "; read 20,000, inserted 20,000, updated 0; see runs/x.ipynb"
+    checked = {"artifact": "runs/y.ipynb", "verdict": "failed", "failed": ["ids are unique"], "error": "no"}
+    assert describe(checked) == "; checks failed; failed: ids are unique; no; see runs/y.ipynb"
+    assert describe({"message": "up"}) == describe(None) == describe(True) == ""
