@@ -1,0 +1,101 @@
+"""Pruning removes old executed notebooks, and never what something still names."""
+
+from pathlib import Path
+
+import pytest
+
+from notebook_pipeline import ledger
+from notebook_pipeline.__main__ import main
+from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.database import Database, connect
+from notebook_pipeline.prune import prune
+from notebook_pipeline.tables import create_tables
+
+OLD, NEW = "2020-01-01T00:00:00.000000+00:00", "2999-01-01T00:00:00.000000+00:00"
+
+
+@pytest.fixture
+def database(home: Path):
+    with connect(resolve(DATABASE)) as opened:
+        create_tables(opened)
+        yield opened
+
+
+def ran(
+    home: Path, database: Database, run_id: str, status: str, finished: str = OLD, notebook: str = "n"
+) -> Path:
+    artifact = f"runs/manual/{run_id}/{notebook}__try1.ipynb"
+    ledger.start_run(
+        database,
+        run_id=run_id,
+        dag_id="manual",
+        dag_run_id=run_id,
+        task_id=notebook,
+        notebook=notebook,
+        notebook_sha256="ab",
+        parameters={},
+        artifact=artifact,
+    )
+    if status != "running":
+        database.execute(
+            "UPDATE pipeline_run SET status = ?, finished_at = ? WHERE run_id = ?", [status, finished, run_id]
+        )
+    path = home / "output" / artifact
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return path
+
+
+def name_in_a_row(database: Database, run_id: str) -> None:
+    database.execute(
+        "INSERT INTO player (player_id, first_name, last_name, position, last_changed_date, _run_id, "
+        "_source) VALUES (1, 'A', 'B', 'QB', '2024-01-01', ?, 'bulk')",
+        [run_id],
+    )
+
+
+def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Database) -> None:
+    named = ran(home, database, "r01", "success")
+    name_in_a_row(database, "r01")
+    old_success = ran(home, database, "r02", "success")
+    old_failure = ran(home, database, "r03", "failed")
+    still_running = ran(home, database, "r04", "running")
+    newest_success = ran(home, database, "r05", "success", "2020-01-02")
+    young = ran(home, database, "r06", "failed", NEW)
+    last = [ran(home, database, f"r1{number}", "failed") for number in range(2)]
+    other = ran(home, database, "r00", "success", notebook="m")
+    before = database.execute("SELECT count(*) FROM pipeline_run")
+    assert prune(keep_days=30, keep_last=2) == [old_success, old_failure]
+    assert all(path.exists() for path in (named, still_running, newest_success, young, *last, other))
+    assert not old_success.parent.exists()
+    assert database.execute("SELECT count(*) FROM pipeline_run") == before
+    assert prune(keep_days=30, keep_last=2) == []
+    assert prune(keep_days=30, keep_last=0) == last
+
+
+def test_a_path_that_leads_out_of_the_runs_is_left_alone(home: Path, database: Database) -> None:
+    outside = home / "precious.ipynb"
+    outside.touch()
+    ran(home, database, "r1", "failed")
+    ran(home, database, "r2", "failed")
+    database.execute("UPDATE pipeline_run SET artifact = '../precious.ipynb' WHERE run_id = 'r1'")
+    database.execute("UPDATE pipeline_run SET artifact = 'analytics_database.db' WHERE run_id = 'r2'")
+    assert prune(keep_days=0, keep_last=0) == []
+    assert outside.exists()
+    assert (home / "output/analytics_database.db").exists()
+
+
+def test_the_command_prints_what_it_removed(
+    home: Path, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removed = ran(home, database, "r1", "failed")
+    assert main(["prune", "--keep-days", "7", "--keep-last", "0"]) == 0
+    assert capsys.readouterr() == (f"{removed}\n", "removed 1 executed notebook\n")
+    assert main(["prune"]) == 0
+    assert capsys.readouterr() == ("", "removed 0 executed notebooks\n")
+
+
+@pytest.mark.parametrize("wrong", ["-1", "x", "1.5"])
+def test_wrong_limits_are_refused(home: Path, wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", f"--keep-days={wrong}"]) == 2
+    assert "--keep-days" in capsys.readouterr().err
