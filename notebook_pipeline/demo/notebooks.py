@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from notebook_pipeline import settings
@@ -40,10 +41,13 @@ def fixed_surroundings() -> Iterator[dict[str, str]]:
 def remake(path: Path, environment: dict[str, str]) -> None:
     """Run a notebook by hand, as in JupyterLab, and keep its outputs in its source."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(path.parent)}}
-    )
-    client.execute(env=environment)
+    folder = {"metadata": {"path": str(path.parent)}}
+    with tempfile.TemporaryDirectory() as sockets:
+        kernels = AsyncKernelManager(
+            transport="ipc", connection_file=f"{sockets}/kernel.json", kernel_name="python3"
+        )
+        client = NotebookClient(notebook, km=kernels, record_timing=False, resources=folder)
+        client.execute(env=environment, cleanup_kc=True)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)
