@@ -99,8 +99,12 @@ def connect(connection: Connection, *, read_only: bool = False) -> Database:
         dbapi = sqlite.connect(
             f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}", autocommit=True
         )
-    except (OSError, Error) as error:
-        raise PipelineError(f"{path}: cannot be opened as a database: {error}") from error
+    except OSError as error:
+        raise PipelineError(
+            f"{path}: cannot be opened as a database: {error.strerror}; make the file and its folder writable"
+        ) from error
+    except Error as error:
+        raise PipelineError(f"{path}: cannot be opened as a database: {_reason(str(error))}") from error
     database = Database(dbapi, str(path))
     try:
         database.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -127,18 +131,22 @@ def literal(text: str) -> str:
 
 
 def _make_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _reason(message: str) -> str:
+    """Return what the driver said, without the statement, and what to do about it."""
     remedies = {
         "disk is full": "free space on this disk and run again; nothing was changed",
+        "disk I/O error": "see that this disk has space and allows files of this size, and run again; "
+        "nothing was changed",
         "readonly": "make the file and its folder writable and run again; nothing was changed",
-        "read-only": "make the file and its folder writable and run again; nothing was changed",
+        "unable to open database file": "make the file and its folder writable",
         "database is locked": "another writer held it too long; see which run is `running` and run again",
         "not a database": "this file is not a SQLite database; check the connection",
         "malformed": "the file is damaged; restore it from a backup",
     }
-    remedy = next((remedy for sign, remedy in remedies.items() if sign in message), "")
-    return f"{message} ({remedy})" if remedy else message
+    said = message.split("\nquery:")[0]
+    remedy = next((remedy for sign, remedy in remedies.items() if sign in said), "")
+    return f"{said} ({remedy})" if remedy else said

@@ -1,0 +1,118 @@
+"""Run loads on a fresh database, as notebooks do, without a notebook; and read back what they left."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from notebook_pipeline import ledger, load
+from notebook_pipeline.batches import Origin
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.contract import Checked, Rejected, stored_schema
+from notebook_pipeline.database import Database, connect
+from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.locks import RunLock
+from notebook_pipeline.session import Session
+from notebook_pipeline.tables import create_tables
+
+BULK, API = Origin("bulk"), Origin("api")
+ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
+
+Row = tuple[int, str, str]
+"""A player's id, last name and day; the rest is always the same."""
+
+
+def connection(folder: Path) -> Connection:
+    """Return the connection of the database in a folder."""
+    return Connection("analytics_database", "sqlite", host=str(folder / "analytics_database.db"))
+
+
+def open_database(folder: Path) -> Database:
+    """Open the database in a folder, its tables there."""
+    database = connect(connection(folder))
+    create_tables(database)
+    return database
+
+
+def stored(row: Row) -> tuple:
+    """Return a row as the table has it, without its marks."""
+    key, name, day = row
+    return (key, None, "Ada", name, "QB", day)
+
+
+def good(rows: Iterable[Row]) -> pa.RecordBatch:
+    """Return rows as the contract hands them on."""
+    names = stored_schema(PLAYER).names
+    return pa.RecordBatch.from_pylist(
+        [dict(zip(names, stored(row), strict=True)) for row in rows], stored_schema(PLAYER)
+    )
+
+
+def rejected(row: Row, position: str = "f.csv:1") -> Rejected:
+    """Return a row as one that the contract refused, as CSV gives it."""
+    values = dict(zip(stored_schema(PLAYER).names, stored(row), strict=True))
+    return Rejected(position, json.dumps({**values, "player_id": str(row[0])}), ["position: 'QB' is odd"])
+
+
+def checked(rows: Sequence[Row], bad: Sequence[Rejected] = ()) -> Checked:
+    """Return a batch as the contract splits it."""
+    return Checked(good(rows), list(bad), len(rows) + len(bad))
+
+
+def start(
+    database: Database, source: str = "f.csv", folder: Path | None = None
+) -> tuple[Session, RunLock | None]:
+    """Begin a run as a runner does: lock first, where there is a folder for it, then its row."""
+    run_id = ledger.new_run_id()
+    artifact = f"runs/manual/{run_id}/load__try1.ipynb"
+    lock = RunLock(ledger.lock_path(folder, {"artifact": artifact})) if folder else None
+    ledger.start_run(
+        database,
+        run_id=run_id,
+        dag_id="manual",
+        dag_run_id=run_id,
+        task_id="load",
+        notebook="load",
+        notebook_sha256="0" * 64,
+        parameters={"dataset": "player", "source": source},
+        artifact=artifact,
+    )
+    return Session(run_id, {"dataset": "player"}, database, None), lock
+
+
+def run(
+    database: Database,
+    origin: Origin,
+    *batches: Checked,
+    present: Sequence[int] | None = None,
+    limits: load.Limits = ANY_NUMBER,
+) -> str:
+    """Load batches in a run of their own and return its id; `present` makes it a sweep that deletes."""
+    session, _ = start(database)
+    with load.transaction(session, origin, limits) as merge:
+        merge.merge(batches)
+        if present is not None:
+            merge.compare_keys(pa.array(present, pa.int64()), delete=True, max_deleted_percent=100.0)
+        merge.verify()
+    ledger.finish_run(database, session.run_id, "success")
+    return session.run_id
+
+
+def players(database: Database) -> list[tuple]:
+    """Return id, last name, day, run and source of every player."""
+    return database.execute(
+        "SELECT player_id, last_name, last_changed_date, _run_id, _source FROM player ORDER BY player_id"
+    )
+
+
+def rows_of(database: Database) -> list[Row]:
+    """Return every player as a row."""
+    return [player[:3] for player in players(database)]  # type: ignore[misc]
+
+
+def counts(database: Database, run_id: str) -> dict[str, Any]:
+    """Return a run's counts, without the word rows."""
+    row = ledger.get_run(database, run_id)
+    return {name.removeprefix("rows_"): value for name, value in row.items() if name.startswith("rows_")}

@@ -1,0 +1,134 @@
+"""The tables: made once, as declared, and held to their declaration."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import loads
+import pyarrow as pa
+import pytest
+
+from notebook_pipeline import database as module
+from notebook_pipeline import tables
+from notebook_pipeline.database import connect
+from notebook_pipeline.datasets import PLAYER, Dataset
+from notebook_pipeline.errors import PipelineError, UsageError
+
+COLUMNS = {
+    "player": ("player_id gsis_id first_name last_name position last_changed_date _run_id _source"),
+    "pipeline_run": (
+        "run_id dag_id dag_run_id task_id map_index try_number notebook notebook_sha256 parameters dataset "
+        "source status started_at committed_at finished_at rows_read rows_inserted rows_updated "
+        "rows_unchanged rows_stale rows_rejected rows_deleted watermark_before watermark_after artifact error"
+    ),
+    "watermark": "dataset source value run_id updated_at",
+    "rejected_row": "run_id dataset position row reasons",
+    "deleted_row": "dataset key cursor run_id",
+    "quality_result": "run_id dataset check_name severity passed measured expected sample",
+}
+
+PLANET = replace(
+    PLAYER,
+    name="planet",
+    schema=pa.schema(
+        [
+            pa.field("select", pa.string(), nullable=False),
+            pa.field('it\'s "odd"', pa.float64()),
+            pa.field("day", pa.date32(), nullable=False),
+        ]
+    ),
+    key="select",
+    cursor="day",
+    rules=(),
+    checks=(),
+)
+
+
+def test_every_fixed_table_has_its_columns(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path) as database:
+        for table, columns in COLUMNS.items():
+            found = database.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", [table])
+            assert " ".join(name for (name,) in found) == columns
+
+
+def test_a_database_that_has_its_tables_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening a notebook does not wait for the load that another one runs."""
+    monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 1)
+    with loads.open_database(tmp_path) as database, connect(loads.connection(tmp_path)) as other:
+        with other.transaction():
+            tables.create_tables(database)
+        assert loads.rows_of(database) == []
+
+
+def test_a_missing_table_is_made_again(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path) as database:
+        loads.run(database, loads.BULK, loads.checked([(1, "a", "2024-01-01")]))
+        database.execute("DROP TABLE quality_result")
+        tables.create_tables(database)
+        assert database.execute("SELECT * FROM quality_result") == []
+        assert loads.rows_of(database) == [(1, "a", "2024-01-01")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "refused"),
+    [
+        ("(NULL, NULL, 'a', 'b', 'QB', NULL, 'r', 'bulk')", "last_changed_date"),
+        ("(1, NULL, 'a', 'b', 'QB', '2024-01-01', 'r', 'file')", "_source"),
+        ("(1, NULL, 'a', 'b', 'QB', '2024-01-01', NULL, 'bulk')", "_run_id"),
+    ],
+)
+def test_a_row_without_its_marks_is_refused(tmp_path: Path, columns: str, refused: str) -> None:
+    with loads.open_database(tmp_path) as database, pytest.raises(PipelineError, match=refused):
+        database.execute(f"INSERT INTO player VALUES {columns}")
+
+
+def test_any_declared_names_can_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "DATASETS", {"planet": PLANET})
+    with loads.open_database(tmp_path) as database:
+        database.execute("INSERT INTO planet VALUES ('from', 1.5, '2024-01-01', 'r', 'api')")
+        assert database.query("SELECT * FROM planet").to_pylist() == [
+            {"select": "from", 'it\'s "odd"': 1.5, "day": "2024-01-01", "_run_id": "r", "_source": "api"}
+        ]
+
+
+def test_another_declaration_than_the_table_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads.open_database(tmp_path).close()
+    wider: Dataset = replace(PLAYER, schema=PLAYER.schema.append(pa.field("team", pa.string())))
+    monkeypatch.setattr(tables, "DATASETS", {"player": wider})
+    with pytest.raises(UsageError, match=r"table player has the columns .*asks for .*'team'.*ALTER TABLE"):
+        loads.open_database(tmp_path)
+
+
+def test_a_dataset_with_the_name_of_a_bookkeeping_table_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "DATASETS", {"watermark": replace(PLAYER, name="watermark")})
+    with pytest.raises(UsageError, match="has the name of a bookkeeping table"):
+        loads.open_database(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ('{"player_id": 12}', 12),
+        ('{"player_id": "12"}', 12),
+        ('{"player_id": null}', None),
+        ('{"name": "no key"}', None),
+        ('"a line that was cut"', None),
+        ("[1, 2]", None),
+    ],
+)
+def test_the_key_of_a_rejected_row_is_found_by_index(tmp_path: Path, row: str, key: int | None) -> None:
+    with loads.open_database(tmp_path) as database:
+        database.execute("INSERT INTO rejected_row VALUES ('r', 'player', 'f:1', ?, '[]')", [row])
+        database.execute(
+            "INSERT INTO rejected_row VALUES ('r', 'planet', 'f:1', '{\"player_id\": 12}', '[]')"
+        )
+        database.execute("INSERT INTO rejected_row VALUES ('r', 'player', 'f:1', 'no JSON', '[]')")
+        sql = f"FROM rejected_row WHERE {tables.is_rejected(PLAYER)} AND {tables.rejected_key(PLAYER)}"
+        assert database.execute(f"SELECT row {sql} = 12") == ([(row,)] if key else [])
+        [plan] = database.execute(f"EXPLAIN QUERY PLAN SELECT 1 {sql} = 12")
+        assert "USING INDEX rejected_row_player" in plan[3]
