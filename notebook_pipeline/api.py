@@ -1,6 +1,7 @@
 """Know an API's answers: every row changed since a day, landed as received, or a failure that says why."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -9,20 +10,19 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from notebook_pipeline import paging
-from notebook_pipeline.batches import RawBatch
 from notebook_pipeline.client import Client, Patience
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.errors import UsageError
 from notebook_pipeline.landing import Landing
-from notebook_pipeline.paging import Reached
+from notebook_pipeline.paging import Reached, Sink
 
 PAGE_SIZE = 5_000
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """Hold what was read: pages on disk, and what was learned on the way.
+    """Hold what was learned while the pages were read.
 
     `keys` are the distinct keys of all rows; `rows_without_key` counts rows whose key could not be told:
     while there are any, nothing may be called missing. `total` is what the source counts of everything.
@@ -37,25 +37,13 @@ class Extraction:
     total: int
     readings: int
     unknown_fields: Sequence[str]
-    _landing: Landing = field(repr=False)
-    # Removes the landed pages when nobody holds the extraction any more.
-    _temporary: TemporaryDirectory | None = field(repr=False, default=None)
-
-    def batches(self) -> Iterator[RawBatch]:
-        """Yield each page's rows as received; may be asked for again, without the server."""
-        done = 0
-        for page in range(self.pages):
-            rows = paging.parse_rows(self._landing.read(page) or b"")
-            if rows is None:
-                raise PipelineError(f"{self.url}: landed page {page} is gone; run it again to fetch it anew")
-            done += len(rows)
-            yield RawBatch(rows, lambda row, page=page: f"page {page}, row {row}", share=done / self.rows)
 
 
 def fetch_pages(
     connection: Connection,
     dataset: Dataset,
-    since: str | date = "",
+    since: str | date,
+    sink: Sink,
     *,
     page_size: int = PAGE_SIZE,
     full_sweep: bool = False,
@@ -64,19 +52,18 @@ def fetch_pages(
     patience: Patience | None = None,
     progress: Callable[[Reached], object] = lambda reached: None,
 ) -> Extraction:
-    """Read every row changed on the day `since` or later ("" or `full_sweep`: every row) and land its pages.
+    """Read every row changed on the day `since` or later ("" or `full_sweep`: every row) into `sink`.
 
+    Pages are landed first, checked by whoever is the sink, and may be read again from page 0 when rows moved.
     Pages that an earlier attempt at the same extraction left in the folder `landing` are not asked for again.
     `follows` names what the rows will be merged into (the run that merged last): pages that were landed
     before that are too old to use. Raises PipelineError where not everything came.
     """
     query = _query(dataset, "" if full_sweep else str(since), page_size)
-    temporary = None if landing else TemporaryDirectory(prefix="landing-")
-    folder = landing or Path(temporary.name if temporary else "")
-    with Client(connection, patience) as client:
+    with _folder(landing) as folder, Client(connection, patience) as client:
         url = client.address(dataset.endpoint, query)
         landed = Landing(folder, {"url": url, "full_sweep": full_sweep, "follows": follows})
-        reader = paging.Reader(client, dataset, query, landed, is_sweep=full_sweep, progress=progress)
+        reader = paging.Reader(client, dataset, query, landed, sink, is_sweep=full_sweep, progress=progress)
         reading = reader.read()
     return Extraction(
         url=url,
@@ -87,8 +74,6 @@ def fetch_pages(
         total=landed.total or 0,
         readings=landed.reading,
         unknown_fields=sorted(reading.fields - {*dataset.schema.names, *dataset.ignored}),
-        _landing=landed,
-        _temporary=temporary,
     )
 
 
@@ -102,6 +87,16 @@ def check_health(connection: Connection, *, patience: Patience | None = None) ->
     """Raise PipelineError, naming address and connection, where the API does not answer at its root."""
     with Client(connection, patience) as client:
         client.get(client.address("/"), what="health check")
+
+
+@contextmanager
+def _folder(landing: Path | None) -> Iterator[Path]:
+    """Give the folder to land in; without one, a folder that goes when the extraction ends."""
+    if landing:
+        yield landing
+    else:
+        with TemporaryDirectory(prefix="landing-") as folder:
+            yield Path(folder)
 
 
 def _query(dataset: Dataset, since: str, page_size: int) -> dict[str, object]:

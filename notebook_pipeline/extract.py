@@ -17,6 +17,7 @@ from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.landing import remove_landed
 from notebook_pipeline.session import Session
+from notebook_pipeline.spool import Spool
 
 REPLAY = "rejected:"
 
@@ -59,11 +60,11 @@ def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = Fal
     loaded = None if force else ledger.loaded_before(run.database, dataset.name, fingerprint)
     if loaded:
         notes = [f"{source} is loaded already, by run {loaded}; force = True loads it again"]
-        return _extract(source, dataset, [], Origin("bulk"), 0, notes)
+        return _extract(source, dataset, iter(()), Origin("bulk"), 0, notes)
     unknown = files.unknown_columns(bulk, dataset)
-    raw = files.read_batches(bulk, dataset)
+    checked = _checked(files.read_batches(bulk, dataset), dataset)
     origin = Origin("bulk", fingerprint=fingerprint)
-    return _extract(bulk.name, dataset, raw, origin, bulk.rows, _drift(dataset, unknown))
+    return _extract(bulk.name, dataset, checked, origin, bulk.rows, _drift(dataset, unknown))
 
 
 def open_api(
@@ -85,14 +86,18 @@ def open_api(
     dataset = run.dataset
     landed = settings.output() / "landed"
     remove_landed(landed, keep_landed_days)
+    folder = landed / _task_folder(run)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    spool = Spool(folder, dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
     since = "" if full_sweep else since or first_day(run, overlap_days)
     extraction = api.fetch_pages(
         resolve(api_conn_id),
         dataset,
         since,
+        spool,
         page_size=page_size,
         full_sweep=full_sweep,
-        landing=landed / _task_folder(run),
+        landing=folder,
         follows=ledger.last_merge(run.database, dataset.name),
         progress=lambda reached: progress(reached.rows, reached.total),
     )
@@ -100,7 +105,7 @@ def open_api(
     notes = [f"{read}, changed since {since}" if since else read, *_drift(dataset, extraction.unknown_fields)]
     if full_sweep and extraction.rows_without_key:
         notes.append(f"{extraction.rows_without_key:,} rows have no key, so that none can be called missing")
-    opened = _extract(extraction.url, dataset, extraction.batches(), Origin("api"), extraction.rows, notes)
+    opened = _extract(extraction.url, dataset, spool.batches(), Origin("api"), extraction.rows, notes)
     return Update(
         **vars(opened),
         keys=extraction.keys,
@@ -144,14 +149,19 @@ def _drift(dataset: Dataset, unknown: Iterable[str]) -> list[str]:
 def _open_replay(run: Session, rejected_run: str) -> Extract:
     rejected = replay.read_rejected(run.database, run.dataset, rejected_run)
     name = f"{REPLAY}{rejected_run}"
-    return _extract(name, run.dataset, rejected.batches, rejected.origin, rejected.rows, rejected.notes)
+    checked = _checked(rejected.batches, run.dataset)
+    return _extract(name, run.dataset, checked, rejected.origin, rejected.rows, list(rejected.notes))
 
 
 def _extract(
-    name: str, dataset: Dataset, raw: Iterable[RawBatch], origin: Origin, rows: int | None, notes: list[str]
+    name: str,
+    dataset: Dataset,
+    checked: Iterator[Checked],
+    origin: Origin,
+    rows: int | None,
+    notes: list[str],
 ) -> Extract:
-    """Check lazily, but look at the first batch now: it is the preview, and shows a broken file at once."""
-    checked = _checked(raw, dataset)
+    """Look at the first batch now: it is the preview, and shows a broken file at once."""
     first = next(checked, None)
     preview = pa.Table.from_batches([first.good] if first else [], stored_schema(dataset))
     return Extract(name, chain([first] if first else [], checked), origin, rows, preview, notes)

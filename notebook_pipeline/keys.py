@@ -3,8 +3,9 @@
 # pyarrow makes its compute functions at run time, where a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,44 +24,59 @@ class Keys:
 
     def __init__(self, key_type: pa.DataType) -> None:
         self._type = key_type
-        self._is_integer = pa.types.is_integer(key_type)
+        self._python_type = int if pa.types.is_integer(key_type) else str
         self._pages: list[pa.Array] = []
-        self._compared = 0
+        self._count = self._compared = 0
+        self._highest: Any = None
+        self._is_rising = True
         self.without_key = 0
 
     def __len__(self) -> int:
         """Count the keys, those of two pages twice."""
-        return sum(map(len, self._pages))
+        return self._count
 
-    def add(self, values: Iterable[object]) -> None:
+    def add(self, values: Sequence[object]) -> None:
         """Take the keys of the next page; what is no key of this type is only counted."""
-        received = list(values)
-        usable = [value for value in received if self._is_key(value)]
-        self.without_key += len(received) - len(usable)
-        self._pages.append(pa.array(usable, self._type).unique())
+        page = self._usable(values).unique()
+        self._pages.append(page)
+        self._count += len(page)
+        if len(page):
+            low, high = pc.min_max(page).as_py().values()
+            self._is_rising = self._is_rising and (self._highest is None or low > self._highest)
+            self._highest = high if self._highest is None else max(high, self._highest)
 
     def array(self) -> pa.Array:
         """Return every key, in no order, once."""
-        return pa.concat_arrays([*self._pages, pa.array([], self._type)]).unique()
+        everything = pa.concat_arrays([*self._pages, pa.array([], self._type)])
+        return everything if self._is_rising else everything.unique()
 
     def repeated(self, *, now: bool) -> Repeated | None:
         """Return a key that came on two pages; unless `now`, look only when the keys have doubled.
 
-        So the whole costs little more than the last look.
+        So the whole costs little more than the last look, and nothing where pages come in the keys' order.
         """
-        if not now and len(self) < 2 * self._compared:
+        if self._is_rising or (not now and len(self) < 2 * self._compared):
             return None
         self._compared = len(self)
         return None if len(self.array()) == len(self) else self._first_repeated()
 
     def _first_repeated(self) -> Repeated | None:
-        everything = pa.concat_arrays(self._pages)
-        counts = pc.value_counts(everything)
+        counts = pc.value_counts(pa.concat_arrays(self._pages))
         key = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0]
         first, second = [number for number, page in enumerate(self._pages) if key in page][:2]
         return Repeated(key.as_py(), (first, second))
 
+    def _usable(self, values: Sequence[object]) -> pa.Array:
+        try:
+            if set(map(type, values)) <= {self._python_type}:
+                return pa.array(values, self._type)
+        except OverflowError:
+            pass  # looked at one by one below
+        usable = [value for value in values if self._is_key(value)]
+        self.without_key += len(values) - len(usable)
+        return pa.array(usable, self._type)
+
     def _is_key(self, value: object) -> bool:
-        if self._is_integer:
-            return type(value) is int and -(2**63) <= value < 2**63
-        return isinstance(value, str)
+        if type(value) is int:
+            return self._python_type is int and -(2**63) <= value < 2**63
+        return type(value) is self._python_type

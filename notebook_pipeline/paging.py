@@ -1,14 +1,18 @@
 """Know pages that move while they are read: read them until one reading saw none move."""
 
+import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
+from typing import Protocol
 
 import orjson
 
 from notebook_pipeline.answers import Answer
+from notebook_pipeline.batches import RawBatch
 from notebook_pipeline.client import Client
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.keys import Keys
@@ -30,6 +34,16 @@ class Reached:
     total: int | None
 
 
+class Sink(Protocol):
+    """Take what is read, while the next page is on its way."""
+
+    def begin(self) -> None:
+        """Forget every batch so far: the pages are read from page 0 on."""
+
+    def add(self, batch: RawBatch, /) -> None:
+        """Take one page's rows as received."""
+
+
 @dataclass
 class Reading:
     """Hold what one reading of all pages has seen so far."""
@@ -47,7 +61,7 @@ class Reading:
     def add(self, rows: Sequence[object], key: str) -> None:
         """Take the rows of the next page."""
         objects = [row for row in rows if isinstance(row, dict)]
-        self.keys.add([row.get(key) for row in objects])
+        self.keys.add(_values(objects, key))
         self.keys.without_key += len(rows) - len(objects)
         self.fields.update(chain.from_iterable(objects))
         self.pages += 1
@@ -71,6 +85,7 @@ class Reader:
         dataset: Dataset,
         query: Mapping[str, object],
         landing: Landing,
+        sink: Sink,
         *,
         is_sweep: bool,
         progress: Callable[[Reached], object],
@@ -79,6 +94,7 @@ class Reader:
         self._dataset = dataset
         self._query = query
         self._landing = landing
+        self._sink = sink
         self._is_sweep = is_sweep
         self._progress = progress
         self._last_rows = self._last_bytes = 0
@@ -109,10 +125,12 @@ class Reader:
     def _read_once(self) -> Reading:
         self._last_rows = self._last_bytes = 0
         self._ahead = None
+        self._sink.begin()
         if self._landing.total is None:
             self._landing.keep_total(fetch_total(self._client, self._dataset))
         reading = Reading(Keys(self._dataset.schema.field(self._dataset.key).type))
         while rows := self._page(reading.pages, reading.rows):
+            self._sink.add(_batch(reading.pages, rows))
             reading.add(rows, self._dataset.key)
             self._check_keys(reading, at_end=False)
             self._progress(Reached(reading.pages, reading.rows, self._expected()))
@@ -125,7 +143,7 @@ class Reader:
     def _page(self, number: int, skip: int) -> list[object]:
         """Return a page's rows, from the server only where they are not landed yet."""
         body = self._landing.read(number)
-        rows = None if body is None else parse_rows(body)
+        rows = None if body is None else _rows(body)
         if body is None or rows is None:
             body, rows = self._fetch(number, skip)
         self._last_rows, self._last_bytes = len(rows), len(body)
@@ -138,7 +156,7 @@ class Reader:
         answer = self._client.wait(future, url, what=what)
         self._look_ahead(answer, number, skip)
         self._landing.write(number, answer.body)
-        rows = parse_rows(answer.body)
+        rows = _rows(answer.body)
         if rows is None:
             self._landing.drop(number)
             remedy = "run it again, which asks for this page anew; look at the address in a browser"
@@ -212,14 +230,32 @@ def fetch_total(client: Client, dataset: Dataset) -> int:
     return total
 
 
-def parse_rows(body: bytes) -> list[object] | None:
+def _batch(page: int, rows: Sequence[object]) -> RawBatch:
+    return RawBatch(rows, lambda row: f"page {page}, row {row}")
+
+
+def _values(objects: Sequence[dict[str, object]], key: str) -> list[object]:
+    try:
+        return list(map(itemgetter(key), objects))
+    except KeyError:
+        return [row.get(key) for row in objects]
+
+
+def _rows(body: bytes) -> list[object] | None:
     """Return the JSON list in a page, or None where there is none; JSON is UTF-8, whatever a header says."""
     rows = _parse(body)
     return rows if isinstance(rows, list) else None
 
 
 def _parse(body: bytes) -> object:
+    # All that is made here stays in use until its page is done: collecting garbage meanwhile finds none, and
+    # would take as long as the parsing itself.
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
         return orjson.loads(body.removeprefix(_BOM))
     except orjson.JSONDecodeError:
         return None
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -56,3 +56,17 @@ def test_keys_take_a_few_bytes_each():
     for page in range(100):
         keys.add(range(page * 1000, page * 1000 + 1000))
     assert pa.total_allocated_bytes() - before < 100_000 * 10
+
+
+def test_pages_in_the_order_of_their_keys_that_end_out_of_it_are_compared():
+    keys = Keys(pa.int64())
+    for page in ([2, 1], [3, 4], [], [9, 8], [7, 3]):
+        keys.add(page)
+    assert keys.repeated(now=True) == Repeated(3, (1, 4))
+
+
+def test_text_keys_on_two_pages():
+    keys = Keys(pa.string())
+    for page in (["b", "a"], ["c"], ["a"]):
+        keys.add(page)
+    assert keys.repeated(now=True) == Repeated("a", (0, 2))
