@@ -114,6 +114,11 @@ def test_a_cell_that_came_or_went_is_compared_with_nothing(story: Story) -> None
     assert removed == [CellChange("first cells", ["@@ -1 +0,0 @@", "-less()"], [])]
 
 
+def test_a_time_in_the_source_is_no_timing(story: Story) -> None:
+    [change] = cells(story, [code("wait('3 s')")], [code("wait('4 s')")])
+    assert change.source == ["@@ -1 +1 @@", "-wait('3 s')", "+wait('4 s')"]
+
+
 def test_pictures_differ_by_their_bytes(story: Story) -> None:
     before = code("plot()", shown(image_png="QUJD", text_plain="<Figure size 1>"))
     after = code("plot()", shown(image_png="REVG", text_plain="<Figure size 2>"))

@@ -21,6 +21,7 @@ def add_commands(commands: Subcommands) -> None:
         commands, "diff", diff_runs, "compare two runs; without names the last one with the one before"
     )
     diff.add_argument("runs", metavar="RUN", nargs="*", help="two runs' ids; the older first")
+    diff.add_argument("--page", action="store_true", help="write the difference as a page and name it")
     trace = _add(commands, "trace", trace_key, "say which run a row comes from")
     trace.add_argument("table", metavar="TABLE")
     trace.add_argument("key", metavar="KEY")
@@ -73,6 +74,11 @@ def diff_runs(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         return _print_json(found.to_json())
+    if arguments.page:
+        from notebook_pipeline.review.pages import write_difference
+
+        print(write_difference(found))
+        return 0
     terminal.print_difference(found)
     return 0
 

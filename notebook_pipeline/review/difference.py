@@ -16,11 +16,11 @@ from notebook_pipeline.review.executed import Notebook, artefact_path, read_note
 from notebook_pipeline.review.queries import COUNTS, Run, read_checks
 
 # What differs between any two runs, and therefore says nothing about either.
-_FLEETING = (
-    (re.compile(r"\b\d{8}T\d{6}\.\d+Z-[0-9a-f]{6}\b"), "‹run›"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"), "‹time›"),
-    (re.compile(r"\b\d[\d,.]*\s?(ns|µs|us|ms|s|sec|seconds?|minutes?|rows/s)\b"), "‹duration›"),
-    (re.compile(r"\b0x[0-9a-f]{6,}\b"), "‹address›"),
+_FLEETING = re.compile(
+    r"(?P<run>\b\d{8}T\d{6}\.\d+Z-[0-9a-f]{6}\b)"
+    r"|(?P<time>\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)"
+    r"|(?P<duration>\b\d[\d,.]*\s?(?:ns|µs|us|ms|s|sec|seconds?|minutes?|rows/s)\b)"
+    r"|(?P<address>\b0x[0-9a-f]{6,}\b)"
 )
 _MADE_BY_RUNNER = {record.BANNER_TAG, "injected-parameters"}
 
@@ -108,11 +108,8 @@ def _picked(run: Run, names: Sequence[str]) -> dict[str, object]:
 
 
 def _lasting(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    for pattern, name in _FLEETING:
-        value = pattern.sub(name, value)
-    return value
+    """Return a text without times and ids; anything else as it is."""
+    return _FLEETING.sub(lambda found: f"‹{found.lastgroup}›", value) if isinstance(value, str) else value
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[Change]:
@@ -173,14 +170,20 @@ _NOTHING: Mapping[str, Any] = {"cell_type": "code", "source": "", "outputs": []}
 
 def _cell_change(heading: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> CellChange | None:
     source = _line_changes(old["source"], new["source"])
-    output = _line_changes(_output_text(old), _output_text(new))
+    output = _output_changes(_output_text(old), _output_text(new))
     pairs = zip_longest(_pictures(old), _pictures(new))
     pictures = tuple(pair for pair in pairs if _digest(pair[0]) != _digest(pair[1]))
     return CellChange(heading, source, output, pictures) if source or output or pictures else None
 
 
 def _line_changes(before: str, after: str) -> list[str]:
+    if before == after:
+        return []
     return list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+
+
+def _output_changes(before: str, after: str) -> list[str]:
+    return [] if before == after else _line_changes(str(_lasting(before)), str(_lasting(after)))
 
 
 def _heading(cell: Mapping[str, Any]) -> str | None:
@@ -189,7 +192,7 @@ def _heading(cell: Mapping[str, Any]) -> str | None:
 
 
 def _output_text(cell: Mapping[str, Any]) -> str:
-    return str(_lasting("\n".join(_plain(output) for output in cell["outputs"])))
+    return "\n".join(_plain(output) for output in cell["outputs"])
 
 
 def _plain(output: Mapping[str, Any]) -> str:

@@ -23,9 +23,13 @@ def described(run: Run) -> dict[str, Any]:
     }
 
 
+def place(run: Run) -> str:
+    """Return where a run was started: by hand, or in which DAG run."""
+    return run["dag_id"] if run["dag_id"] == "manual" else f"{run['dag_id']} / {run['dag_run_id']}"
+
+
 def facts(run: Run) -> list[tuple[str, object]]:
     """Return what the ledger knows of a run beside its counts, as names and values."""
-    place = run["dag_id"] if run["dag_id"] == "manual" else f"{run['dag_id']} / {run['dag_run_id']}"
     mapped = "" if run["map_index"] < 0 else f", map index {run['map_index']}"
     wrote = run["rows_read"] is not None or run["status"] == "failed"
     written: list[tuple[str, object]] = [
@@ -34,7 +38,7 @@ def facts(run: Run) -> list[tuple[str, object]]:
     ]
     return [
         ("notebook", f"{run['notebook']} ({run['notebook_sha256'][:12]})"),
-        ("task", f"{place} / {run['task_id']}{mapped}, try {run['try_number']}"),
+        ("task", f"{place(run)} / {run['task_id']}{mapped}, try {run['try_number']}"),
         ("dataset", run["dataset"]),
         ("source", run["source"]),
         ("started", moment(run["started_at"])),

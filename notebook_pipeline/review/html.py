@@ -1,0 +1,92 @@
+"""Fill the templates: every value escaped, no script, nothing from outside."""
+
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from notebook_pipeline.review import wording
+from notebook_pipeline.review.cells import Cell, current
+from notebook_pipeline.review.queries import COUNTS, Run
+
+TEMPLATES = Path(__file__).with_name("templates")
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}")
+_EXCERPT = 300
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a template filled with the values."""
+    return environment().get_template(template).render(values)
+
+
+def file_name(name: str) -> str:
+    """Return a run's or dataset's name as its page's file is called, without the ending."""
+    return name if _PLAIN_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def index_file(number: int) -> str:
+    """Return the file of the index's page of this number, from 1."""
+    return "index.html" if number == 1 else f"index-{number}.html"
+
+
+@cache
+def look() -> str:
+    """Return a digest of all that decides how a page looks, so that pages of an older look are made anew."""
+    files = sorted([*TEMPLATES.iterdir(), *Path(__file__).parent.glob("*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates with the words that they use."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = (TEMPLATES / "review.css").read_text(encoding="utf-8")
+    made.globals |= {"policy": POLICY, "style": Markup(style), "count_names": COUNTS, "theme": ""}  # noqa: S704
+    made.filters |= {
+        "current": current,
+        "duration": wording.duration,
+        "excerpt": _excerpt,
+        "facts": wording.facts,
+        "file": file_name,
+        "growth": wording.growth,
+        "index_file": index_file,
+        "moment": wording.moment,
+        "parameters": _parameters,
+        "place": wording.place,
+        "png": "data:image/png;base64,{}".format,
+        "short": lambda name: name.removeprefix("rows_"),
+        "shown": wording.shown,
+        "state": _state,
+        "status": wording.status,
+        "verdict": wording.verdict,
+    }
+    return made
+
+
+def _excerpt(text: str) -> str:
+    shown = wording.shown(text)
+    return shown if len(shown) <= _EXCERPT else f"{shown[:_EXCERPT]}…"
+
+
+def _parameters(run: Run) -> list[tuple[str, object]]:
+    return list(json.loads(run["parameters"]).items())
+
+
+def _state(cell: Cell) -> str:
+    """Return how a cell's execution went: its seconds where all is well, else its state."""
+    if cell.state == "completed" and cell.seconds is not None:
+        return f"{cell.seconds:.1f} s"
+    return cell.state

@@ -1,0 +1,62 @@
+"""Render the page of one run: its facts, its difference from the run before, its executed notebook."""
+
+from pathlib import Path
+from typing import Any
+
+from notebook_pipeline.database import Database
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.review import queries
+from notebook_pipeline.review.cells import render_cells
+from notebook_pipeline.review.difference import Reviewed, compare, review
+from notebook_pipeline.review.executed import artefact_path
+from notebook_pipeline.review.html import render
+from notebook_pipeline.review.queries import Run
+
+_GONE = "The executed notebook is not there (any more); old ones are removed by `notebook-pipeline prune`."
+_NONE = "This run was started by hand in JupyterLab, so its executed notebook is the one that was open there."
+_KEPT = 8
+
+
+class RunPages:
+    """Render the pages of runs of one ledger, reading each executed notebook once."""
+
+    def __init__(self, database: Database, output: Path) -> None:
+        self._database = database
+        self._output = output
+        self._recent: dict[str, Reviewed] = {}
+
+    def render(self, run: Run, previous: Run | None) -> str:
+        """Return the page of a run as HTML; a damaged artefact is told on its page."""
+        values: dict[str, Any] = {"cells": None, "missing": _GONE if run["artifact"] else _NONE}
+        values |= {"run": run, "previous": previous, "difference": None}
+        values["rejected"] = (
+            queries.read_rejected(self._database, run["run_id"]) if run["rows_rejected"] else []
+        )
+        values["checks"] = []
+        try:
+            reviewed = self._reviewed(run)
+            values["checks"] = reviewed.checks
+            if reviewed.notebook:
+                values["cells"] = render_cells(reviewed.notebook)
+            if previous:
+                values["difference"] = compare(self._reviewed(previous), reviewed)
+        except PipelineError as error:
+            values["missing"] = str(error)
+        return render("run.html", **values)
+
+    def stamp(self, run: Run, status: str) -> str:
+        """Return what decides whether the page of a run is out of date."""
+        try:
+            path = artefact_path(self._output, run)
+            file = path.stat() if path else None
+        except (PipelineError, OSError):
+            file = None
+        size = f"{file.st_mtime_ns}/{file.st_size}" if file else "none"
+        return f"{status} {run['finished_at']} {size}"
+
+    def _reviewed(self, run: Run) -> Reviewed:
+        if run["run_id"] not in self._recent:
+            self._recent[run["run_id"]] = review(self._database, self._output, run)
+            if len(self._recent) > _KEPT:
+                self._recent.pop(next(iter(self._recent)))
+        return self._recent[run["run_id"]]
