@@ -5,7 +5,7 @@ import html
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from notebook_pipeline.connections import Connection
 
@@ -14,6 +14,7 @@ SHORT = 6
 # Whoever cuts a long text short shows its beginning, so this much of a long form is enough to know it by.
 LEAD = 20
 
+_SCHEMES = ("basic", "bearer", "token", "apikey")
 _URL_SAFE = ("", "/", "!*'()~", "!$&'()*+,;=:@/?")
 
 
@@ -21,7 +22,7 @@ class Redactor:
     """Mask the secrets of some connections; `warnings` names those too short to be hidden well."""
 
     def __init__(self, connections: Iterable[Connection] = ()) -> None:
-        owned = [(connection, secret) for connection in connections for secret in connection.secrets()]
+        owned = [(connection, secret) for connection in connections for secret in _secrets(connection)]
         self.warnings = [
             f"connection {connection.conn_id!r} has a secret of fewer than {SHORT} characters: it is masked "
             "wherever its letters occur, but not in every encoding; use a longer one"
@@ -90,6 +91,27 @@ class RedactedStream:
         """Return what was held back; nothing follows."""
         held, self._held = self._held, ""
         return self._redactor.text(held)
+
+
+def _secrets(connection: Connection) -> set[str]:
+    """Return a connection's secrets, and what stands within them: a token behind its scheme, a password."""
+    found = {*connection.secrets(), _password_in(connection.host)} - {""}
+    for scheme, _, token in [secret.partition(" ") for secret in found]:
+        if token and scheme.lower() in _SCHEMES:
+            found |= {token.strip(), _password_behind(token)}
+    return found - {""}
+
+
+def _password_in(host: str) -> str:
+    return unquote(host.partition("://")[2].rpartition("@")[0].partition(":")[2])
+
+
+def _password_behind(token: str) -> str:
+    """Return the password that a Basic header's token is made of, or nothing."""
+    try:
+        return base64.b64decode(token, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:

@@ -96,6 +96,24 @@ def test_secret_extras_are_masked_and_other_extras_are_not() -> None:
     assert said == f"{MASK} eu-west {MASK}"
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer"])
+def test_a_token_is_masked_without_its_scheme_too(scheme: str) -> None:
+    connection = Connection("c", "http", extra={"Authorization": f"{scheme} abc-token-1"})
+    assert (
+        Redactor([connection]).text(f"it is abc-token-1 or {scheme} abc-token-1") == f"it is {MASK} or {MASK}"
+    )
+
+
+def test_the_password_in_a_basic_header_or_in_a_host_is_masked_too() -> None:
+    header = "Basic " + base64.b64encode(b"me:hunter2-horse").decode()
+    for connection in (
+        Connection("c", "http", extra={"Authorization": header}),
+        Connection("c", "http", host="https://me:hunter2%2Dhorse@example.org/x"),
+    ):
+        assert Redactor([connection]).text("me hunter2-horse") == f"me {MASK}"
+    assert Redactor([Connection("c", "http", host="https://example.org")]).text("https") == "https"
+
+
 def test_secrets_that_overlap_leave_nothing_of_either() -> None:
     both = Redactor(
         [Connection("a", "http", password="abcdefgh"), Connection("b", "http", password="fghijklm")]
