@@ -20,20 +20,24 @@ interrupted = threading.Event()
 
 
 def main() -> None:
-    """Run the DAGs that the command line names, until one interrupts it."""
+    """Run the DAGs that the command line names, until one is interrupted."""
+    # Nothing is to be cleared up before a DAG runs, so an interruption ends this process at once.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from notebook_pipeline.airflow.watchdog import stop_with_parent
     from notebook_pipeline.demo import metadata
 
-    signal.signal(signal.SIGINT, _interrupt)
     events, *dag_ids = sys.argv[1:]
     with stop_with_parent(), os.fdopen(int(events), "w", buffering=1) as stream:
         metadata.prepare()
-        try:
-            for dag_id in dag_ids:
-                print(json.dumps({"dag_id": dag_id, "state": "running"}), file=stream)
-                print(json.dumps(run_dag(find_dag(dag_id))), file=stream)
-        finally:
-            metadata.close_left_runs()
+        for dag_id in dag_ids:
+            dag = find_dag(dag_id)
+            print(json.dumps({"dag_id": dag_id, "state": "running"}), file=stream)
+            signal.signal(signal.SIGINT, _interrupt)
+            try:
+                print(json.dumps(run_dag(dag)), file=stream)
+            finally:
+                metadata.close_left_runs()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def find_dag(dag_id: str) -> "DAG":
