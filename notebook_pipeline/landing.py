@@ -46,6 +46,12 @@ class Landing:
         self.is_complete = True
         self._save()
 
+    def reopen(self) -> None:
+        """Remember that a page is missing after all."""
+        if self.is_complete:
+            self.is_complete = False
+            self._save()
+
     def write(self, page: int, body: bytes) -> None:
         """Land a page as received, compressed."""
         path = self._path(page)

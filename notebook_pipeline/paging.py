@@ -151,7 +151,7 @@ class Reader:
 
     def _fetch(self, number: int, skip: int) -> tuple[bytes, list[object]]:
         url, what = self._address(skip), f"page {number}"
-        self._landing.is_complete = False
+        self._landing.reopen()
         future = self._begun(url, what)
         answer = self._client.wait(future, url, what=what)
         self._look_ahead(answer, number, skip)

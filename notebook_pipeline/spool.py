@@ -24,12 +24,13 @@ class Spool:
         self._dataset = dataset
         self._today = today
         self._keep = keep
+        self._no_rows = pa.RecordBatch.from_pylist([], stored_schema(dataset))
         self.begin()
 
     def begin(self) -> None:
         """Forget every batch so far."""
         self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (it goes with the spool)
-        self._writer = pa.ipc.new_stream(self._file, stored_schema(self._dataset))
+        self._writer = pa.ipc.new_stream(self._file, self._no_rows.schema)
         self._checked: list[Checked] = []
         self._rows = self._rejected = 0
 
@@ -38,7 +39,7 @@ class Spool:
         keep = max(self._keep - self._rejected, 0)
         checked = check_batch(batch, self._dataset, self._today, keep=keep)
         self._writer.write_batch(checked.good)
-        self._checked.append(replace(checked, good=checked.good.slice(0, 0)))
+        self._checked.append(replace(checked, good=self._no_rows))
         self._rows += checked.read
         self._rejected += len(checked.rejected)
 

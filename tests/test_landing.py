@@ -28,6 +28,8 @@ def test_a_page_is_found_again_by_the_same_extraction(folder: Path):
     assert state_of(Landing(folder, REQUEST)) == (1, 7, False, BODY)
     first.complete()
     assert state_of(Landing(folder, REQUEST)) == (1, 7, True, BODY)
+    first.reopen()
+    assert state_of(Landing(folder, REQUEST)) == (1, 7, False, BODY)
 
 
 @pytest.mark.parametrize("other", [{"follows": "run 7"}, {"full_sweep": True}, {"url": "http://h/other"}])

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from notebook_pipeline.batches import Malformed, RawBatch
@@ -82,3 +83,12 @@ def test_no_file_can_be_found_or_is_left(spool: Spool, tmp_path: Path):
     spool.add(BATCHES[0])
     list(spool.batches())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_good_rows_do_not_stay_in_memory(spool: Spool):
+    large = raw(*(row(key, last_name="x" * 1000) for key in range(1000)))
+    before = pa.total_allocated_bytes()
+    for _ in range(10):
+        spool.add(large)
+    assert pa.total_allocated_bytes() - before < 1_000_000
+    assert sum(checked.good.num_rows for checked in spool.batches()) == 10_000
