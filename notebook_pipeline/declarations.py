@@ -199,7 +199,7 @@ class UsualNulls(Named):
     phrase = "share of nulls in {column}"
     column: str
     severity: Severity = "error"
-    tolerance_points: float = 0.25
+    tolerance_points: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class UsualMix(Named):
     column: str
     values: tuple[str, ...]
     severity: Severity = "error"
-    tolerance_points: float = 0.25
+    tolerance_points: float = 0.5
 
 
 Check = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from notebook_pipeline.checks.anomalies import Share
 from notebook_pipeline.database import Database
 
 SOURCE_COUNT = "source_count"
@@ -28,17 +29,22 @@ class History:
 
     stored: Sequence[Stored] = ()
 
-    def numbers(self, check_name: str, scope: str | None = None) -> list[float]:
-        """Return a check's measured numbers; of one scope only, where a scope is given."""
-        texts = [stored.measured for stored in self._of(check_name, scope)]
-        return [number for number in map(read_number, texts) if number is not None]
+    def counts(self, check_name: str) -> list[float]:
+        """Return the numbers that a check measured in any scope: it is the same table in each."""
+        found = [read_number(stored.measured) for stored in self._of(check_name)]
+        return [number for number in found if number is not None]
 
-    def shares(self, check_name: str, scope: str | None = None) -> list[dict[str, float]]:
-        """Return a check's measured shares, in percent by name."""
-        found = [read_shares(stored.measured) for stored in self._of(check_name, scope)]
-        return [shares for shares in found if shares]
+    def shares(self, check_name: str, scope: str) -> list[Share]:
+        """Return the shares that a check measured in one scope."""
+        found = [read_share(stored.measured) for stored in self._of(check_name, scope)]
+        return [share for share in found if share]
 
-    def _of(self, check_name: str, scope: str | None) -> Iterable[Stored]:
+    def mixes(self, check_name: str, scope: str) -> list[dict[str, Share]]:
+        """Return the shares by name that a check measured in one scope."""
+        found = [read_mix(stored.measured) for stored in self._of(check_name, scope)]
+        return [mix for mix in found if mix]
+
+    def _of(self, check_name: str, scope: str | None = None) -> Iterable[Stored]:
         return (
             stored
             for stored in self.stored
@@ -46,20 +52,20 @@ class History:
         )
 
 
-def read_history(database: Database, dataset: str) -> History:
-    """Return what the last runs that checked this dataset have measured."""
-    rows = database.execute(
-        """SELECT q.run_id, q.check_name, q.measured, json_extract(p.parameters, '$.scope')
+def read_history(database: Database, dataset: str, check_names: Sequence[str]) -> History:
+    """Return what the last runs that checked this dataset have measured for the named checks."""
+    marks = ", ".join("?" * len(check_names))
+    found = database.query(
+        f"""SELECT q.run_id, q.check_name, q.measured,
+        coalesce(json_extract(p.parameters, '$.scope'), 'table') AS scope
         FROM quality_result q LEFT JOIN pipeline_run p ON p.run_id = q.run_id
-        WHERE q.dataset = ? AND q.measured IS NOT NULL AND q.run_id IN (
+        WHERE q.dataset = ? AND q.check_name IN ({marks}) AND q.measured IS NOT NULL AND q.run_id IN (
             SELECT DISTINCT run_id FROM quality_result
             WHERE dataset = ? AND check_name <> ? ORDER BY run_id DESC LIMIT ?)
         ORDER BY q.run_id""",
-        [dataset, dataset, SOURCE_COUNT, KEPT_RUNS],
+        [dataset, *check_names, dataset, SOURCE_COUNT, KEPT_RUNS],
     )
-    return History(
-        [Stored(run_id, name, measured, scope or "table") for run_id, name, measured, scope in rows]
-    )
+    return History([Stored(**row) for row in found.to_pylist()])
 
 
 def read_source_count(database: Database, dataset: str) -> tuple[str, int] | None:
@@ -83,9 +89,15 @@ def write_percent(percent: float) -> str:
     return f"{percent:.2f} %"
 
 
-def write_shares(shares: Mapping[str, float]) -> str:
-    """Return several shares, each with its name, as one text."""
-    return _BETWEEN.join(f"{name} {write_percent(share)}" for name, share in shares.items())
+def write_share(share: Share) -> str:
+    """Return a share and what it is a share of as text."""
+    return f"{write_percent(share.percent)} of {write_rows(share.rows)}"
+
+
+def write_mix(mix: Mapping[str, Share]) -> str:
+    """Return the shares of one whole, each with its name, as one text."""
+    shares = _BETWEEN.join(f"{name} {write_percent(share.percent)}" for name, share in mix.items())
+    return f"{shares} of {write_rows(next(iter(mix.values())).rows)}"
 
 
 def read_number(text: str | None) -> float | None:
@@ -96,13 +108,16 @@ def read_number(text: str | None) -> float | None:
         return None
 
 
-def read_shares(text: str) -> dict[str, float]:
-    """Return the shares that `write_shares` wrote, or none where the text is something else."""
-    shares = {}
-    for part in text.split(_BETWEEN):
-        name, _, percent = part.removesuffix(" %").rpartition(" ")
-        number = read_number(percent)
-        if not name or number is None or not part.endswith(" %"):
-            return {}
-        shares[name] = number
-    return shares
+def read_share(text: str) -> Share | None:
+    """Return the share that `write_share` wrote, or None where the text is something else."""
+    percent, _, whole = text.rpartition(" % of ")
+    share, rows = read_number(percent), read_number(whole)
+    return None if share is None or rows is None else Share(share, int(rows))
+
+
+def read_mix(text: str) -> dict[str, Share]:
+    """Return the shares that `write_mix` wrote, or none where the text is something else."""
+    shares, _, whole = text.rpartition(" of ")
+    parts = [part.removesuffix(" %").rpartition(" ") for part in shares.split(_BETWEEN)]
+    found = {name: read_share(f"{percent} % of {whole}") for name, _, percent in parts}
+    return {name: share for name, share in found.items() if name and share}

@@ -4,8 +4,17 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from notebook_pipeline.checks import scan
-from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Usual, usual_count, usual_share
-from notebook_pipeline.checks.history import write_percent, write_rows, write_shares
+from notebook_pipeline.checks.anomalies import (
+    ENOUGH,
+    RECENT,
+    WINDOW,
+    Share,
+    Usual,
+    usual_count,
+    usual_sample,
+    usual_share,
+)
+from notebook_pipeline.checks.history import write_mix, write_percent, write_rows, write_share
 from notebook_pipeline.checks.scan import ROWS, Sql
 from notebook_pipeline.checks.subject import Finding, Subject
 from notebook_pipeline.datasets import Dataset
@@ -19,18 +28,6 @@ _NOTHING_TO_LOOK_AT = Finding(True, "no rows", "anything: there is no row to loo
 def changed_yesterday(dataset: Dataset, today: date) -> Sql:
     """Return the aggregate that counts the rows which changed on the last full day."""
     return scan.count(scan.equals(dataset.cursor, (today - timedelta(1)).isoformat()))
-
-
-def bounds_of(
-    check: UsualRowCount | UsualChanges | UsualNulls, history: Sequence[float], rows: int | None
-) -> Usual | None:
-    """Return what a history, oldest value first, makes usual for a check's next value.
-
-    `rows` says over how few rows a share is counted, where they are not the whole table.
-    """
-    if isinstance(check, UsualNulls):
-        return usual_share(history, tolerance_points=check.tolerance_points, rows=rows)
-    return usual_count(history, tolerance_percent=check.tolerance_percent)
 
 
 def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
@@ -47,19 +44,19 @@ def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
 def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
     """Judge a column's share of nulls; the newest of them are the sample."""
     null = scan.is_null(check.column)
-    rows, nulls = subject.rows.count(ROWS), subject.rows.count(scan.count(null))
+    rows = subject.rows.count(ROWS)
     if not rows:
         return _NOTHING_TO_LOOK_AT
-    percent = 100 * nulls / rows
-    history = subject.history.numbers(check.name, subject.scope)
-    bounds = bounds_of(check, history, _few_rows(subject))
+    share = Share(100 * subject.rows.count(scan.count(null)) / rows, rows)
+    history = subject.history.shares(check.name, subject.scope)
+    bounds = share_bounds(check, history, rows, subject.scope)
     if bounds is None:
-        return Finding(True, write_percent(percent), _too_short(history))
-    passed = bounds.low <= percent <= bounds.high
+        return Finding(True, write_share(share), _too_short(history))
+    passed = bounds.low <= share.percent <= bounds.high
     newest_first = f"{scan.column_sql(subject.dataset.cursor)} DESC"
     return Finding(
         passed,
-        write_percent(percent),
+        write_share(share),
         f"{bounds.low:.2f} to {bounds.high:.2f} % ({_basis(bounds, write_percent)})",
         [] if passed else scan.sample(subject.database, subject.source, null, order=newest_first),
     )
@@ -67,41 +64,51 @@ def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
 
 def usual_mix(check: UsualMix, subject: Subject) -> Finding:
     """Judge the share of every value of a column."""
-    if not subject.rows.count(ROWS):
+    rows = subject.rows.count(ROWS)
+    if not rows:
         return _NOTHING_TO_LOOK_AT
-    shares = _shares(check, subject)
-    history = subject.history.shares(check.name, subject.scope)
+    mix = _mix(check, subject, rows)
+    history = subject.history.mixes(check.name, subject.scope)
     bounds = {
-        name: usual_share(
-            [old.get(name, 0.0) for old in history],
-            tolerance_points=check.tolerance_points,
-            rows=_few_rows(subject),
-        )
-        for name in shares
+        name: share_bounds(check, [old.get(name, Share(0.0, rows)) for old in history], rows, subject.scope)
+        for name in mix
     }
     known = {name: usual for name, usual in bounds.items() if usual}
     if not known:
-        return Finding(True, write_shares(shares), _too_short(history))
+        return Finding(True, write_mix(mix), _too_short(history))
     wanted = " · ".join(f"{name} {usual.low:.2f} to {usual.high:.2f} %" for name, usual in known.items())
     return Finding(
-        all(usual.low <= shares[name] <= usual.high for name, usual in known.items()),
-        write_shares(shares),
+        all(usual.low <= mix[name].percent <= usual.high for name, usual in known.items()),
+        write_mix(mix),
         f"{wanted} ({len(history[-WINDOW:])} earlier runs)",
     )
 
 
-def _shares(check: UsualMix, subject: Subject) -> dict[str, float]:
-    rows = subject.rows.count(ROWS)
+def count_bounds(check: UsualRowCount | UsualChanges, history: Sequence[float]) -> Usual | None:
+    """Return what a history, oldest value first, makes usual for a count."""
+    return usual_count(history, tolerance_percent=check.tolerance_percent)
+
+
+def share_bounds(
+    check: UsualNulls | UsualMix, history: Sequence[Share], rows: int, scope: str
+) -> Usual | None:
+    """Return what a history, oldest value first, makes usual for a share of so many rows."""
+    if scope == "run":
+        return usual_sample(history, rows, tolerance_points=check.tolerance_points)
+    return usual_share(history, tolerance_points=check.tolerance_points)
+
+
+def _mix(check: UsualMix, subject: Subject, rows: int) -> dict[str, Share]:
     counts = {
         value: subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
     }
     counts[OTHER] = rows - sum(counts.values())
-    return {name: 100 * count / rows for name, count in counts.items()}
+    return {name: Share(100 * count / rows, rows) for name, count in counts.items()}
 
 
 def _judge_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
-    history = subject.history.numbers(check.name)
-    bounds = bounds_of(check, history, None)
+    history = subject.history.counts(check.name)
+    bounds = count_bounds(check, history)
     if bounds is None:
         return Finding(True, write_rows(value), _too_short(history))
     passed, words, bound = (
@@ -110,11 +117,6 @@ def _judge_count(check: UsualRowCount | UsualChanges, value: int, side: Side, su
         else (value <= bounds.high, "at most", bounds.high)
     )
     return Finding(passed, write_rows(value), f"{words} {write_rows(bound)} ({_basis(bounds, write_rows)})")
-
-
-def _few_rows(subject: Subject) -> int | None:
-    """Return the number of rows that one run changed, over which a share may differ by chance."""
-    return subject.rows.count(ROWS) if subject.scope == "run" else None
 
 
 def _basis(bounds: Usual, write: Callable[[float], str]) -> str:

@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Usual
-from notebook_pipeline.checks.history import read_number, read_shares
-from notebook_pipeline.checks.of_history import bounds_of
+from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Share, Usual
+from notebook_pipeline.checks.history import read_mix, read_number, read_share
+from notebook_pipeline.checks.of_history import count_bounds, share_bounds
 from notebook_pipeline.checks.report import Report
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
 from notebook_pipeline.plots import BLUE, GREY, PALE, VERMILION, Picture, bars, empty, new_figure
@@ -89,32 +89,38 @@ def _all_series(report: Report) -> list[Series]:
     sides = {check.side for check in report.dataset.checks if isinstance(check, UsualRowCount)}
     for check in report.dataset.checks:
         match check:
-            case UsualRowCount(side) if side == min(sides):
-                found.append(_series(report, check, "number of rows", "rows", sides))
+            case UsualRowCount(side) if side == min(sides):  # two checks on one number are one series
+                found.append(_count_series(report, check, "number of rows", sides))
             case UsualChanges():
-                found.append(_series(report, check, check.name, "rows", {"drop"}))
+                found.append(_count_series(report, check, check.name, {"drop"}))
             case UsualNulls():
-                found.append(_series(report, check, check.name, "%", {"drop", "jump"}))
+                found.append(_share_series(report, check))
     return [series for series in found if series]
 
 
-def _series(
-    report: Report,
-    check: UsualRowCount | UsualChanges | UsualNulls,
-    title: str,
-    unit: str,
-    sides: set[str],
+def _count_series(
+    report: Report, check: UsualRowCount | UsualChanges, title: str, sides: set[str]
 ) -> Series | None:
     now = read_number(report.result(check.name).measured)
     if now is None:
         return None
-    is_share = isinstance(check, UsualNulls)
-    history = report.history.numbers(check.name, report.scope if is_share else None)
-    values = [*history, now]
-    first = max(0, len(values) - 1 - WINDOW)
-    rows = report.rows if is_share and report.scope == "run" else None
-    bounds = [_sided(bounds_of(check, values[:place], rows), sides) for place in range(first, len(values))]
-    return Series(title, unit, values[first:], bounds)
+    values = [*report.history.counts(check.name), now]
+    shown = range(max(0, len(values) - 1 - WINDOW), len(values))
+    bounds = [_sided(count_bounds(check, values[:place]), sides) for place in shown]
+    return Series(title, "rows", values[shown.start :], bounds)
+
+
+def _share_series(report: Report, check: UsualNulls) -> Series | None:
+    now = read_share(report.result(check.name).measured)
+    if now is None:
+        return None
+    shares = [*report.history.shares(check.name, report.scope), now]
+    shown = range(max(0, len(shares) - 1 - WINDOW), len(shares))
+    bounds = [
+        _sided(share_bounds(check, shares[:place], shares[place].rows, report.scope), {"drop", "jump"})
+        for place in shown
+    ]
+    return Series(check.name, "%", [shares[place].percent for place in shown], bounds)
 
 
 def _sided(bounds: Usual | None, sides: set[str]) -> tuple[float | None, float | None]:
@@ -169,14 +175,20 @@ def _shade_usual(axes: Axes, places: range, series: Series) -> None:
 
 def _mixes_now(report: Report) -> dict[UsualMix, dict[str, float]]:
     checks = [check for check in report.dataset.checks if isinstance(check, UsualMix)]
-    found = {check: read_shares(report.result(check.name).measured) for check in checks}
-    return {check: shares for check, shares in found.items() if shares}
+    found = {check: read_mix(report.result(check.name).measured) for check in checks}
+    return {
+        check: {name: share.percent for name, share in mix.items()} for check, mix in found.items() if mix
+    }
 
 
 def _before(report: Report, check: UsualMix, now: Mapping[str, float]) -> dict[str, float]:
     """Return each share's median in the last runs, or nothing where there was none."""
-    last = report.history.shares(check.name, report.scope)[-RECENT:]
-    return {name: median(shares.get(name, 0.0) for shares in last) for name in now} if last else {}
+    last = report.history.mixes(check.name, report.scope)[-RECENT:]
+    return {name: median(_percent(mix, name) for mix in last) for name in now} if last else {}
+
+
+def _percent(mix: Mapping[str, Share], name: str) -> float:
+    return mix[name].percent if name in mix else 0.0
 
 
 def _mix_sentence(check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> str:

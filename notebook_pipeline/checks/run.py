@@ -124,7 +124,9 @@ def _measured(database: Database, source: Source, scope: Scope, load: str | None
     else:
         rows = scan.measure(database, source, of_rows)
         table = scan.measure(database, Source(dataset), of_table)
-    history = read_history(database, dataset.name)
+    history = read_history(
+        database, dataset.name, [check.name for check in dataset.checks if _looks_back(check)]
+    )
     return Subject(database, source, scope, load, today, history, rows, table)
 
 
@@ -150,6 +152,10 @@ def _asked_of_table(check: Check, dataset: Dataset, today: date) -> list[Sql]:
             return [of_history.changed_yesterday(dataset, today)]
         case _:
             return []
+
+
+def _looks_back(check: Check) -> bool:
+    return isinstance(check, UsualRowCount | UsualChanges | UsualNulls | UsualMix)
 
 
 def _gap_counts(dataset: Dataset) -> list[Sql]:
