@@ -30,7 +30,7 @@ notebooks: .venv/.dev ## Remake the notebooks' outputs from a fresh run on the s
 	@$(BIN)/python -m notebook_pipeline.demo.notebooks
 
 bench: .venv/.bench ## Measure against the alternatives and write the table under docs/
-	@$(BIN)/python -m notebook_pipeline.demo.bench
+	@$(BIN)/python -m benchmarks $(SECTIONS) $(addprefix --rows ,$(ROWS))
 
 lab: .venv/.run .venv-lab/.lab ## Start JupyterLab with the sample API, on loopback
 	@$(BIN)/python -m notebook_pipeline.demo.lab

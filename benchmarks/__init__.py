@@ -1,0 +1,1 @@
+"""Measure this pipeline beside its alternatives: `python -m benchmarks`."""

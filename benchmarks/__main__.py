@@ -1,0 +1,59 @@
+"""Measure and write docs/benchmarks.md: `python -m benchmarks [bulk] [runner] [api] [checks] [--rows N]…`."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from benchmarks import api, bulk, checks, data, growth, runner
+from benchmarks.race import tell
+from benchmarks.report import PAGE, Section, write
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the sections that are asked for, and write each as soon as it is measured."""
+    options = _options(arguments)
+    wanted = options.sections or (["bulk"] if options.rows else list(SECTIONS))
+    if "bulk" in wanted:
+        bulk.refuse_missing_shell()
+    try:
+        for name in wanted:
+            for section in SECTIONS[name](options.rows):
+                write([section])
+                tell(f"\n{section.text()}")
+    finally:
+        data.forget_large()
+    print(f"written to {PAGE}")
+
+
+def _bulk(rows: Sequence[int]) -> Iterator[Section]:
+    for count in rows or bulk.DEFAULT_ROWS:
+        yield bulk.measure_loads(count)
+    if not rows:
+        yield growth.measure_repeats()
+        yield growth.measure_growth()
+
+
+SECTIONS = {
+    "bulk": _bulk,
+    "runner": lambda _: runner.measure_runner(),
+    "api": lambda _: api.measure_updates(),
+    "checks": lambda _: checks.measure_checks(),
+}
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all")
+    parser.add_argument(
+        "--rows", action="append", type=int, default=[], metavar="N",
+        help="measure only bulk loads of so many rows, in place of 100,000 and 2,000,000",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"unknown section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""Run all declared checks of the player dataset and print what the step took."""
+
+import json
+import time
+
+from notebook_pipeline.checks import run_checks
+from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.database import connect
+from notebook_pipeline.datasets import PLAYER
+
+with connect(resolve(DATABASE)) as database:
+    began = time.perf_counter()
+    report = run_checks(database, PLAYER)
+    seconds = time.perf_counter() - began
+print(json.dumps({"step": seconds, "checks": len(report.results)}))

@@ -1,0 +1,13 @@
+"""Do what the code of `bulk_load` does, without a notebook around it: load_step SOURCE."""
+
+import sys
+
+from notebook_pipeline import extract, load, session
+
+dataset, source, force = "player", sys.argv[1], False
+run = session.join_run("bulk_load", globals())
+bulk = extract.open_bulk(run, source, "repository_raw_url", force=force)
+with load.transaction(run, bulk.origin, load.Limits()) as merge:
+    merge.merge(bulk.batches)
+    merge.verify()
+run.finish(merge.result())

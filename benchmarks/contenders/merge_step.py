@@ -1,0 +1,27 @@
+"""Time the transaction of one delta after another: merge_step SOURCE…; prints the seconds of each."""
+
+import json
+import sys
+import time
+
+from notebook_pipeline import extract, load, session
+
+
+def merge_seconds(source: str) -> float:
+    """Merge a file and return what the transaction took, the reading before it left out."""
+    namespace = {"dataset": "player", "source": source}
+    run = session.join_run("bulk_load", namespace)
+    bulk = extract.open_bulk(run, source, "repository_raw_url")
+    batches = list(bulk.batches)
+    began = time.perf_counter()
+    with load.transaction(run, bulk.origin, load.Limits()) as merge:
+        merge.merge(batches)
+        merge.verify()
+    seconds = time.perf_counter() - began
+    if merge.merged.updated != bulk.rows:
+        sys.exit(f"{source}: {merge.merged} of {bulk.rows} rows; all should have been updated")
+    run.finish({})
+    return seconds
+
+
+print(json.dumps({"merges": [merge_seconds(source) for source in sys.argv[1:]]}))

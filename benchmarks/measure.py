@@ -1,0 +1,148 @@
+"""Measure commands as whole process trees: wall time, CPU time, peak memory.
+
+CPU time is what the kernel accounts for a command and for every descendant that was waited for. Memory is
+sampled: the proportional set size (PSS), in which a page that several processes share counts once, summed
+over the command and all its descendants. Where a system has no PSS it is the resident set size.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psutil
+
+SECONDS_BETWEEN_SAMPLES = 0.05
+# Sampling takes the kernel's time as well: it may have this share of one core.
+SAMPLING_SHARE = 0.1
+_SHOWN = 4000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Hold what one run cost; `steps` is what the program itself measured and printed as its last line."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    steps: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Started:
+    process: subprocess.Popen
+    output: BinaryIO
+    errors: BinaryIO
+
+
+def measure(command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path) -> Measured:
+    """Run one command to its end and measure it; a command that fails ends the benchmark."""
+    return measure_together([command], environment=environment, folder=folder)
+
+
+def measure_together(
+    commands: Sequence[Sequence[str | Path]], *, environment: Mapping[str, str], folder: Path
+) -> Measured:
+    """Start commands at once and measure them together, until the last has ended."""
+    os.sync()  # what an earlier run left to be written to disk is not to be paid by this one
+    began = time.perf_counter()
+    started = [_start(command, environment, folder) for command in commands]
+    with _Sampler([each.process.pid for each in started]) as sampler:
+        cpu_seconds = sum(_wait(each.process) for each in started)
+        seconds = time.perf_counter() - began
+    outputs = [_outcome(each) for each in started]
+    return Measured(seconds, cpu_seconds, sampler.peak_bytes, _last_object(outputs[0]))
+
+
+def memory_kind() -> str:
+    """Return what the memory of a process is measured as on this system."""
+    return "PSS" if hasattr(psutil.Process().memory_full_info(), "pss") else "RSS"
+
+
+class _Sampler(threading.Thread):
+    """Look at the memory of process trees again and again, while a `with` block lasts."""
+
+    def __init__(self, roots: Sequence[int]) -> None:
+        super().__init__(name="memory", daemon=True)
+        self.peak_bytes = 0
+        self._roots = roots
+        self._is_over = threading.Event()
+
+    def __enter__(self) -> "_Sampler":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Sample until told to stop."""
+        pause = 0.0
+        while not self._is_over.wait(pause):
+            began = time.perf_counter()
+            self.peak_bytes = max(self.peak_bytes, sum(map(_memory, _tree(self._roots))))
+            took = time.perf_counter() - began
+            pause = max(SECONDS_BETWEEN_SAMPLES, took / SAMPLING_SHARE)
+
+
+def _tree(roots: Sequence[int]) -> Iterator[psutil.Process]:
+    for root in roots:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(root)
+            yield from [process, *process.children(recursive=True)]
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        found = process.memory_full_info()
+    except psutil.Error:
+        return 0  # it has ended meanwhile
+    return getattr(found, "pss", found.rss)
+
+
+def _start(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path) -> _Started:
+    output, errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115  (see _outcome)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment, cwd=folder
+    )
+    return _Started(process, output, errors)
+
+
+def _wait(process: subprocess.Popen) -> float:
+    """Wait for a process and return the CPU seconds of it and of all it waited for."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _outcome(started: _Started) -> str:
+    with started.output, started.errors:
+        output, errors = _text(started.output), _text(started.errors)
+    if started.process.returncode:
+        command = " ".join(map(str, started.process.args))  # type: ignore[arg-type]
+        sys.exit(
+            f"{command}: exited with {started.process.returncode}; a program that fails is not measured\n"
+            f"{output[-_SHOWN:]}{errors[-_SHOWN:]}"
+        )
+    return output
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _last_object(output: str) -> Mapping[str, Any]:
+    with suppress(ValueError, IndexError):
+        found = json.loads(output.strip().splitlines()[-1])
+        return found if isinstance(found, dict) else {}
+    return {}

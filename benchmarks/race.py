@@ -1,0 +1,133 @@
+"""Let contenders run in turns, A B A B, so that a machine that is busy for a while is so for all of them."""
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.measure import Measured, measure
+from notebook_pipeline import settings
+from notebook_pipeline.demo.sample import SAMPLE_TODAY
+
+CACHE = settings.CHECKOUT / ".cache" / "benchmarks"
+ROUNDS = 3
+
+# What a caller's shell may say about Airflow or this pipeline has no say here; and nobody is called home.
+_OURS = ("AIRFLOW", "NOTEBOOK_PIPELINE_")
+_QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1"}
+
+
+def _nothing(folder: Path) -> None:
+    """Prepare or check nothing."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Name a program to measure; `command` and the rest are given the fresh folder of each run.
+
+    `prepare` and `check` are not measured. `rounds` bounds how often a slow one runs.
+    """
+
+    name: str
+    command: Callable[[Path], Sequence[str | Path]]
+    prepare: Callable[[Path], object] = _nothing
+    check: Callable[[Path], object] = _nothing
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rounds: int = sys.maxsize
+
+
+@dataclass(frozen=True)
+class Result:
+    """Hold all runs of one contender, in the order of the rounds."""
+
+    name: str
+    runs: Sequence[Measured]
+
+    @property
+    def seconds(self) -> float:
+        """Return the median wall time."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Return the median CPU time."""
+        return statistics.median(run.cpu_seconds for run in self.runs)
+
+    @property
+    def peak_bytes(self) -> float:
+        """Return the median of the runs' peaks of memory."""
+        return statistics.median(run.peak_bytes for run in self.runs)
+
+    def step(self, name: str) -> float:
+        """Return the median of what the program measured within itself."""
+        return statistics.median(run.steps[name] for run in self.runs)
+
+    def over(self, other: "Result", step: str | None = None) -> float:
+        """Return the ratio of times: the median over the rounds that both ran, each round its own ratio."""
+
+        def time(run: Measured) -> float:
+            return run.steps[step] if step else run.seconds
+
+        pairs = zip(self.runs, other.runs, strict=False)
+        return statistics.median(time(mine) / time(theirs) for mine, theirs in pairs)
+
+
+def race(contenders: Sequence[Contender], rounds: int = ROUNDS) -> dict[str, Result]:
+    """Run every contender `rounds` times, in turns, and return the results by name."""
+    runs: dict[str, list[Measured]] = {contender.name: [] for contender in contenders}
+    for number in range(rounds):
+        for contender in contenders:
+            if number < contender.rounds:
+                runs[contender.name].append(run_once(contender))
+    return {name: Result(name, measured) for name, measured in runs.items()}
+
+
+def run_once(contender: Contender) -> Measured:
+    """Run a contender once in a fresh folder, hold its work to the check, and say what it cost."""
+    with fresh_folder() as folder:
+        contender.prepare(folder)
+        variables = {**environment(folder), **contender.environment}
+        measured = measure(contender.command(folder), environment=variables, folder=settings.CHECKOUT)
+        contender.check(folder)
+    tell(
+        f"{contender.name}: {measured.seconds:.2f} s, CPU {measured.cpu_seconds:.2f} s, "
+        f"{measured.peak_bytes / 1e6:,.0f} MB {dict(measured.steps) or ''}"
+    )
+    return measured
+
+
+@contextmanager
+def fresh_folder() -> Iterator[Path]:
+    """Make an empty folder on the checkout's disk, and remove it with what is in it."""
+    root = CACHE / "work"
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the variables that every contender gets, and with them where this pipeline writes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a module compiled anew at each start says nothing
+    return (
+        kept
+        | _QUIET
+        | {
+            "NOTEBOOK_PIPELINE_OUTPUT": str(folder),
+            "NOTEBOOK_PIPELINE_TODAY": SAMPLE_TODAY.isoformat(),
+            "DLT_DATA_DIR": str(folder / "dlt"),
+        }
+    )
+
+
+def tell(line: str) -> None:
+    """Say on standard error how far the benchmark is."""
+    print(line, file=sys.stderr, flush=True)

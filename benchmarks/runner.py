@@ -1,0 +1,65 @@
+"""Measure what running a notebook costs: beside plain papermill, and many at once."""
+
+import os
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measure import Measured, measure_together
+from benchmarks.programs import answers, notebook, program
+from benchmarks.race import ROUNDS, Contender, environment, fresh_folder, race, run_once, tell
+from benchmarks.report import Goal, Section, side_by_side, table
+from notebook_pipeline import settings
+
+EMPTY = Path(__file__).with_name("empty.ipynb")
+TURNS = 7
+AT_ONCE = 8
+OURS, PAPERMILL = "notebook-pipeline run", "papermill"
+_SUCCEEDED = "SELECT count(*) FROM pipeline_run WHERE status = 'success'"
+
+
+def measure_runner() -> Iterator[Section]:
+    """Run an empty notebook alone, beside papermill, and eight times at once."""
+    ours = Contender(OURS, lambda _: notebook(EMPTY), check=answers(1, _SUCCEEDED))
+    plain = Contender(PAPERMILL, lambda folder: [program("papermill"), EMPTY, folder / "executed.ipynb"])
+    for contender in (ours, plain):
+        run_once(contender)  # the first start of all compiles modules and reads them from a cold disk
+    results = race([plain, ours], TURNS)
+    alone = results[OURS].seconds
+    together = [_run_together() for _ in range(ROUNDS)]
+    seconds = statistics.median(run.seconds for run in together)
+    bound = 2 * alone * AT_ONCE / (os.cpu_count() or 1)
+    goals = [
+        Goal("an empty notebook against papermill", results[OURS].over(results[PAPERMILL]), 1.25),
+        Goal(
+            f"{AT_ONCE} at once, all succeeding, in at most 2 × one × {AT_ONCE} / cores", seconds, bound, "s"
+        ),
+    ]
+    about = (
+        "A notebook with one empty cell. This pipeline also checks parameters, holds a lock, keeps a ledger, "
+        "masks secrets, watches over the kernel, and writes an artefact of its own for each run."
+    )
+    tables = [side_by_side(results.values(), results[PAPERMILL], 1), _together(together)]
+    yield Section("Running a notebook", about, goals, tables)
+
+
+def _run_together() -> Measured:
+    with fresh_folder() as folder:
+        measured = measure_together(
+            [notebook(EMPTY)] * AT_ONCE, environment=environment(folder), folder=settings.CHECKOUT
+        )
+        answers(AT_ONCE, _SUCCEEDED)(folder)
+    tell(f"{AT_ONCE} at once: {measured.seconds:.2f} s, CPU {measured.cpu_seconds:.2f} s")
+    return measured
+
+
+def _together(runs: list[Measured]) -> str:
+    seconds, cpu, peak = (
+        statistics.median(value)
+        for value in zip(*((run.seconds, run.cpu_seconds, run.peak_bytes) for run in runs), strict=True)
+    )
+    line = [f"{AT_ONCE} at once, into one database", str(len(runs))]
+    return table(
+        ["", "runs", "seconds", "CPU s", "peak MB"],
+        [[*line, f"{seconds:.2f}", f"{cpu:.2f}", f"{peak / 1e6:,.0f}"]],
+    )
