@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.review.commands import add_commands
 
 if TYPE_CHECKING:
     from notebook_pipeline.background import Stop
-from notebook_pipeline.review.commands import add_commands
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         return options.command(options)
     except PipelineError as error:
-        if "--json" in given:
+        if given[:1] == ["run"] and "--json" in given:
             _print_json(status="failed", error=str(error))
         _say(f"notebook-pipeline: {error}")
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     add_commands(commands)
     _add_prune(commands)
+    _add_demo(commands)
     return parser
 
 
@@ -66,6 +68,16 @@ def _add_prune(commands: Any) -> None:
     prune.add_argument("--keep-days", type=_count, default=30, metavar="N", help="younger ones stay (30)")
     prune.add_argument("--keep-last", type=_count, default=10, metavar="M", help="so many of each stay (10)")
     prune.set_defaults(command=_prune)
+
+
+def _add_demo(commands: Any) -> None:
+    api = commands.add_parser("api", help="serve the sample API until Ctrl-C")
+    api.add_argument("--host", default="127.0.0.1", help="where it listens (loopback)")
+    api.add_argument("--port", type=_count, default=8000, help="0 for a free one (8000)")
+    api.set_defaults(command=_serve_api)
+    sample = commands.add_parser("sample", help="write the sample's bulk files")
+    sample.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="where to (data/)")
+    sample.set_defaults(command=_write_sample)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -120,6 +132,25 @@ def _prune(options: argparse.Namespace) -> int:
     for path in removed:
         print(path)
     _say(f"removed {len(removed)} executed notebook{'' if len(removed) == 1 else 's'}")
+    return SUCCESS
+
+
+def _serve_api(options: argparse.Namespace) -> int:
+    from notebook_pipeline.demo.server import serve
+
+    try:
+        serve(options.host, options.port, ready=lambda url: _say(f"the sample API listens on {url}"))
+    except OSError as error:
+        raise PipelineError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from None
+    return SUCCESS
+
+
+def _write_sample(options: argparse.Namespace) -> int:
+    from notebook_pipeline import settings
+    from notebook_pipeline.demo.sample import write_sample
+
+    for path in write_sample(options.folder or settings.data()):
+        print(path)
     return SUCCESS
 
 

@@ -161,7 +161,11 @@ def _close_event_loop() -> None:
     loop.close()
 
 
-_ARGUMENTS = ("-f", "{connection_file}", "--HistoryManager.hist_file=:memory:")
+_ARGUMENTS = (
+    *("-f", "{connection_file}"),
+    "--HistoryManager.hist_file=:memory:",
+    "--IPKernelApp.outstream_class=notebook_pipeline.streams.QuickOutStream",
+)
 
 
 class _Manager(AsyncKernelManager):

@@ -7,6 +7,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.database import Database, connect, quoted
 from notebook_pipeline.datasets import DATASETS
+from notebook_pipeline.locks import is_held
 from notebook_pipeline.tables import create_tables
 
 # Of each notebook, the newest runs first; the newest success counts whatever its age.
@@ -34,7 +35,17 @@ def prune(*, keep_days: int, keep_last: int) -> list[Path]:
         named = _named_runs(database)
         old = database.execute(_CANDIDATES, [before, keep_last])
     paths = [settings.output() / artifact for run_id, artifact in old if run_id not in named]
-    return [path for path in paths if _remove(path)]
+    removed = [path for path in paths if _remove(path)]
+    _sweep(settings.output() / "runs")
+    return removed
+
+
+def _sweep(runs: Path) -> None:
+    """Remove the locks of processes that were killed just before their row was written or after it closed."""
+    for lock in [path for path in runs.rglob("*.lock") if not is_held(path)]:
+        for temporary in lock.parent.glob(f".{lock.stem}.*.tmp"):
+            temporary.unlink(missing_ok=True)
+        _remove(lock)
 
 
 def _named_runs(database: Database) -> set[str]:
@@ -47,7 +58,7 @@ def _named_runs(database: Database) -> set[str]:
 
 
 def _remove(path: Path) -> bool:
-    """Remove an artefact below the output folder, and the folders that it leaves empty."""
+    """Remove a file below the output folder, and the folders that it leaves empty."""
     runs = settings.output() / "runs"
     if not path.is_file() or runs.resolve() not in path.resolve().parents:
         return False

@@ -5,7 +5,7 @@ import html
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus
 
 from notebook_pipeline.connections import Connection
 
@@ -95,15 +95,11 @@ class RedactedStream:
 
 def _secrets(connection: Connection) -> set[str]:
     """Return a connection's secrets, and what stands within them: a token behind its scheme, a password."""
-    found = {*connection.secrets(), _password_in(connection.host)} - {""}
+    found = set(connection.secrets())
     for scheme, _, token in [secret.partition(" ") for secret in found]:
         if token and scheme.lower() in _SCHEMES:
             found |= {token.strip(), _password_behind(token)}
     return found - {""}
-
-
-def _password_in(host: str) -> str:
-    return unquote(host.partition("://")[2].rpartition("@")[0].partition(":")[2])
 
 
 def _password_behind(token: str) -> str:

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -222,6 +224,32 @@ def test_wrong_usage_is_exit_2_and_starts_nothing(
     assert not (home / "output").exists()
 
 
+def test_the_sample_is_written_where_it_is_asked_for(
+    home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", str(home / "there")]) == 0
+    written = [home / "there" / name for name in ("players.parquet", "players.csv")]
+    assert capsys.readouterr().out == "".join(f"{path}\n" for path in written)
+    assert all(path.is_file() for path in written)
+
+
+def test_the_sample_api_is_served_until_a_signal(home: Path, notebooks: Path) -> None:
+    process = start("api", "--port", "0")
+    assert process.stderr
+    url = process.stderr.readline().split()[-1]
+    with urllib.request.urlopen(url) as reply:
+        assert json.load(reply) == {"message": "API health check successful"}
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+
+def test_a_port_that_is_taken_is_named(notebooks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["api", "--port", str(port)]) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
 def test_a_number_below_zero_is_a_value(
     home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,6 +293,8 @@ def test_a_run_that_is_killed_at_any_moment_is_settled_by_the_next(
         assert error in (None, "process lost")
         assert cells == [] or cells[-1] == statuses[status] or "failed" in cells
     assert {row["status"] for row in rows()} == {"success", "failed"}
+    # Killed just before its row was written, or just after it was closed, a process leaves its lock.
+    assert main(["prune"]) == 0
     assert [path for path in (home / "output").rglob("*") if path.suffix in (".lock", ".tmp")] == []
 
 

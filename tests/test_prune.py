@@ -8,6 +8,7 @@ from notebook_pipeline import ledger
 from notebook_pipeline.__main__ import main
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.database import Database, connect
+from notebook_pipeline.locks import RunLock
 from notebook_pipeline.prune import prune
 from notebook_pipeline.tables import create_tables
 
@@ -71,6 +72,21 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     assert database.execute("SELECT count(*) FROM pipeline_run") == before
     assert prune(keep_days=30, keep_last=2) == []
     assert prune(keep_days=30, keep_last=0) == last
+
+
+def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path, database: Database) -> None:
+    folder = ran(home, database, "r1", "success").parent
+    for name in ("a__try1.ipynb.lock", ".a__try1.ipynb.x1.tmp"):
+        (folder / name).touch()
+    empty = home / "output/runs/manual/r2/b__try1.ipynb.lock"
+    empty.parent.mkdir()
+    empty.touch()
+    held = RunLock(home / "output/runs/manual/r3/c__try1.ipynb.lock")
+    prune(keep_days=0, keep_last=0)
+    left = [path.name for path in (home / "output/runs").rglob("*") if path.is_file()]
+    assert sorted(left) == ["c__try1.ipynb.lock", "n__try1.ipynb"]
+    assert not empty.parent.exists()
+    held.release()
 
 
 def test_a_path_that_leads_out_of_the_runs_is_left_alone(home: Path, database: Database) -> None:
