@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Share, Usual
-from notebook_pipeline.checks.history import read_mix, read_number, read_share
+from notebook_pipeline.checks.history import read_mix, read_number, read_share, write_rows
 from notebook_pipeline.checks.of_history import count_bounds, share_bounds
 from notebook_pipeline.checks.report import Report
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
@@ -64,10 +64,9 @@ def nulls_per_column(report: Report) -> Picture:
         return empty("There are no rows to look at")
     shares = {column: 100 * count / report.rows for column, count in report.nulls.items()}
     most = max(shares, key=lambda column: shares[column])
+    full = sum(not share for share in shares.values())
     gaps = f"{most} has the most gaps, {shares[most]:.2f} %" if shares[most] else "no column has a gap"
-    sentence = (
-        f"Of {report.rows:,} rows, {gaps}; {sum(not share for share in shares.values())} columns have none"
-    )
+    sentence = f"Of {write_rows(report.rows)}, {gaps}; {full} of {len(shares)} columns have none"
     return bars(shares, sentence, label="rows without a value (%)", form="{:.2f} %")
 
 
@@ -137,7 +136,7 @@ def _verdict(all_series: Sequence[Series]) -> str:
     out = [series.title for series in bounded if series.is_out(-1)]
     if out:
         return f"This run is out of its bounds in: {', '.join(out)}"
-    return f"This run lies within its bounds in all of {len(bounded)} measured values"
+    return f"This run is within its bounds in: {', '.join(series.title for series in bounded)}"
 
 
 def _draw(axes: Axes, series: Series) -> None:

@@ -1,0 +1,167 @@
+"""Pictures: the sentence each answers with, what is drawn, and that they are the same every time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import parts
+import pyarrow as pa
+import pytest
+from matplotlib.image import imread
+from parts import GOOD, MANY, PART, TODAY, USUAL, check, fill, history, remember
+
+from notebook_pipeline import plots
+from notebook_pipeline.checks import Report, pictures
+from notebook_pipeline.database import Database
+from notebook_pipeline.plots import Picture
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with parts.opened(tmp_path) as database:
+        yield database
+
+
+def preview(*days: str | None) -> pa.Table:
+    return pa.table({"changed": pa.array(days, pa.string())})
+
+
+def heights(picture: Picture) -> list[float]:
+    return [bar.get_height() for bar in picture.figure.axes[0].patches]  # type: ignore[attr-defined]
+
+
+def test_rows_per_day_of_a_preview() -> None:
+    picture = plots.rows_per_day(preview("2024-03-01", "2024-03-03", None, "2024-03-03", "2024-03-09"), PART)
+    assert picture.sentence == (
+        "The newest of these 4 rows changed on 2024-03-09, half of them on or after 2024-03-03"
+    )
+    assert heights(picture) == [1, 2, 1]
+    [axes] = picture.figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("changed (day)", "part rows")
+
+
+def test_a_preview_without_rows_says_so() -> None:
+    assert plots.rows_per_day(preview(), PART).sentence == "There are no rows to look at"
+
+
+def test_changes_per_day() -> None:
+    days = [TODAY - timedelta(back) for back in (3, 2, 1, 0)]
+    picture = plots.changes_per_day(dict(zip(days, [5, 0, 7, 0], strict=True)), PART)
+    assert picture.sentence == "Changes came in on 2 of the last 4 days, the newest on 2024-03-09"
+    assert heights(picture) == [5, 0, 7, 0]
+    stuck = plots.changes_per_day(dict.fromkeys(days, 0), PART)
+    assert stuck.sentence == "No row changed in the last 4 days, up to 2024-03-10"
+
+
+def test_bars_are_written_beside_their_names() -> None:
+    picture = plots.bars({"QB": 2182, "WR": 7002}, "WR is deep", label="players")
+    [axes] = picture.figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["QB", "WR"]
+    assert {text.get_text() for text in axes.texts} == {"2,182", "7,002"}
+    assert axes.get_xlabel() == "players"
+
+
+def test_nulls_per_column(database: Database) -> None:
+    fill(database, GOOD)
+    picture = pictures.nulls_per_column(check(database))
+    assert picture.sentence == "Of 3 rows, code has the most gaps, 33.33 %; 3 of 6 columns have none"
+    widths = [round(bar.get_width(), 2) for bar in picture.figure.axes[0].patches]  # type: ignore[attr-defined]
+    assert widths == [0, 33.33, 0, 33.33, 33.33, 0]
+
+
+def test_a_table_without_rows_has_no_gaps_to_draw(database: Database) -> None:
+    assert pictures.nulls_per_column(check(database)).sentence == "There are no rows to look at"
+    fill(database, GOOD[:1])
+    picture = pictures.nulls_per_column(check(database))
+    assert picture.sentence == "Of 1 row, no column has a gap; 6 of 6 columns have none"
+
+
+def usual_report(database: Database, **earlier: float) -> Report:
+    fill(database, MANY)
+    if earlier:
+        remember(database, history(**{"rows": 100, "changed": 100, "nulls": 0, "bolts": 75, **earlier}))  # type: ignore[arg-type]
+    return check(database, *USUAL)
+
+
+def test_measured_values_over_runs_within_their_bounds(database: Database) -> None:
+    picture = pictures.measured_over_runs(usual_report(database, rows=100))
+    titles = ["number of rows", "rows changed yesterday", "share of nulls in code"]
+    assert picture.sentence == f"This run is within its bounds in: {', '.join(titles)}"
+    assert [axes.get_title(loc="left") for axes in picture.figure.axes] == titles
+    assert [axes.get_ylabel() for axes in picture.figure.axes] == ["rows", "rows", "%"]
+    assert "X" not in markers(picture)
+
+
+def markers(picture: Picture) -> list[str]:
+    return [str(line.get_marker()) for axes in picture.figure.axes for line in axes.lines]
+
+
+def test_measured_values_out_of_their_bounds_have_another_shape(database: Database) -> None:
+    picture = pictures.measured_over_runs(usual_report(database, rows=150, nulls=20))
+    assert picture.sentence == "This run is out of its bounds in: number of rows, share of nulls in code"
+    assert markers(picture).count("X") == 2
+
+
+def test_a_side_that_no_check_looks_at_is_open(database: Database) -> None:
+    fill(database, MANY)
+    remember(database, history(rows=50, changed=100, nulls=0, bolts=75))
+    picture = pictures.measured_over_runs(check(database, USUAL[0]))
+    assert picture.sentence == "This run is within its bounds in: number of rows"
+
+
+def test_a_first_run_has_no_bounds(database: Database) -> None:
+    picture = pictures.measured_over_runs(usual_report(database))
+    assert picture.sentence == "There are no bounds yet: they need 10 earlier runs, and there are 0"
+
+
+def test_the_mix_beside_that_of_the_runs_before(database: Database) -> None:
+    picture = pictures.mixes(usual_report(database, bolts=75))
+    assert picture.sentence == (
+        "The mix of kind is as before: no share moved more than bolt, from 75.00 to 75.00 %"
+    )
+    legend = picture.figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["this run", "median of the last 5 runs"]
+    assert {bar.get_hatch() for bar in picture.figure.axes[0].patches} == {None, "////"}
+
+
+def test_a_mix_that_moved(database: Database) -> None:
+    picture = pictures.mixes(usual_report(database, bolts=60))
+    assert picture.sentence == "The mix of kind moved most in bolt: from 60.00 to 75.00 %"
+
+
+def test_a_mix_without_history_or_without_rows(database: Database) -> None:
+    assert pictures.mixes(check(database, *USUAL)).sentence == "There is no mix of values of part to compare"
+    picture = pictures.mixes(usual_report(database))
+    assert picture.sentence == "There is no earlier run to compare the mix of kind with"
+    assert heights(picture) != []
+
+
+def test_a_table_that_does_not_exist_draws_what_there_is_to_say(database: Database) -> None:
+    database.execute("DROP TABLE part")
+    report = check(database, *USUAL)
+    assert pictures.measured_over_runs(report).sentence == "There is no value of part to follow over the runs"
+    assert pictures.mixes(report).sentence == "There is no mix of values of part to compare"
+    assert pictures.nulls_per_column(report).sentence == "There are no rows to look at"
+
+
+def test_a_picture_is_white_has_words_for_the_blind_and_never_varies(
+    database: Database,
+) -> None:
+    report = usual_report(database, rows=150)
+    images = [pictures.measured_over_runs(report)._repr_png_() for _ in range(2)]
+    assert images[0] == images[1]
+    image, metadata = images[0]
+    assert metadata == {"alt": "This run is out of its bounds in: number of rows"}
+    assert repr(pictures.measured_over_runs(report)) == metadata["alt"]
+    assert b"Software" not in image
+    assert imread(BytesIO(image))[0, 0].tolist() == [1, 1, 1, 1]
+
+
+def test_a_long_sentence_is_broken_into_lines() -> None:
+    days = {date(2024, 3, 1): 1}
+    picture = plots.changes_per_day(days, replace(PART, name="part"))
+    assert "\n" not in picture.figure.get_suptitle()
+    assert "\n" in plots.empty("word " * 40).figure.get_suptitle()
