@@ -29,6 +29,10 @@ SAME_NOTEBOOK = ("notebook", "dataset")
 SAME_TASK = ("notebook", "dag_id", "task_id", "map_index")
 
 
+class NoLedgerError(UsageError):
+    """Say that no run has been yet, so that there is nothing to review."""
+
+
 @dataclass(frozen=True)
 class Filters:
     """Say which runs are wanted; what is left empty does not narrow them.
@@ -58,13 +62,13 @@ class Filters:
 
 @contextmanager
 def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
-    """Open the analytics database for reading only; raise UsageError where no run has been yet."""
+    """Open the analytics database for reading only; raise NoLedgerError where no run has been yet."""
     connection = connection or resolve(DATABASE)
     if connection.conn_type == "sqlite" and not sqlite_path(connection).is_file():
-        raise UsageError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
+        raise NoLedgerError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
     with connect(connection, read_only=True) as database:
         if "pipeline_run" not in table_names(database):
-            raise UsageError(f"{database.name}: holds no table pipeline_run; {_FIRST_RUN}")
+            raise NoLedgerError(f"{database.name}: holds no table pipeline_run; {_FIRST_RUN}")
         yield database
 
 

@@ -11,9 +11,8 @@ from notebook_pipeline.review.difference import Reviewed, compare, review
 from notebook_pipeline.review.executed import artefact_path
 from notebook_pipeline.review.html import render
 from notebook_pipeline.review.queries import Run
+from notebook_pipeline.review.wording import missing
 
-_GONE = "The executed notebook is not there (any more); old ones are removed by `notebook-pipeline prune`."
-_NONE = "This run was started by hand in JupyterLab, so its executed notebook is the one that was open there."
 _KEPT = 8
 
 
@@ -27,7 +26,7 @@ class RunPages:
 
     def render(self, run: Run, previous: Run | None) -> str:
         """Return the page of a run as HTML; a damaged artefact is told on its page."""
-        values: dict[str, Any] = {"cells": None, "missing": _GONE if run["artifact"] else _NONE}
+        values: dict[str, Any] = {"cells": None, "missing": missing(run)}
         values |= {"run": run, "previous": previous, "difference": None}
         values["rejected"] = (
             queries.read_rejected(self._database, run["run_id"]) if run["rows_rejected"] else []

@@ -79,6 +79,15 @@ def status(run: Run) -> str:
     return "lost" if running and not ledger.is_alive(settings.output(), run) else run["status"]
 
 
+def missing(run: Run) -> str:
+    """Return why the executed notebook of a run may not be there."""
+    if run["artifact"] is None:
+        return "This run was started by hand, so its notebook is the one that was open in JupyterLab."
+    if run["status"] == "running":
+        return "The notebook has not begun yet."
+    return "The executed notebook is not there (any more); `notebook-pipeline prune` removes old ones."
+
+
 def verdict(check: Mapping[str, Any]) -> str:
     """Return `passed`, `warning` or `failed`."""
     if check["passed"]:
