@@ -53,7 +53,7 @@ def works(python: Path) -> bool:
 
 def find_installer(python: Path) -> Command:
     """Return the start of an install command: uv takes seconds where pip takes more than a minute."""
-    pip: Command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: Command = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     found = subprocess.run([*pip, "--require-hashes", "-r", UV], capture_output=True, text=True, check=False)
     if found.returncode:
         print(f"uv could not be installed, so pip does it (slower): {found.stderr.strip()}", flush=True)
