@@ -10,7 +10,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.formats import whole
 
-_BLOCK = 4 << 20  # about 75,000 rows of players, and the longest row that can be read
+_BLOCK = 1 << 20  # the longest row, too; Arrow reads up to 32 blocks ahead
+_ROWS = 65_536  # so many rows make a batch
 _SHOWN = 60  # so many bytes of a file that is no CSV are shown
 _BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -47,7 +48,8 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
     with _open(path, name, compression) as (file, stream):
         text = utf8.Utf8Stream(stream)
         try:
-            for batch in arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip)):
+            reader = arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip))
+            for batch in _gather(reader):
                 yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error):
@@ -56,6 +58,8 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
                 f"{name}: found no end of a row after row {rows.seen} within {_BLOCK >> 20} MB; look for a "
                 "quote that is opened and never closed"
             ) from None
+        finally:
+            text.stop()
     if rows.bad:
         yield rows.rest()
 
@@ -96,6 +100,23 @@ def _options(
         quoted_strings_can_be_null=True,
     )
     return read, parse, convert
+
+
+def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield larger batches, which cost less each row; blocks stay small because Arrow holds many of them."""
+    few: list[pa.RecordBatch] = []
+    try:
+        for batch in batches:
+            few.append(batch)
+            if sum(part.num_rows for part in few) >= _ROWS:
+                yield pa.concat_batches(few)
+                few = []
+    except pa.ArrowInvalid:
+        if few:  # so that the error can say how far the rows went
+            yield pa.concat_batches(few)
+        raise
+    if few:
+        yield pa.concat_batches(few)
 
 
 class _Rows:

@@ -1,8 +1,9 @@
 """Let a reader that insists on UTF-8 pass over bytes that are not, without losing them."""
 
+import atexit
 import codecs
 import re
-from typing import Protocol
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ _FIRST_MARK = 0x10FF00
 _MARKS = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
 _TO_SURROGATE = {_FIRST_MARK + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
 _PIECE = 16 << 10
+_LAST_READ = 0.2  # seconds for a thread of Arrow's to come back and find the end
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -26,50 +28,78 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("mark-stray-bytes", _mark)
 
 
-class Readable(Protocol):
-    """Read bytes as a file does."""
-
-    def read(self, nbytes: int, /) -> bytes:
-        """Return up to `nbytes` bytes, nothing at the end."""
-        ...
-
-
 class Utf8Stream:
-    """Read a byte stream as valid UTF-8: stray bytes come marked, and `marked` tells that there were any."""
+    """Read a byte stream as valid UTF-8: stray bytes come marked, and `marked` tells that there were any.
+
+    Arrow reads ahead in a thread of its own, so that a reader that is left early has to be stopped: by
+    `stop`, or else before the interpreter ends, which would not survive a thread that comes back to it.
+    """
 
     closed = False
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: pa.NativeFile) -> None:
         self.marked = False
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("mark-stray-bytes")
+        self._surplus: pa.Buffer | bytes = b""
+        self._reading = threading.Lock()
+        self._stopped = False
+        self._ended = threading.Event()
+        atexit.register(self._stop_at_exit)
 
-    def read(self, nbytes: int) -> bytes:
-        """Return up to about `nbytes` bytes of valid UTF-8; nothing at the end."""
+    def read(self, nbytes: int) -> pa.Buffer | bytes:
+        """Return up to `nbytes` bytes of valid UTF-8 (a character may be cut), nothing at the end."""
+        with self._reading:
+            piece = b"" if self._stopped else self._read(nbytes)
+        if not len(piece):
+            self._ended.set()
+        return piece
+
+    def stop(self) -> None:
+        """Wait for a read under way, and let every later one find the end."""
+        with self._reading:
+            self._stopped = True
+        atexit.unregister(self._stop_at_exit)
+
+    def close(self) -> None:
+        """Do nothing; whoever opened the stream below closes it."""
+
+    def _stop_at_exit(self) -> None:
+        self.stop()
+        self._ended.wait(_LAST_READ)
+
+    def _read(self, nbytes: int) -> pa.Buffer | bytes:
+        # As many as asked for: Arrow takes a short read for a whole block, and a row may span only two.
+        valid = self._surplus
+        if len(valid) < nbytes:
+            more = self._next(nbytes)
+            valid = b"".join((valid, more)) if len(valid) else more
+        self._surplus = valid[nbytes:]
+        return valid[:nbytes]
+
+    def _next(self, nbytes: int) -> pa.Buffer | bytes:
         while True:
-            chunk = self._stream.read(nbytes)
-            valid = self._mended(chunk) if chunk else self._decoded(b"", final=True)
-            if valid or not chunk:
+            # Arrow's own buffers; Python would scatter its copies over the heap.
+            chunk = self._stream.read_buffer(nbytes)
+            valid = self._mended(chunk) if len(chunk) else self._decoded(b"", final=True)
+            if len(valid) or not len(chunk):
                 return valid
 
-    def _mended(self, chunk: bytes) -> bytes:
+    def _mended(self, chunk: pa.Buffer) -> pa.Buffer | bytes:
         if self._is_whole(chunk):
             return chunk
         # Only the pieces that need it, because decoding and encoding again is slow.
         pieces = (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
         return b"".join(piece if self._is_whole(piece) else self._decoded(piece) for piece in pieces)
 
-    def _decoded(self, piece: bytes, *, final: bool = False) -> bytes:
-        text = self._decoder.decode(piece, final)
+    def _decoded(self, piece: pa.Buffer | bytes, *, final: bool = False) -> bytes:
+        text = self._decoder.decode(memoryview(piece), final)
         self.marked = self.marked or _MARKS.search(text) is not None
         return text.encode()
 
-    def _is_whole(self, data: bytes) -> bool:
+    def _is_whole(self, data: pa.Buffer) -> bool:
         """Say whether data is valid by itself: no character was begun before it, none is left unfinished."""
         return not self._decoder.getstate()[0] and _is_utf8(data)
-
-    def close(self) -> None:
-        """Do nothing; whoever opened the stream below closes it."""
 
 
 def original(text: str) -> bytes:
@@ -107,10 +137,10 @@ def _original_column(column: pa.Array) -> pa.Array:
     )
 
 
-def _is_utf8(chunk: bytes) -> bool:
+def _is_utf8(chunk: pa.Buffer) -> bool:
     bounds = pa.py_buffer(np.array([0, len(chunk)], np.int32))
     try:
-        pa.Array.from_buffers(pa.binary(), 1, [None, bounds, pa.py_buffer(chunk)]).cast(pa.string())
+        pa.Array.from_buffers(pa.binary(), 1, [None, bounds, chunk]).cast(pa.string())
     except pa.ArrowInvalid:
         return False
     return True

@@ -2,8 +2,12 @@
 
 import csv
 import io
+import subprocess
+import sys
+from itertools import cycle
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,6 +114,18 @@ def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
     )
 
 
+def test_a_reader_that_is_left_open_lets_the_process_end(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes(b"a,b\n" + b"1,2\n" * 3_000_000)
+    program = (
+        "import pathlib, sys; from notebook_pipeline import csv_reader; "
+        "rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), 'p.csv', None); print(len(next(rows)) > 0)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "p.csv"], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
+
+
 LINES = st.lists(
     st.sampled_from(
         [b"1,2", b"3", b"4,5,6", b'7,"8\n8"', b'"9,9",0', b"\xff,1", b"\xff", b"", "é,ü".encode()]
@@ -143,12 +159,19 @@ def as_text(value: object) -> object:
 @given(data=st.text() | st.binary(), sizes=st.lists(st.integers(1, 5), min_size=1))
 def test_a_stream_is_mended_wherever_it_is_cut(data: str | bytes, sizes: list[int]) -> None:
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    whole = Utf8Stream(io.BytesIO(raw))
-    cut = Utf8Stream(io.BytesIO(raw))
-    mended = whole.read(len(raw) + 1) + whole.read(1)
-    pieces = []
-    while piece := cut.read(sizes[len(pieces) % len(sizes)]):
-        pieces.append(piece)
-    assert b"".join(pieces) == mended
+    whole, cut = Utf8Stream(pa.BufferReader(raw)), Utf8Stream(pa.BufferReader(raw))
+    mended = read_all(whole, [1000])
+    assert read_all(cut, sizes) == mended
     assert whole.marked == cut.marked == (mended != raw)
     assert csv_reader.utf8.original(mended.decode()) == raw
+
+
+def read_all(stream: Utf8Stream, sizes: list[int]) -> bytes:
+    pieces = []
+    for size in cycle(sizes):
+        piece = bytes(stream.read(size))
+        assert len(piece) <= size
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+    raise AssertionError("not reached")

@@ -71,9 +71,11 @@ def serve(replies: dict[str, list[Reply]]) -> Iterator[Server]:
     with Server(replies) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -141,13 +143,17 @@ def test_credentials_do_not_follow_to_another_host(tmp_path: Path) -> None:
         assert other.asked == [("/elsewhere", None, None)]
 
 
+LONG = csv_bytes([player(number) for number in range(50_000)])  # more than one piece
+
+
 @pytest.mark.parametrize(
-    "fault", [Reply(status=503), Reply(status=429), Reply(CSV, cut=1), Reply(CSV, cut=len(CSV))]
+    "fault", [Reply(status=503), Reply(status=429), Reply(LONG, cut=1), Reply(LONG, cut=len(LONG))]
 )
 def test_tries_again_from_the_start(tmp_path: Path, fault: Reply) -> None:
-    with serve({"/p.csv": [fault, fault, Reply(CSV)]}) as server:
-        assert load("p.csv", connect(server), tmp_path)[0].to_pylist() == [player(1), player(2)]
+    with serve({"/p.csv": [fault, fault, Reply(LONG)]}) as server:
+        bulk = fetch_bulk("p.csv", connect(server), tmp_path)
         assert len(server.asked) == 3
+    assert bulk.parts[0].path.read_bytes() == LONG
 
 
 REFUSED = "expected the file; check the source and the host and login of connection 'files'"
@@ -210,8 +216,8 @@ def test_http_has_no_folders(tmp_path: Path) -> None:
     with serve({}) as server, pytest.raises(PipelineError) as error:
         fetch_bulk("in/*", connect(server), tmp_path)
     assert str(error.value) == (
-        f"http://127.0.0.1:{server.port}/in/%2A: HTTP has no folders or globs; name one file, .csv or .parquet, "
-        "plain or with .gz or .zst behind"
+        f"http://127.0.0.1:{server.port}/in/%2A: HTTP has no folders or globs; name one file, .csv or "
+        ".parquet, plain or with .gz or .zst behind"
     )
 
 

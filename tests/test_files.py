@@ -36,18 +36,26 @@ def test_reads_every_format_alike(tmp_path: Path, suffix: str) -> None:
 
 
 def test_reads_a_folder_in_the_order_of_its_names(tmp_path: Path) -> None:
-    names = {"b.csv": 3, "a/2.csv.gz": 1, "a/10.csv": 2, ".hidden.csv": 9, "_tmp/x.csv": 9}
-    for name, player_id in names.items():
+    names = ["a/10.csv", "a/2.csv.gz", "b.csv", "c.csv", "d/1.csv", "d/e/f.csv"]
+    for player_id, name in enumerate([*reversed(names), ".hidden.csv", "_tmp/x.csv"]):
         put(tmp_path / "in" / name, pack(csv_bytes([player(player_id)]), name))
     put(tmp_path / "in" / "README.md", b"about")
     bulk = fetch_bulk("in", folder(tmp_path), tmp_path / "cache")
-    assert [part.name for part in bulk.parts] == ["a/10.csv", "a/2.csv.gz", "b.csv"]
+    assert [part.name for part in bulk.parts] == names
     batches = list(read_batches(bulk, PLAYER))
-    assert [batch.position(0) for batch in batches] == ["a/10.csv:1", "a/2.csv.gz:1", "b.csv:1"]
-    assert [batch.share for batch in batches] == sorted(batch.share or 0 for batch in batches)
-    assert batches[-1].share == 1.0
-    assert load("in/*.csv", folder(tmp_path), tmp_path / "cache")[0].to_pylist() == [player(3)]
-    assert load("in/a/*", folder(tmp_path), tmp_path / "cache")[0].to_pylist() == [player(2), player(1)]
+    assert [batch.position(0) for batch in batches] == [f"{name}:1" for name in names]
+    sizes = [(tmp_path / "in" / name).stat().st_size for name in names]
+    assert [batch.share for batch in batches] == [sum(sizes[: n + 1]) / sum(sizes) for n in range(len(names))]
+
+
+def test_a_glob_names_files(tmp_path: Path) -> None:
+    for player_id, name in enumerate(["b.csv", "a/2.csv", "a/10.csv", "a/x.parquet"]):
+        put(tmp_path / "in" / name, csv_bytes([player(player_id)]))
+    found = {
+        pattern: load(pattern, folder(tmp_path), tmp_path / "cache")[0]["player_id"].to_pylist()
+        for pattern in ("in/*.csv", "in/a/*.csv", "in/**/*.csv", "in/a/[0-9].csv")
+    }
+    assert found == {"in/*.csv": [0], "in/a/*.csv": [2, 1], "in/**/*.csv": [2, 1, 0], "in/a/[0-9].csv": [1]}
 
 
 def test_the_fingerprint_of_many_files_knows_names_and_content(tmp_path: Path) -> None:
