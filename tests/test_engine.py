@@ -82,6 +82,12 @@ def test_a_secret_is_nowhere_however_it_is_told(home: Path, how: str) -> None:
     assert run.finished.status == ("failed" if "raise" in how or "die" in how else "success")
 
 
+def test_what_only_looked_like_a_secret_is_there_at_the_end_of_its_cell(home: Path) -> None:
+    run = execute(home, CONN_ID, f"print('so {PASSWORD[:4]}', end='')", "print('next')", connections=API)
+    assert run.printed == f"so {PASSWORD[:4]}next\n"
+    assert f"    so {PASSWORD[:4]}" in run.lines
+
+
 def test_a_secret_under_six_letters_is_warned_of(home: Path) -> None:
     run = execute(home, CONN_ID, "1", connections={"api": Connection("api", "http", password="abcde")})
     assert [line for line in run.lines if "fewer than 6 characters" in line]
@@ -170,11 +176,11 @@ def test_a_notebook_runs_where_jupyterlab_would_run_it_with_this_interpreter(
     monkeypatch.setenv("JUPYTER_PATH", str(home / "jupyter"))
     startup = home / "ipython/profile_default/startup/00.py"
     startup.parent.mkdir(parents=True)
-    startup.write_text("print('a start-up file of somebody')")
+    startup.write_text("somebody = 'was here'")
     monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
     monkeypatch.setenv("PYTHONSTARTUP", str(startup))
-    run = execute(home, "import os, sys\nprint(sys.executable, os.getcwd())")
-    assert run.printed == f"{sys.executable} {home / 'notebooks'}\n"
+    run = execute(home, "import os, sys\nprint(sys.executable, os.getcwd(), 'somebody' in globals())")
+    assert run.printed == f"{sys.executable} {home / 'notebooks'} False\n"
     assert run.notebook["metadata"]["language_info"]["name"] == "python"
 
 

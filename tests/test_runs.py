@@ -272,6 +272,19 @@ def test_lost_runs_are_settled_before_the_next_one(home: Path) -> None:
     assert rows == [("failed", "process lost"), ("success", None)]
 
 
+def test_a_run_that_is_at_work_is_not_settled_by_the_next_one(home: Path) -> None:
+    wait = "while not Path('go').exists(): time.sleep(0.02)"
+    code = f"from pathlib import Path\nimport time\nPath('started').touch()\n{wait}"
+    tiny.write(home / "notebooks" / "slow.ipynb", code)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(run_notebook, "slow", {})
+        until_there(home / "notebooks" / "started")
+        other = execute(home, "1")
+        (home / "notebooks" / "go").touch()
+        assert (slow.result().error, other.finished.error) == (None, None)
+    assert not any("settled" in line for line in other.lines)
+
+
 def test_eight_at_once_all_succeed(home: Path) -> None:
     tiny.write(home / "notebooks" / "n.ipynb", tiny.parameters("n: int = 0"), "print(n)")
     with ThreadPoolExecutor(8) as pool:
