@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from notebook_pipeline.redaction import Redactor
 
 MAX_REDIRECTS = 5
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 22
 _log = logging.getLogger(__name__)
 
 
@@ -110,7 +111,8 @@ class Client:
             except BaseException as error:
                 future.set_exception(error)
 
-        threading.Thread(target=run, name=f"fetch {what}", daemon=True).start()
+        # Unlike Thread.start this does not wait until the thread runs, which costs a switch a page.
+        start_new_thread(run, ())
         return future
 
     def wait(self, future: Future[Answer], url: str, *, what: str) -> Answer:
