@@ -1,8 +1,9 @@
 """Measure commands as whole process trees: wall time, CPU time, peak memory.
 
-CPU time is what the kernel accounts for a command and for every descendant that was waited for. Memory is
-sampled: the proportional set size (PSS), in which a page that several processes share counts once, summed
-over the command and all its descendants. Where a system has no PSS it is the resident set size.
+CPU time is what the kernel accounts for a command and for every descendant that was waited for; where some
+were not, because they were killed, it is what was seen of each process before it ended. Memory is sampled:
+the proportional set size (PSS), in which a page that several processes share counts once, summed over the
+command and all its descendants. Where a system has no PSS it is the resident set size.
 """
 
 import json
@@ -59,6 +60,7 @@ def measure_together(
         cpu_seconds = sum(_wait(each.process) for each in started)
         seconds = time.perf_counter() - began
     outputs = [_outcome(each) for each in started]
+    cpu_seconds = max(cpu_seconds, sum(sampler.cpu_seconds.values()))
     return Measured(seconds, cpu_seconds, sampler.peak_bytes, _last_object(outputs[0]))
 
 
@@ -68,11 +70,12 @@ def memory_kind() -> str:
 
 
 class _Sampler(threading.Thread):
-    """Look at the memory of process trees again and again, while a `with` block lasts."""
+    """Look at process trees again and again, while a `with` block lasts."""
 
     def __init__(self, roots: Sequence[int]) -> None:
         super().__init__(name="memory", daemon=True)
         self.peak_bytes = 0
+        self.cpu_seconds: dict[int, float] = {}
         self._roots = roots
         self._is_over = threading.Event()
 
@@ -89,9 +92,18 @@ class _Sampler(threading.Thread):
         pause = 0.0
         while not self._is_over.wait(pause):
             began = time.perf_counter()
-            self.peak_bytes = max(self.peak_bytes, sum(map(_memory, _tree(self._roots))))
+            self.peak_bytes = max(self.peak_bytes, sum(map(self._look, _tree(self._roots))))
             took = time.perf_counter() - began
             pause = max(SECONDS_BETWEEN_SAMPLES, took / SAMPLING_SHARE)
+
+    def _look(self, process: psutil.Process) -> int:
+        """Return the memory of a process, and note its CPU time."""
+        try:
+            spent, found = process.cpu_times(), process.memory_full_info()
+        except psutil.Error:
+            return 0  # it has ended meanwhile
+        self.cpu_seconds[process.pid] = spent.user + spent.system
+        return getattr(found, "pss", found.rss)
 
 
 def _tree(roots: Sequence[int]) -> Iterator[psutil.Process]:
@@ -99,14 +111,6 @@ def _tree(roots: Sequence[int]) -> Iterator[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(root)
             yield from [process, *process.children(recursive=True)]
-
-
-def _memory(process: psutil.Process) -> int:
-    try:
-        found = process.memory_full_info()
-    except psutil.Error:
-        return 0  # it has ended meanwhile
-    return getattr(found, "pss", found.rss)
 
 
 def _start(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path) -> _Started:
