@@ -111,11 +111,3 @@ def test_measuring_calls_nobody_and_knows_no_connection_of_the_caller(monkeypatc
     assert variables["RUNTIME__DLTHUB_TELEMETRY"] == "false"
     assert variables["NOTEBOOK_PIPELINE_OUTPUT"] == "/nowhere"
     assert not {"AIRFLOW_CONN_ANALYTICS_DATABASE", "NOTEBOOK_PIPELINE_HOME"} & variables.keys()
-
-
-def test_measure_is_of_one_command():
-    measured = measure(
-        [sys.executable, "-c", ""], environment=environment(Path("/nowhere")), folder=Path.cwd()
-    )
-
-    assert measured.steps == {}
