@@ -1,8 +1,9 @@
 """Serve executed notebooks and the ledger inside Airflow, to those who may read the task's log."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
@@ -64,21 +65,28 @@ def show_runs(
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
 ) -> Response:
     """Show the ledger, as far as the user may read the logs of its DAGs."""
-    with access.open_ledger() as database:
-        readable = access.readable_dags(user, queries.distinct(database, "dag_id"))
-        filters = queries.Filters(notebook, dataset, status, selection.days(days), readable)
-        offset = (page - 1) * _ON_A_PAGE
-        choices = {name: queries.distinct(database, name) for name in ("notebook", "dataset")}
-        return layout.outer(
-            request,
-            "runs.html",
-            runs=queries.list_runs(database, filters, limit=_ON_A_PAGE, offset=offset),
-            total=queries.count_runs(database, filters),
-            choices={**choices, "status": queries.STATUSES},
-            filters={"notebook": notebook, "dataset": dataset, "status": status, "days": days},
-            page=page,
-            last_page=-(-queries.count_runs(database, filters) // _ON_A_PAGE),
-        )
+    filters = {"notebook": notebook, "dataset": dataset, "status": status, "days": days}
+    wanted = queries.Filters(notebook, dataset, status, selection.days(days))
+    try:
+        with access.open_ledger() as database:
+            values = _page_of_ledger(database, user, wanted, page)
+    except NoLedgerError:
+        values = {"runs": [], "total": 0, "choices": {}, "last_page": 0}
+    return layout.outer(request, "runs.html", filters=filters, page=page, **values)
+
+
+def _page_of_ledger(database: Database, user: object, wanted: queries.Filters, page: int) -> dict[str, Any]:
+    readable = access.readable_dags(user, queries.distinct(database, "dag_id"))
+    filters = replace(wanted, dag_ids=readable)
+    total = queries.count_runs(database, filters)
+    seen = queries.Filters(dag_ids=readable)
+    choices = {name: queries.distinct(database, name, seen) for name in ("notebook", "dataset")}
+    return {
+        "runs": queries.list_runs(database, filters, limit=_ON_A_PAGE, offset=(page - 1) * _ON_A_PAGE),
+        "total": total,
+        "choices": {**choices, "status": queries.STATUSES},
+        "last_page": -(-total // _ON_A_PAGE),
+    }
 
 
 def show_task(

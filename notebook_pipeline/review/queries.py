@@ -94,12 +94,15 @@ def count_runs(database: Database, filters: Filters = Filters()) -> int:
     return database.execute(f"SELECT COUNT(*) FROM pipeline_run WHERE {condition}", values)[0][0]
 
 
-def distinct(database: Database, column: str) -> list[str]:
-    """Return the values that `notebook`, `dataset` or `dag_id` has among all runs, in order."""
+def distinct(database: Database, column: str, filters: Filters = Filters()) -> list[str]:
+    """Return the values that `notebook`, `dataset` or `dag_id` has among the runs, in order."""
     if column not in ("notebook", "dataset", "dag_id"):
         raise UsageError(f"runs are not told apart by {column!r}; use notebook, dataset or dag_id")
+    condition, values = filters.where()
     rows = database.execute(
-        f"SELECT DISTINCT {column} FROM pipeline_run WHERE {column} IS NOT NULL ORDER BY {column}"
+        f"SELECT DISTINCT {column} FROM pipeline_run WHERE {column} IS NOT NULL AND {condition} "
+        f"ORDER BY {column}",
+        values,
     )
     return [value for (value,) in rows]
 
