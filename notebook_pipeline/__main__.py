@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.review.commands import add_commands
+from notebook_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
     from notebook_pipeline.background import Stop
@@ -86,9 +86,15 @@ def _run(options: argparse.Namespace) -> int:
 
     notebook = find_notebook(options.notebook)
     parameters = parse_text(read_parameters(notebook), _once_each(options.parameters))
+    terminal = Terminal()
     with _stopped_by_signals() as stop:
         finished = run_notebook(
-            notebook, parameters, cell_timeout=options.cell_timeout, report=_say, stop=stop
+            notebook,
+            parameters,
+            cell_timeout=options.cell_timeout,
+            progress_seconds=0 if terminal.is_live else 5,
+            report=terminal.say,
+            stop=stop,
         )
     if finished.error:
         _say(f"failed: {finished.error}")
@@ -177,11 +183,7 @@ def _count(text: str) -> int:
 
 
 def _say(line: str) -> None:
-    """Tell progress on standard error; that nobody reads it is no reason to stop a run."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    Terminal().say(line)
 
 
 def _print_json(

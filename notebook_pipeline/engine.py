@@ -17,6 +17,7 @@ from papermill.parameterize import parameterize_notebook
 from notebook_pipeline import artefacts, record
 from notebook_pipeline.kernel import Kernel, log
 from notebook_pipeline.messages import PROGRESS, RESULT
+from notebook_pipeline.plan import Limits
 from notebook_pipeline.redaction import RedactedStream, Redactor
 from notebook_pipeline.report import Reporter, Say
 
@@ -41,8 +42,7 @@ class Execution:
     path: Path
     redactor: Redactor
     say: Say
-    cell_timeout: float | None = None
-    start_timeout: float = 60
+    limits: Limits
     stopped: Callable[[], str | None] = lambda: None
     error: str | None = None
     refused: bool = False
@@ -119,15 +119,16 @@ class Client(PapermillNotebookClient):
         super().__init__(
             recorder,
             km=execution.kernel.manager,
-            startup_timeout=max(1, round(execution.start_timeout)),
-            timeout_func=lambda _: execution.cell_timeout,
+            startup_timeout=max(1, round(execution.limits.start)),
+            timeout_func=lambda _: execution.limits.cell,
             iopub_timeout=PRINTS_MAY_LAG_SECONDS,
             shutdown_kernel="immediate",
             log=log,
         )
         self._execution = execution
         self._titles = list(record.headings(self.nb))
-        self._reporter = Reporter(execution.say, sum(map(_is_run, self.nb.cells)))
+        total = sum(map(_is_run, self.nb.cells))
+        self._reporter = Reporter(execution.say, total, execution.limits.progress)
         self._streams: dict[str, tuple[RedactedStream, dict[str, Any]]] = {}
 
     def execute(self, **_: Any) -> nbformat.NotebookNode:
@@ -181,7 +182,7 @@ class Client(PapermillNotebookClient):
             self._execution.fail(f"{error.ename}: {error.evalue}")
             self._execution.refused = self._is_refusal()
         except CellTimeoutError as error:
-            limit = self._execution.cell_timeout
+            limit = self._execution.limits.cell
             observed = f"cell time-out: not done after {limit} s" if limit else str(error)
             self._execution.fail(self._cause(observed))
             # It is busy, and would not hear a request to end.
@@ -267,7 +268,7 @@ class Client(PapermillNotebookClient):
         if RESULT in data:
             self._execution.result = data[RESULT]
         if PROGRESS in data:
-            self._reporter.progressed(data.get("text/plain", ""))
+            self._reporter.progressed(data.get("text/plain", ""), data[PROGRESS])
 
 
 def _is_run(cell: nbformat.NotebookNode) -> bool:

@@ -17,10 +17,13 @@ _CONNECTION_PARAMETER = "_conn_id"
 
 
 class Limits(NamedTuple):
-    """Hold the seconds that a cell may take, none for any, and a kernel to start."""
+    """Hold the seconds that a cell may take (None: any), a kernel to start, and that pass between two lines
+    on how far a long step is.
+    """
 
-    cell: float | None
-    start: float
+    cell: float | None = None
+    start: float = 60
+    progress: float = 5
 
 
 @dataclass(frozen=True)

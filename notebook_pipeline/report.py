@@ -4,6 +4,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 SECONDS_BETWEEN_PROGRESS = 5.0
 
@@ -12,12 +13,25 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 Say = Callable[[str], None]
 
 
-class Reporter:
-    """Say one line for each finished cell, and what it prints line by line; `total` counts code cells."""
+class ProgressLine(str):
+    """Say how far a long step is; a terminal may replace it by the next one, a log keeps it as a line.
 
-    def __init__(self, say: Say, total: int) -> None:
+    `share` is the part that is done, of 1; None where the whole is not known.
+    """
+
+    share: float | None = None
+
+
+class Reporter:
+    """Say one line for each finished cell, and what it prints line by line.
+
+    `total` counts code cells; how far a long step is is said every `progress_seconds`.
+    """
+
+    def __init__(self, say: Say, total: int, progress_seconds: float = SECONDS_BETWEEN_PROGRESS) -> None:
         self._say = say
         self._total = total
+        self._progress_seconds = progress_seconds
         self._done = 0
         self._begun: dict[str, str] = defaultdict(str)
         self._progressed = time.monotonic()
@@ -28,11 +42,13 @@ class Reporter:
         for line in lines:
             self._say_line(line)
 
-    def progressed(self, text: str) -> None:
-        """Say how far a long step is, now and then."""
-        if time.monotonic() - self._progressed >= SECONDS_BETWEEN_PROGRESS:
+    def progressed(self, text: str, state: Any) -> None:
+        """Say now and then how far a step is; `state` holds what is `done` and, if known, the `total`."""
+        if time.monotonic() - self._progressed >= self._progress_seconds:
             self._progressed = time.monotonic()
-            self._say_line(text)
+            line = ProgressLine(f"    {text}")
+            line.share = _share(state)
+            self._say(line)
 
     def raised(self, traceback: list[str]) -> None:
         """Say the traceback of an error."""
@@ -52,3 +68,10 @@ class Reporter:
         plain = _ANSI.sub("", line.rstrip("\r").rpartition("\r")[2])
         if plain or even_if_empty:
             self._say(f"    {plain}")
+
+
+def _share(state: Any) -> float | None:
+    try:
+        return min(max(state["done"] / state["total"], 0), 1)
+    except (KeyError, TypeError, ZeroDivisionError):
+        return None

@@ -45,6 +45,7 @@ def run_notebook(
     connections: Mapping[str, Connection] | None = None,
     cell_timeout: float | None = None,
     start_timeout: float = 60,
+    progress_seconds: float = 5,
     report: Say = lambda _: None,
     stop: Stop | None = None,
 ) -> Finished:
@@ -57,7 +58,7 @@ def run_notebook(
     ledger cannot be written.
     """
     path = find_notebook(notebook)
-    limits = Limits(cell_timeout, start_timeout)
+    limits = Limits(cell_timeout, start_timeout, progress_seconds)
     plan = make_plan(path, parameters, identity or Identity(), connections, limits)
     stop = stop or Stop()
     return do(lambda say: _run(plan, say, stop), report, stop)
@@ -94,9 +95,7 @@ def _execute(plan: Plan, kernel: Kernel, database: Database, say: Say, stop: Sto
         ledger.start_run(database, **plan.row, artifact=_relative(path))
         for line in (f"run {plan.run_id} of {plan.notebook.stem} writes {path}", *plan.redactor.warnings):
             say(line)
-        execution = engine.Execution(
-            kernel, path, plan.redactor, say, plan.limits.cell, plan.limits.start, lambda: stop.cause
-        )
+        execution = engine.Execution(kernel, path, plan.redactor, say, plan.limits, lambda: stop.cause)
         _attempt(notebook, execution)
         return _finish(plan, database, notebook, execution)
     finally:

@@ -14,6 +14,7 @@ from executed import Executed, execute
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.messages import PROGRESS, RESULT
+from notebook_pipeline.report import ProgressLine
 from notebook_pipeline.runs import run_notebook
 
 PASSWORD = "p@ss w\"ör'd<&>/+%\\x-1"
@@ -149,6 +150,19 @@ def test_each_cell_is_a_line_and_prints_come_before_it(home: Path) -> None:
     assert lines[2].startswith("[1/3] Load: done in ")
     assert any("ZeroDivisionError: division by zero" in line for line in lines[3:-1])
     assert lines[-1].startswith("[2/3] Check: failed after ")
+
+
+def test_the_progress_of_a_long_step_is_reported(home: Path) -> None:
+    code = (
+        "from notebook_pipeline import progress\nprogress.SECONDS_BETWEEN = 0\n"
+        "shown = progress.Progress('rows', 4)\nshown.advance(1)\nshown.close()"
+    )
+    run = execute(home, code, progress_seconds=0)
+    lines = [line for line in run.lines if isinstance(line, ProgressLine)]
+    assert [line.share for line in lines] == [0, 0.25, 0.25]
+    assert lines[-1] == "    1 rows"
+    (output,) = run.notebook["cells"][0]["outputs"]
+    assert "".join(output["data"]["text/plain"]) == "1 rows"
 
 
 def test_the_last_result_wins_and_what_is_no_object_fails_the_run(home: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from notebook_pipeline import report
-from notebook_pipeline.report import Reporter
+from notebook_pipeline.report import ProgressLine, Reporter
 
 
 def test_prints_come_line_by_line_and_the_rest_with_the_end_of_the_cell() -> None:
@@ -34,5 +34,20 @@ def test_progress_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     reporter = Reporter(said.append, 1)
     for second in range(12):
         clock[0] = float(second)
-        reporter.progressed(f"{second} rows")
+        reporter.progressed(f"{second} rows", {"done": second, "total": 20})
     assert said == ["    5 rows", "    10 rows"]
+    assert [(type(line), line.share) for line in said if isinstance(line, ProgressLine)] == [
+        (ProgressLine, 0.25),
+        (ProgressLine, 0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    "state", [{}, None, {"done": 1, "total": None}, {"done": 1, "total": 0}, {"done": "x", "total": 1}]
+)
+def test_progress_towards_an_unknown_whole_has_no_share(state: object) -> None:
+    said: list[str] = []
+    Reporter(said.append, 1, progress_seconds=0).progressed("7 pages", state)
+    assert said == ["    7 pages"]
+    assert isinstance(said[0], ProgressLine)
+    assert said[0].share is None
