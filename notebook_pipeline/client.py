@@ -169,8 +169,8 @@ class Client:
     def _attempt(self, url: str, shape: Shape) -> Answer:
         try:
             answer = self._follow(url)
-        except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
-            # A ValueError is an address or a header that no server was asked with.
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            # A ValueError is an address or a header that no server can be asked with.
             is_passing = not (isinstance(error, ValueError) or self._closed.is_set())
             raise Fault(reason(error), ASK_CONNECTION, is_passing=is_passing) from None
         self._check(answer, shape)

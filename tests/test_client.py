@@ -363,6 +363,12 @@ def test_a_redirect_out_of_http_is_not_followed(source: fs.Source, tmp_path):
     assert SECRET not in message
 
 
+def test_a_redirect_to_nowhere_fails_at_once(source: fs.Source):
+    source.always = fs.redirect("http://[oops")
+    assert "ValueError: Invalid IPv6 URL" in error_of(source)
+    assert len(source.requests) == 1
+
+
 def test_redirects_can_be_forbidden(source: fs.Source):
     source.always = fs.redirect("/v0/players/")
     assert "302 (text/plain) 'moved'" in error_of(source, extra={"allow_redirects": False})
@@ -381,6 +387,13 @@ def test_an_echoed_credential_is_never_shown(source: fs.Source, parts: dict, sen
     (secret,) = sent.values()
     for form in (secret, secret.split(" ")[-1], parts.get("password", SECRET)):
         assert form not in message
+
+
+def test_a_short_password_is_not_shown_either(source: fs.Source, caplog: pytest.LogCaptureFixture):
+    source.always = fs.instead(b"<html>you are ann:qz7$</html>", "text/html")
+    message = error_of(source, login="ann", password="qz7$") + caplog.text
+    assert "you are ann:***" in message
+    assert "qz7$" not in message
 
 
 def test_a_page_that_repeats_a_credential_is_not_kept(source: fs.Source):
