@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from filecmp import cmp
@@ -132,8 +133,8 @@ def _empty(run: dict[str, Any]) -> record.Notebook:
 
 def _link(artifact: Path, latest: Path, output: Path) -> None:
     make_private(latest.parent, output)
-    temporary = latest.with_name(f".{latest.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
+    # Beside the artefact, where it is swept if this process is killed.
+    temporary = artifact.with_name(f".{artifact.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         os.link(artifact, temporary)
     except OSError:

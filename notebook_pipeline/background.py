@@ -12,11 +12,14 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
+from notebook_pipeline.errors import PipelineError
+
 Say = Callable[[str], None]
 Result = TypeVar("Result")
 
 # Airflow and Docker kill what has not ended about ten seconds after they asked for it.
 GRACE_SECONDS = 8.0
+_POLL_SECONDS = 0.5
 
 
 class Stop:
@@ -24,14 +27,20 @@ class Stop:
 
     def __init__(self) -> None:
         self.cause: str | None = None
+        self._requested = 0.0
         self._end: Callable[[], None] | None = None
 
     def request(self, cause: str) -> None:
         """Stop the run; its artefact and ledger row will name the cause."""
         if self.cause is None:
-            self.cause = cause
+            self.cause, self._requested = cause, time.monotonic()
         if self._end:
             self._end()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Say whether what was asked to stop has had its time."""
+        return self.cause is not None and time.monotonic() - self._requested > GRACE_SECONDS
 
     def ends(self, end: Callable[[], None]) -> None:
         """Name what a stop ends; one that was requested before ends it now."""
@@ -43,27 +52,28 @@ class Stop:
 def do(work: Callable[[Say], Result], report: Say, stop: Stop) -> Result:
     """Return what the work returns, while its lines are reported; an interruption stops it and is raised.
 
-    Work that cannot end, for it waits for somebody else's lock, is left after a grace period.
+    Work that was stopped and cannot end, for it waits for somebody else's lock, is left after a grace
+    period; where nothing was raised here, PipelineError says so.
     """
     lines: SimpleQueue[str | None] = SimpleQueue()
     future: Future[Result] = Future()
     Thread(target=_fill, args=(future, work, lines), daemon=True).start()
     interruption: BaseException | None = None
-    deadline = None
-    while True:
+    while not stop.is_overdue:
         try:
-            line = lines.get(timeout=deadline and max(deadline - time.monotonic(), 0))
+            line = lines.get(timeout=_POLL_SECONDS)
             if line is None:
                 break
             report(line)
         except Empty:
-            break
+            continue
         except BaseException as error:
             interruption = interruption or error
-            deadline = deadline or time.monotonic() + GRACE_SECONDS
             stop.request(_in_words(error))
     if interruption:
         raise interruption
+    if not future.done():
+        raise PipelineError(f"{stop.cause}; the run waits for the ledger's lock, and will be settled as lost")
     return future.result()
 
 

@@ -76,6 +76,8 @@ def _run(plan: Plan, say: Say, stop: Stop) -> Finished:
             create_tables(database)
             for lost in settle_lost(database):
                 say(f"settled run {lost['run_id']} ({lost['notebook']}) as failed: {ledger.LOST}")
+            # The last success may have been killed before it could do so itself.
+            refresh_latest(database, plan.notebook.stem)
             return _execute(plan, kernel, database, say, stop)
 
 

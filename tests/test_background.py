@@ -10,6 +10,7 @@ import pytest
 
 from notebook_pipeline import background
 from notebook_pipeline.background import Say, Stop, do
+from notebook_pipeline.errors import PipelineError
 
 
 class Interrupted(BaseException):
@@ -122,5 +123,8 @@ def test_work_that_cannot_end_is_left_after_a_grace_period(monkeypatch: pytest.M
     try:
         with pytest.raises(Interrupted):
             do(work, report, Stop())
+        stop = Stop()
+        with pytest.raises(PipelineError, match="told to; the run waits for the ledger's lock"):
+            do(work, lambda _: stop.request("told to"), stop)
     finally:
         let_go.set()

@@ -285,6 +285,14 @@ def test_a_run_that_is_at_work_is_not_settled_by_the_next_one(home: Path) -> Non
     assert not any("settled" in line for line in other.lines)
 
 
+def test_the_newest_success_is_made_the_latest_by_the_next_run_if_need_be(home: Path) -> None:
+    artifact = execute(home, "1").finished.artifact
+    latest = home / "output/latest/n.ipynb"
+    latest.unlink()
+    execute(home, "1 / 0")
+    assert os.path.samefile(latest, artifact)
+
+
 def test_eight_at_once_all_succeed(home: Path) -> None:
     tiny.write(home / "notebooks" / "n.ipynb", tiny.parameters("n: int = 0"), "print(n)")
     with ThreadPoolExecutor(8) as pool:
