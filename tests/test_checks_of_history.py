@@ -9,10 +9,7 @@ from parts import GOOD, MANY, NO_BOUNDS, USUAL, check, fill, history, load, only
 
 from notebook_pipeline.checks import CheckResult
 from notebook_pipeline.database import Database
-from notebook_pipeline.declarations import (
-    UsualNulls,
-    UsualRowCount,
-)
+from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
 
 
 @pytest.fixture
@@ -58,7 +55,7 @@ def test_values_as_in_the_history_pass(database: Database) -> None:
             "error",
             True,
             "100 rows",
-            f"at least 9 rows ({runs}, the last 5 around 100 rows)",
+            f"at least 10 rows ({runs}, the last 5 around 100 rows)",
         ),
         CheckResult(
             "share of nulls in code",
@@ -108,3 +105,26 @@ def test_the_newest_gaps_are_the_sample_of_too_many_nulls(database: Database) ->
     fill(database, [(1, None, "nut", 1, 7, "2024-03-01"), (2, None, "nut", 1, 7, "2024-03-05"), *MANY[3:]])
     remember(database, history(rows=99, changed=97, nulls=0, bolts=75))
     assert [row["id"] for row in only(check(database, UsualNulls("code"))).rows] == [2, 1]
+
+
+def test_a_value_on_its_bound_is_usual(database: Database) -> None:
+    fill(database, MANY[:9])
+    remember(database, history(rows=9, changed=99, nulls=0, bolts=75))
+    assert only(check(database, UsualChanges())).passed
+    database.execute("DELETE FROM part WHERE id = 1")
+    assert not only(check(database, UsualChanges())).passed
+
+
+def test_values_without_a_name_are_other(database: Database) -> None:
+    fill(database, [*GOOD, (4, "A-4", "screw", 1, 7, "2024-03-01"), (5, "A-5", None, 1, 7, "2024-03-01")])
+    result = only(check(database, UsualMix("kind", ("bolt", "nut"))))
+    assert result.measured == "bolt 20.00 % · nut 40.00 % · other 40.00 % of 5 rows"
+
+
+def test_only_the_newest_runs_are_remembered(database: Database) -> None:
+    fill(database, MANY)
+    values = ["5,000 rows"] * 40 + ["100 rows"] * 60
+    remember(database, {"no drop in the number of rows": values})
+    report = check(database, UsualRowCount("drop"))
+    assert report.history.counts("no drop in the number of rows") == [100.0] * 60
+    assert report.results[0].passed

@@ -52,16 +52,16 @@ ROW_CHECKS = [
         "one of bolt, nut in every row",
     ),
     (
-        EveryRow(Range("weight", low=1, high=9)),
-        (4, "A-4", "nut", 10, 7, "2024-03-01"),
+        EveryRow(Range("weight", low=5, high=6)),
+        (4, "A-4", "nut", 7, 7, "2024-03-01"),
         "weight is in range",
-        "1 to 9 in every row",
+        "5 to 6 in every row",
     ),
     (
-        EveryRow(Range("weight", low=1)),
-        (4, "A-4", "nut", 0, 7, "2024-03-01"),
+        EveryRow(Range("weight", low=5)),
+        (4, "A-4", "nut", 4, 7, "2024-03-01"),
         "weight is in range",
-        "at least 1 in every row",
+        "at least 5 in every row",
     ),
     (
         EveryRow(Range("changed", high="2024-03-09")),

@@ -84,7 +84,8 @@ def usual_count(history: Sequence[float], *, tolerance_percent: float) -> Usual 
         return None
     low, high, middle = (math.expm1(bound) for bound in (bounds.low, bounds.high, bounds.middle))
     least = 1.0 if middle >= FEW and min(history[-WINDOW:]) > 0 else 0.0
-    return Usual(max(low, least), high, middle, bounds.runs)
+    # Whole numbers, so that a bound is what it is written as; the fraction is what logarithms may lose.
+    return Usual(max(math.ceil(low - 1e-6), least), math.floor(high + 1e-6), middle, bounds.runs)
 
 
 def usual_share(history: Sequence[Share], *, tolerance_points: float) -> Usual | None:
