@@ -118,14 +118,18 @@ def _code_title(cell: dict[str, Any], above: str) -> str:
         return "Given parameters"
     if "parameters" in _tags(cell):
         return above or "Parameters"
-    return above or next((line for line in _source(cell).splitlines() if line.strip()), "")[:_TITLE_LENGTH]
+    return above or _cut(next((line for line in _source(cell).splitlines() if line.strip()), ""))
 
 
 def _text_title(source: str) -> str:
     lines = [line.strip() for line in source.splitlines() if line.strip()]
     titles = [line.lstrip("#").strip() for line in lines if re.match(r"#{1,6}\s", line)]
     title = titles[-1] if titles else lines[0] if lines else ""
-    return html.unescape(title)[:_TITLE_LENGTH]
+    return _cut(html.unescape(title).rstrip(".:"))
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= _TITLE_LENGTH else f"{title[: _TITLE_LENGTH - 1].rstrip()}…"
 
 
 def _source(cell: dict[str, Any]) -> str:

@@ -60,6 +60,7 @@ class Reporter:
         for stream in list(self._begun):
             self._say_line(self._begun.pop(stream), even_if_empty=False)
         self._done += 1
+        self._progressed = time.monotonic()
         ended = "failed after" if failed else "done in"
         self._say(f"[{self._done}/{self._total}] {title}: {ended} {seconds:.1f} s")
 

@@ -130,15 +130,17 @@ def test_a_cell_is_titled_by_the_text_before_it_or_by_its_first_line() -> None:
         text(["## Check\n", "Why."]),  # type: ignore[arg-type]
         code("empty", source=""),
         code("c"),
+        text("Plot " + "very " * 20 + "much."),
     ]
     assert list(headings(book(*cells))) == [
         "Parameters",
         "Given parameters",
         "Title",
-        "Read the **file**.",
-        "Read the **file**.",
+        "Read the **file**",
+        "Read the **file**",
         "merge(rows)",
         "Check",
         "Check",
         "Check",
+        "Plot " + "very " * 14 + "very…",
     ]

@@ -35,7 +35,9 @@ def test_progress_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     for second in range(12):
         clock[0] = float(second)
         reporter.progressed(f"{second} rows", {"done": second, "total": 20})
-    assert said == ["    5 rows", "    10 rows"]
+    reporter.cell_done("Merge", 12, failed=False)
+    reporter.progressed("0 pages", {})
+    assert said == ["    5 rows", "    10 rows", "[1/1] Merge: done in 12.0 s"]
     assert [(type(line), line.share) for line in said if isinstance(line, ProgressLine)] == [
         (ProgressLine, 0.25),
         (ProgressLine, 0.5),
