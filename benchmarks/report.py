@@ -14,7 +14,8 @@ import psutil
 
 from benchmarks.measure import SECONDS_BETWEEN_SAMPLES, memory_kind
 from benchmarks.race import Result
-from notebook_pipeline import provenance, settings
+from notebook_pipeline import settings
+from notebook_pipeline.running import provenance
 
 PAGE = settings.CHECKOUT / "docs" / "benchmarks.md"
 _PACKAGES = ("adbc-driver-sqlite", "pyarrow", "papermill", "pandas", "dlt", "sqlite-utils", "pointblank")

@@ -14,7 +14,7 @@ from notebook_pipeline.review.commands import add_commands
 from notebook_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
-    from notebook_pipeline.background import Stop
+    from notebook_pipeline.running.background import Stop
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -116,7 +116,7 @@ def _run(options: argparse.Namespace) -> int:
 @contextmanager
 def _stopped_by_signals() -> Iterator["Stop"]:
     """Let the signals that end a command end its run, with a last word."""
-    from notebook_pipeline.background import Stop
+    from notebook_pipeline.running.background import Stop
 
     stop = Stop()
 
@@ -132,7 +132,7 @@ def _stopped_by_signals() -> Iterator["Stop"]:
 
 
 def _prune(options: argparse.Namespace) -> int:
-    from notebook_pipeline.prune import prune
+    from notebook_pipeline.running.prune import prune
 
     removed = prune(keep_days=options.keep_days, keep_last=options.keep_last)
     for path in removed:

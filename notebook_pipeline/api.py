@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from notebook_pipeline import paging
-from notebook_pipeline.client import Client, Patience
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.landing import Landing
-from notebook_pipeline.paging import Reached, Sink
+from notebook_pipeline.http.client import Client, Patience
+from notebook_pipeline.paging import reader as paging
+from notebook_pipeline.paging.landing import Landing
+from notebook_pipeline.paging.reader import Reached, Sink
 
 PAGE_SIZE = 5_000
 

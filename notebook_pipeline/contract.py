@@ -7,12 +7,12 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from notebook_pipeline import received
 from notebook_pipeline.batches import Malformed, RawBatch
-from notebook_pipeline.cells import Breach, Cells, stored_type
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.rules import broken, rules_of
-from notebook_pipeline.scalars import shown
+from notebook_pipeline.values import received
+from notebook_pipeline.values.cells import Breach, Cells, stored_type
+from notebook_pipeline.values.rules import broken, rules_of
+from notebook_pipeline.values.scalars import shown
 
 
 @dataclass(frozen=True)

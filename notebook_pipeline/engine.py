@@ -14,12 +14,12 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.parameterize import parameterize_notebook
 
-from notebook_pipeline import artefacts, record
-from notebook_pipeline.kernel import Kernel, log
 from notebook_pipeline.messages import PROGRESS, RESULT
-from notebook_pipeline.plan import Limits
 from notebook_pipeline.redaction import RedactedStream, Redactor
-from notebook_pipeline.report import Reporter, Say
+from notebook_pipeline.running import artefacts, record
+from notebook_pipeline.running.kernel import Kernel, log
+from notebook_pipeline.running.plan import Limits
+from notebook_pipeline.running.report import Reporter, Say
 
 NAME = "notebook_pipeline"
 SECONDS_BETWEEN_SAVES = 5

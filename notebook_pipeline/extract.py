@@ -15,9 +15,9 @@ from notebook_pipeline.connections import resolve
 from notebook_pipeline.contract import Checked, check_batch, stored_schema
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.landing import remove_landed
+from notebook_pipeline.paging.landing import remove_landed
+from notebook_pipeline.paging.spool import Spool
 from notebook_pipeline.session import Session
-from notebook_pipeline.spool import Spool
 
 REPLAY = "rejected:"
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from notebook_pipeline import csv_reader, formats, parquet_reader
 from notebook_pipeline.batches import RawBatch
-from notebook_pipeline.cells import can_convert
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.download import download, unpack
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.formats import Format, Kind
-from notebook_pipeline.sources import Local, Remote, locate, shown
+from notebook_pipeline.reading import csv_reader, formats, parquet_reader
+from notebook_pipeline.reading.download import download, unpack
+from notebook_pipeline.reading.formats import Format, Kind
+from notebook_pipeline.reading.sources import Local, Remote, locate, shown
+from notebook_pipeline.values.cells import can_convert
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from notebook_pipeline.database import Database
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.locks import RunLock, is_held
+from notebook_pipeline.storage.database import Database
 
 LOST = "process lost"
 KEPT_REJECTED_ROWS = 10_000

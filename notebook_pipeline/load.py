@@ -9,13 +9,14 @@ from typing import TypeVar, cast
 
 import pyarrow as pa
 
-from notebook_pipeline import deletions, ledger, places, settings, warehouse
-from notebook_pipeline.arrow import pc
+from notebook_pipeline import ledger, settings, warehouse
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.contract import Checked, Rejected
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.session import Session
+from notebook_pipeline.storage import deletions, places
+from notebook_pipeline.values.arrow import pc
 
 T = TypeVar("T")
 
@@ -74,8 +75,8 @@ class Load:
 
         Raises DataRefused where they are more than `max_deleted_percent` of the table.
         """
-        database = self.session.database
-        missing = deletions.find_missing(database, self.dataset, present)
+        database, day = self.session.database, max(settings.today().isoformat(), self.newest or "")
+        missing = deletions.find_missing(database, self.dataset, present, day)
         self.rows_missing = missing.num_rows
         if delete:
             self.rows_deleted = deletions.delete_missing(
@@ -83,7 +84,7 @@ class Load:
                 self.dataset,
                 missing,
                 run_id=self.session.run_id,
-                day=max(settings.today().isoformat(), self.newest or ""),
+                day=day,
                 max_percent=max_deleted_percent,
             )
 

@@ -12,8 +12,8 @@ from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from notebook_pipeline.arrow import pc
 from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.values.arrow import pc
 
 # Told apart by everyone, after Okabe and Ito; shapes and hatches say the same again.
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
@@ -75,7 +75,7 @@ def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = 
 
 def new_figure(sentence: str, *, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
     """Return a white figure with a sentence above its panels, one below the other."""
-    title = textwrap.fill(sentence, 88)
+    title = textwrap.fill(sentence, 78)
     figure = Figure(figsize=(8.4, height + 0.22 * title.count("\n")), facecolor="white", layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     found = list(figure.subplots(panels, 1, squeeze=False)[:, 0])

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from notebook_pipeline.batches import Malformed, Origin, RawBatch
-from notebook_pipeline.database import Database
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.ledger import get_run
+from notebook_pipeline.storage.database import Database
 
 
 @dataclass(frozen=True)

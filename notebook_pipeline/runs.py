@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from notebook_pipeline import ledger, provenance, settings
-from notebook_pipeline.artefacts import Identity, new_path, refresh_latest, settle_lost
-from notebook_pipeline.background import Say, Stop, do
+from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.database import Database, connect
-from notebook_pipeline.kernel import Kernel, environment
 from notebook_pipeline.locks import RunLock
-from notebook_pipeline.plan import Limits, Plan, find_notebook, make_plan
-from notebook_pipeline.record import LastWord
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.running import provenance
+from notebook_pipeline.running.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline.running.background import Say, Stop, do
+from notebook_pipeline.running.kernel import Kernel, environment
+from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
+from notebook_pipeline.running.record import LastWord
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 if TYPE_CHECKING:
     from notebook_pipeline.engine import Execution

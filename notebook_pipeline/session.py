@@ -12,11 +12,11 @@ from IPython.display import display
 
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.datasets import Dataset, get
 from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.parameters import check_parameters, read_parameters
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 _open_runs: list["Session"] = []
 

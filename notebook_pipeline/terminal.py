@@ -5,7 +5,7 @@ import shutil
 import sys
 from typing import TextIO
 
-from notebook_pipeline.report import ProgressLine
+from notebook_pipeline.running.report import ProgressLine
 
 _BAR = 24
 _CLEAR_LINE = "\r\x1b[2K"

@@ -6,16 +6,16 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import pyarrow as pa
 
-from notebook_pipeline.arrow import all_true, mask, pc
 from notebook_pipeline.batches import Origin
-from notebook_pipeline.database import Database, literal, quoted
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.deletions import has_tombstones, last_sweep
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.merge_rule import Circumstances
-from notebook_pipeline.places import is_behind
-from notebook_pipeline.sift import is_known
-from notebook_pipeline.staging import Staging
+from notebook_pipeline.storage.database import Database, literal, quoted
+from notebook_pipeline.storage.deletions import has_tombstones, last_sweep
+from notebook_pipeline.storage.merge_rule import Circumstances
+from notebook_pipeline.storage.places import is_behind
+from notebook_pipeline.storage.sift import is_known
+from notebook_pipeline.storage.staging import Staging
+from notebook_pipeline.values.arrow import all_true, mask, pc
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import tiny
 
 from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import connect
 from notebook_pipeline.runs import Finished, run_notebook
+from notebook_pipeline.storage.database import connect
 
 
 @dataclass

@@ -14,10 +14,10 @@ from notebook_pipeline import checks, ledger
 from notebook_pipeline.checks import Report
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract import stored_schema
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.datasets import PLAYER, POSITIONS
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 # Only what compares with history, so that many days pass in little time.
 FED = replace(

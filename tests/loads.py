@@ -1,5 +1,6 @@
 """Run loads on a fresh database, as notebooks do, without a notebook; and read back what they left."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,11 +12,11 @@ from notebook_pipeline import ledger, load
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract import Checked, Rejected, stored_schema
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.locks import RunLock
 from notebook_pipeline.session import Session
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 BULK, API = Origin("bulk"), Origin("api")
 ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
@@ -50,10 +51,11 @@ def good(rows: Iterable[Row]) -> pa.RecordBatch:
     )
 
 
-def rejected(row: Row, position: str = "f.csv:1") -> Rejected:
-    """Return a row as one that the contract refused, as CSV gives it."""
+def rejected(row: Row, source: str = "bulk", position: str = "f.csv:1") -> Rejected:
+    """Return a row as one that the contract refused: as text where it is from a file."""
     values = dict(zip(stored_schema(PLAYER).names, stored(row), strict=True))
-    return Rejected(position, json.dumps({**values, "player_id": str(row[0])}), ["position: 'QB' is odd"])
+    key = str(row[0]) if source == "bulk" else row[0]
+    return Rejected(position, json.dumps({**values, "player_id": key}), ["position: 'QB' is odd"])
 
 
 def checked(rows: Sequence[Row], bad: Sequence[Rejected] = ()) -> Checked:
@@ -88,9 +90,10 @@ def run(
     *batches: Checked,
     present: Sequence[int] | None = None,
     limits: load.Limits = ANY_NUMBER,
+    session: Session | None = None,
 ) -> str:
     """Load batches in a run of their own and return its id; `present` makes it a sweep that deletes."""
-    session, _ = start(database)
+    session = session or start(database)[0]
     with load.transaction(session, origin, limits) as merge:
         merge.merge(batches)
         if present is not None:
@@ -116,3 +119,11 @@ def counts(database: Database, run_id: str) -> dict[str, Any]:
     """Return a run's counts, without the word rows."""
     row = ledger.get_run(database, run_id)
     return {name.removeprefix("rows_"): value for name, value in row.items() if name.startswith("rows_")}
+
+
+def keys(*present: int) -> pa.Array:
+    """Return keys as an API run collects them."""
+    return pa.array(present, pa.int64())
+
+
+nothing = contextlib.nullcontext

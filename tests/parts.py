@@ -12,7 +12,6 @@ import pyarrow as pa
 from notebook_pipeline import checks, ledger
 from notebook_pipeline.checks import CheckResult, Report
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.declarations import (
     Check,
@@ -31,7 +30,8 @@ from notebook_pipeline.declarations import (
     UsualNulls,
     UsualRowCount,
 )
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 TODAY = date(2024, 3, 10)
 NO_BOUNDS = "anything: no bounds before 10 earlier runs, 0 so far"

@@ -14,10 +14,10 @@ from notebook_pipeline import ledger, load
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract import Checked, stored_schema
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.session import Session
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 ADA = {
     "player_id": 1,

@@ -15,10 +15,10 @@ import pytest
 
 from notebook_pipeline import api
 from notebook_pipeline.batches import RawBatch
-from notebook_pipeline.client import Patience
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.paging import Reached
+from notebook_pipeline.http.client import Patience
+from notebook_pipeline.paging.reader import Reached
 
 QUICK = Patience(tries=3, backoff=0.001, jitter=0.001, budget=60, retry_after_max=0)
 HASTY = replace(QUICK, silence=0.3)
@@ -192,15 +192,16 @@ def test_a_limit_that_is_capped_silently_loses_nothing(source: fs.Source):
 
 
 def test_a_wrong_guess_of_the_next_page_loses_nothing(source: fs.Source):
-    sizes = iter([10, 10, 9, 10, 3, 10, 10, 10, 10, 10, 10, 10, 10])
+    sizes = {15: 14}
     whole = source.answer
 
     def answer(request: fs.Request) -> bytes:
         rows = json.loads(whole(request))
-        return json.dumps(rows[: next(sizes)] if isinstance(rows, list) else rows).encode()
+        return json.dumps(rows[: sizes.get(request.skip)] if isinstance(rows, list) else rows).encode()
 
     source.answer = answer  # pyright: ignore[reportAttributeAccessIssue]
-    assert rows_of(fetch(source)) == source.rows
+    assert rows_of(fetch(source, page_size=15)) == source.rows
+    assert sorted(skips(source)) == [0, 15, 29, 43, 44, 45], "43 was guessed, 44 was right"
 
 
 def new_row(source: fs.Source) -> fs.Row:
@@ -342,6 +343,15 @@ def test_a_landed_page_that_is_broken_is_fetched_again(source: fs.Source, tmp_pa
     source.requests.clear()
     assert rows_of(fetch(source, tmp_path)) == source.rows
     assert skips(source) == [20]
+
+
+def test_a_page_fetched_anew_into_a_whole_extraction_is_held_to_the_total_again(
+    source: fs.Source, tmp_path: Path
+):
+    fetch(source, tmp_path)
+    (tmp_path / "page-000002.json.zst").unlink()
+    remove_first(source)
+    assert rows_of(fetch(source, tmp_path)) == source.rows
 
 
 def test_a_page_that_is_no_json_is_not_landed(source: fs.Source, tmp_path: Path):

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from notebook_pipeline import artefacts, ledger
-from notebook_pipeline.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.locks import RunLock
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.running import artefacts
+from notebook_pipeline.running.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 AIRFLOWS = "manual__2026-11-22T11:45:00.123456+00:00"
 OURS = "20261122T114500.123456Z-1a2b3c"

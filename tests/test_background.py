@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from notebook_pipeline import background
-from notebook_pipeline.background import Say, Stop, do
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.running import background
+from notebook_pipeline.running.background import Say, Stop, do
 
 
 class Interrupted(BaseException):

@@ -25,7 +25,6 @@ from parts import (
 )
 
 from notebook_pipeline import checks
-from notebook_pipeline.database import Database
 from notebook_pipeline.declarations import (
     Condition,
     EveryRow,
@@ -36,6 +35,7 @@ from notebook_pipeline.declarations import (
     Unique,
 )
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.storage.database import Database
 
 
 @pytest.fixture
@@ -72,6 +72,14 @@ def test_a_table_that_does_not_exist(database: Database) -> None:
     assert "no such table: part" in report.results[0].expected
     assert database.name not in str(report.results)
     assert (report.rows, report.nulls) == (0, {})
+
+
+def test_a_column_that_the_table_lacks_is_not_taken_for_a_text(database: Database) -> None:
+    fill(database, GOOD)
+    database.execute("ALTER TABLE part DROP COLUMN kind")
+    report = check(database, EveryRow(NotNull("kind")), EveryRow(NotNull("id")))
+    assert [result.passed for result in report.results] == [False, True]
+    assert "no such column: t.kind" in report.results[0].expected
 
 
 def test_a_broken_check_fails_alone(database: Database) -> None:

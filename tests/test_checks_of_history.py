@@ -8,8 +8,8 @@ import pytest
 from parts import GOOD, MANY, NO_BOUNDS, USUAL, check, fill, history, load, only, remember
 
 from notebook_pipeline.checks import CheckResult
-from notebook_pipeline.database import Database
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.storage.database import Database
 
 
 @pytest.fixture

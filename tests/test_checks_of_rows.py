@@ -16,7 +16,6 @@ from parts import (
 )
 
 from notebook_pipeline.checks import CheckResult
-from notebook_pipeline.database import Database
 from notebook_pipeline.declarations import (
     AllowedValues,
     Check,
@@ -30,6 +29,7 @@ from notebook_pipeline.declarations import (
     References,
     Unique,
 )
+from notebook_pipeline.storage.database import Database
 
 
 @pytest.fixture

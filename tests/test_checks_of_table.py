@@ -18,7 +18,6 @@ from parts import (
 
 from notebook_pipeline import checks, ledger
 from notebook_pipeline.checks import CheckResult
-from notebook_pipeline.database import Database
 from notebook_pipeline.declarations import (
     Check,
     Fresh,
@@ -26,6 +25,7 @@ from notebook_pipeline.declarations import (
     RejectedShare,
     RowCount,
 )
+from notebook_pipeline.storage.database import Database
 
 
 @pytest.fixture

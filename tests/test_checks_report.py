@@ -18,7 +18,6 @@ from parts import (
 
 from notebook_pipeline import checks, ledger
 from notebook_pipeline.checks.page import failing_rows, results_table
-from notebook_pipeline.database import Database
 from notebook_pipeline.declarations import (
     EveryRow,
     Fresh,
@@ -27,6 +26,7 @@ from notebook_pipeline.declarations import (
     RowCount,
 )
 from notebook_pipeline.errors import DataRefused
+from notebook_pipeline.storage.database import Database
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 import fault_server as fs
 import pytest
 
-from notebook_pipeline.client import Client, Patience
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.http.client import Client, Patience
 
 QUICK = Patience(tries=3, backoff=0.001, jitter=0.001, silence=20, budget=600)
 ROWS = fs.make_rows(30)
@@ -394,6 +394,14 @@ def test_a_short_password_is_not_shown_either(source: fs.Source, caplog: pytest.
     message = error_of(source, login="ann", password="qz7$") + caplog.text
     assert "you are ann:***" in message
     assert "qz7$" not in message
+
+
+def test_half_a_credential_is_not_shown_where_the_excerpt_is_cut(source: fs.Source):
+    body = b"x" * 92 + SECRET.encode()
+    source.always = lambda handler, _: handler.send(body, 400, "text/plain")
+    message = error_of(source, login="ann", password=SECRET)
+    assert "xxx***" in message
+    assert SECRET[:4] not in message
 
 
 def test_a_page_that_repeats_a_credential_is_not_kept(source: fs.Source):

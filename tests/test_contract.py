@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notebook_pipeline import csv_reader
 from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.contract import Rejected, check_batch, stored_schema
 from notebook_pipeline.datasets import PLAYER, Dataset
 from notebook_pipeline.declarations import AllowedValues, NotInFuture, Pattern, Range
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.reading import csv_reader
 from tests.bulk_data import HEADER, TODAY, csv_bytes, folder, join, load, parquet_bytes, parquet_table, player
 
 MEASURE = Dataset(
@@ -391,6 +391,7 @@ def account_for(lines: list[bytes], block: int, path: Path) -> None:
     (path / "p.csv").write_bytes(b"\n".join([HEADER.encode(), *lines, b""]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_reader, "_BLOCK", block)
+        patch.setattr(csv_reader, "_ROWS", 1)
         good, rejected, read = load("p.csv", folder(path), path / "cache")
     faults = {f"p.csv:{number}": line for number, line in enumerate(lines, 1) if line in FAULTS}
     assert (read, good.num_rows, len(rejected)) == (len(lines), len(lines) - len(faults), len(faults))

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notebook_pipeline import csv_reader
 from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.utf8 import Utf8Stream
+from notebook_pipeline.reading import csv_reader
+from notebook_pipeline.values.utf8 import Utf8Stream
 
 Found = tuple[dict[str, list[object]], list[Malformed]]
 
@@ -141,6 +141,7 @@ def test_blocks_do_not_show(lines: list[bytes], block: int, tmp_path_factory: py
     data = b"a,b\n" + b"".join(line + b"\n" for line in lines)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_reader, "_BLOCK", block)
+        patch.setattr(csv_reader, "_ROWS", 1)
         good, malformed = read_one(tmp_path_factory.mktemp("csv"), data)
     text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
     rows = dict(enumerate(row for row in csv.reader(text) if row))

@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from notebook_pipeline import database as module
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.database import Database, connect, literal, quoted
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.storage import database as module
+from notebook_pipeline.storage.database import Database, connect, literal, quoted
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["notebook_pipeline.load"])

@@ -14,10 +14,10 @@ from story import ADA, BO, Story
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, default, variable
-from notebook_pipeline.database import connect
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.demo import pipeline, sample
 from notebook_pipeline.demo.surroundings import airflow_environment, sample_environment
+from notebook_pipeline.storage.database import connect
 
 BULK, RECURRING = pipeline.DAG_IDS
 COUNTS = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_stale", "rows_rejected")

@@ -14,7 +14,7 @@ from executed import Executed, execute
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.messages import PROGRESS, RESULT
-from notebook_pipeline.report import ProgressLine
+from notebook_pipeline.running.report import ProgressLine
 from notebook_pipeline.runs import run_notebook
 
 PASSWORD = "p@ss w\"ör'd<&>/+%\\x-1"

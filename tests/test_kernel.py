@@ -13,14 +13,14 @@ import pytest
 from waiting import family, left_of, until
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.kernel import Kernel, environment
+from notebook_pipeline.running.kernel import Kernel, environment
 
 # A runner that starts a kernel, lets it do something, says who is who, and waits to be killed.
 RUNNER = """
 import asyncio, os, sys
 from pathlib import Path
 from jupyter_core.utils import run_sync
-from notebook_pipeline.kernel import Kernel
+from notebook_pipeline.running.kernel import Kernel
 with Kernel(environment=dict(os.environ), folder=Path.cwd()) as kernel:
     client = kernel.manager.client()
     client.start_channels()

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from notebook_pipeline.keys import Keys, Repeated
+from notebook_pipeline.paging.keys import Keys, Repeated
 
 
 def test_what_is_no_key_is_counted_only():
@@ -70,3 +70,29 @@ def test_text_keys_on_two_pages():
     for page in (["b", "a"], ["c"], ["a"]):
         keys.add(page)
     assert keys.repeated(now=True) == Repeated("a", (0, 2))
+
+
+def test_a_key_at_the_seam_of_two_pages_is_found():
+    keys = Keys(pa.int64())
+    keys.add([1, 2])
+    keys.add([2, 3])
+    assert keys.repeated(now=True) == Repeated(2, (0, 1))
+
+
+def test_order_once_lost_is_not_trusted_again():
+    keys = Keys(pa.int64())
+    for page in ([5, 6], [5, 4], [7, 8]):
+        keys.add(page)
+    assert keys.repeated(now=True) == Repeated(5, (0, 1))
+
+
+def test_a_repetition_is_seen_before_the_keys_have_doubled():
+    keys = Keys(pa.int64())
+    for page in range(10, 0, -1):
+        keys.add(range(page * 100, page * 100 + 100))
+        assert keys.repeated(now=False) is None
+    for _ in range(11):
+        keys.add(range(100, 200))
+        if keys.repeated(now=False):
+            return
+    raise AssertionError("never seen")

@@ -19,7 +19,7 @@ from waiting import family, left_of, until
 
 from notebook_pipeline.__main__ import main
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import connect
+from notebook_pipeline.storage.database import connect
 
 COMMAND = [sys.executable, "-m", "notebook_pipeline"]
 # Does what it is told.
@@ -34,7 +34,7 @@ if how == "die":
     os.kill(os.getpid(), 9)
 if how == "hold":
     from notebook_pipeline.connections import DATABASE, resolve
-    from notebook_pipeline.database import connect
+    from notebook_pipeline.storage.database import connect
     database = connect(resolve(DATABASE))
     database.execute("BEGIN IMMEDIATE")
     database.execute("DELETE FROM pipeline_run")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import tiny
 
-from notebook_pipeline.artefacts import Identity
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.plan import Limits, Plan, find_notebook, make_plan
+from notebook_pipeline.running.artefacts import Identity
+from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
 
 DECLARED = tiny.parameters(
     'api_conn_id: str = "api"\ndatabase_conn_id: str = "db"\nrows: int = 1\nname: str = ""'

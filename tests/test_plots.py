@@ -14,8 +14,8 @@ from parts import GOOD, MANY, PART, TODAY, USUAL, check, fill, history, remember
 
 from notebook_pipeline import plots
 from notebook_pipeline.checks import Report, pictures
-from notebook_pipeline.database import Database
 from notebook_pipeline.plots import Picture
+from notebook_pipeline.storage.database import Database
 
 
 @pytest.fixture
@@ -118,18 +118,16 @@ def test_a_first_run_has_no_bounds(database: Database) -> None:
 
 def test_the_mix_beside_that_of_the_runs_before(database: Database) -> None:
     picture = pictures.mixes(usual_report(database, bolts=75))
-    assert picture.sentence == (
-        "The mix of kind is as before: no share moved more than bolt, from 75.00 to 75.00 %"
-    )
+    assert picture.sentence == ("The mix of kind is as before: bolt moved most, from 75.00 to 75.00 %")
     legend = picture.figure.axes[0].get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["this run", "median of the last 5 runs"]
+    assert [text.get_text() for text in legend.get_texts()] == ["this run", "median of up to 5 runs before"]
     assert {bar.get_hatch() for bar in picture.figure.axes[0].patches} == {None, "////"}
 
 
 def test_a_mix_that_moved(database: Database) -> None:
     picture = pictures.mixes(usual_report(database, bolts=60))
-    assert picture.sentence == "The mix of kind moved most in bolt: from 60.00 to 75.00 %"
+    assert picture.sentence == "The mix of kind has shifted: bolt moved most, from 60.00 to 75.00 %"
 
 
 def test_a_mix_without_history_or_without_rows(database: Database) -> None:

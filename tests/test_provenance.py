@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import notebook_pipeline
-from notebook_pipeline import provenance
+from notebook_pipeline.running import provenance
 
 
 def test_the_versions_of_the_main_packages_are_known() -> None:

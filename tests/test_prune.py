@@ -7,10 +7,10 @@ import pytest
 from notebook_pipeline import ledger
 from notebook_pipeline.__main__ import main
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import Database, connect
 from notebook_pipeline.locks import RunLock
-from notebook_pipeline.prune import prune
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.running.prune import prune
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 OLD, NEW = "2020-01-01T00:00:00.000000+00:00", "2999-01-01T00:00:00.000000+00:00"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notebook_pipeline.record import LastWord, close, headings, without_banner
+from notebook_pipeline.running.record import LastWord, close, headings, without_banner
 
 ENDED = datetime(2026, 11, 22, 12, 0, 3, tzinfo=UTC)
 STARTED = "2026-11-22T12:00:00+00:00"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from notebook_pipeline import report
-from notebook_pipeline.report import ProgressLine, Reporter
+from notebook_pipeline.running import report
+from notebook_pipeline.running.report import ProgressLine, Reporter
 
 
 def test_prints_come_line_by_line_and_the_rest_with_the_end_of_the_cell() -> None:

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from nbformat import v4
 from story import code, printed, shown
 
-from notebook_pipeline import record
 from notebook_pipeline.review.cells import Cell, Output, current, render_cells, render_markdown
 from notebook_pipeline.review.clean import clean_html
 from notebook_pipeline.review.html import render
+from notebook_pipeline.running import record
 
 ATTACKS = [
     "<script>alert(1)</script>",

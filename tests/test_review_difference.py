@@ -8,9 +8,9 @@ import pytest
 from nbformat import v4
 from story import ADA, BO, Story, code, printed, shown
 
-from notebook_pipeline import record
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.difference import CellChange, Change, Difference, compare, review
+from notebook_pipeline.running import record
 
 
 @pytest.fixture

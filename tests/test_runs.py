@@ -14,12 +14,12 @@ import tiny
 from executed import Executed, execute, row_of
 from waiting import left_of, until_there
 
-from notebook_pipeline.artefacts import Identity
-from notebook_pipeline.background import Stop
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import connect
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.running.artefacts import Identity
+from notebook_pipeline.running.background import Stop
 from notebook_pipeline.runs import run_notebook
+from notebook_pipeline.storage.database import connect
 
 MARK = "from pathlib import Path; Path('started').touch(); import time; time.sleep(600)"
 
@@ -28,7 +28,7 @@ def in_ledger(changes: str) -> str:
     """Return the code of a cell that changes its own run's row."""
     return (
         "import os\nfrom notebook_pipeline.connections import DATABASE, resolve\n"
-        "from notebook_pipeline.database import connect\n"
+        "from notebook_pipeline.storage.database import connect\n"
         f"change = {'UPDATE pipeline_run SET ' + changes + ' WHERE run_id = ?'!r}\n"
         "with connect(resolve(DATABASE)) as db: db.execute(change, [os.environ['NOTEBOOK_PIPELINE_RUN_ID']])"
     )

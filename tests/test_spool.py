@@ -9,7 +9,7 @@ import pytest
 from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.contract import check_batch
 from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.spool import Spool
+from notebook_pipeline.paging.spool import Spool
 
 TODAY = date(2024, 9, 24)
 

@@ -7,11 +7,11 @@ import loads
 import pyarrow as pa
 import pytest
 
-from notebook_pipeline import database as module
-from notebook_pipeline import tables
-from notebook_pipeline.database import connect
 from notebook_pipeline.datasets import PLAYER, Dataset
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.storage import database as module
+from notebook_pipeline.storage import tables
+from notebook_pipeline.storage.database import connect
 
 COLUMNS = {
     "player": ("player_id gsis_id first_name last_name position last_changed_date _run_id _source"),

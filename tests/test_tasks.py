@@ -8,8 +8,8 @@ import pytest
 from notebook_pipeline import ledger
 from notebook_pipeline.airflow.tasks import describe, sweep_is_due
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.database import Database, connect
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.tables import create_tables
 
 SATURDAY, SUNDAY, MONDAY = "20240921", "20240922", "20240923"
 TODAY = date(2024, 9, 24)

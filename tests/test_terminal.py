@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from notebook_pipeline.report import ProgressLine
+from notebook_pipeline.running.report import ProgressLine
 from notebook_pipeline.terminal import Terminal
 
 CLEAR = "\r\x1b[2K"

@@ -10,8 +10,8 @@ from airflow.models.dag import DagModel
 
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.connections import DATABASE
-from notebook_pipeline.database import Database
 from notebook_pipeline.review import queries
+from notebook_pipeline.storage.database import Database
 
 
 @contextmanager

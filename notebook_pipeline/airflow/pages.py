@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse, Response
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow import access, layout, selection
-from notebook_pipeline.database import Database
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.ledger import get_run
 from notebook_pipeline.review import queries
@@ -22,6 +21,7 @@ from notebook_pipeline.review.executed import artefact_path, read_notebook
 from notebook_pipeline.review.html import file_name
 from notebook_pipeline.review.queries import NoLedgerError, Run
 from notebook_pipeline.review.wording import missing, status
+from notebook_pipeline.storage.database import Database
 
 _ON_A_PAGE = 50
 

@@ -11,7 +11,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
 
 if TYPE_CHECKING:
-    from notebook_pipeline.database import Database
+    from notebook_pipeline.storage.database import Database
 
 _UPDATE = "api_incremental_update"
 _COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
@@ -23,8 +23,8 @@ def choose_full_sweep() -> bool:
 
     The first run from Sunday (UTC) on does it; when that failed or never took place, the next one.
     """
-    from notebook_pipeline.database import connect
-    from notebook_pipeline.tables import create_tables
+    from notebook_pipeline.storage.database import connect
+    from notebook_pipeline.storage.tables import create_tables
 
     params = _context()["params"]
     if params["full_sweep"]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from notebook_pipeline.checks.anomalies import Share
-from notebook_pipeline.database import Database
+from notebook_pipeline.storage.database import Database
 
 SOURCE_COUNT = "source_count"
 """The result under which an update stores, as expected, how many rows the source says it has."""

@@ -153,7 +153,8 @@ def _draw(axes: Axes, series: Series) -> None:
             markeredgecolor="black" if place == len(series.values) - 1 else "none",
             zorder=3,
         )
-    axes.margins(x=0.03, y=0.2)
+    axes.margins(y=0.2)
+    axes.set_xlim(min(places[0], -ENOUGH) - 0.7, 0.7)
     _shade_usual(axes, places, series)
     axes.set_ylim(bottom=max(0, axes.get_ylim()[0]))
     axes.set_title(series.title, loc="left", fontsize=10)
@@ -196,28 +197,19 @@ def _mix_sentence(check: UsualMix, now: Mapping[str, float], before: Mapping[str
     moved = max(now, key=lambda name: abs(now[name] - before[name]))
     change = f"from {before[moved]:.2f} to {now[moved]:.2f} %"
     if abs(now[moved] - before[moved]) < check.tolerance_points:
-        return f"The mix of {check.column} is as before: no share moved more than {moved}, {change}"
-    return f"The mix of {check.column} moved most in {moved}: {change}"
+        return f"The mix of {check.column} is as before: {moved} moved most, {change}"
+    return f"The mix of {check.column} has shifted: {moved} moved most, {change}"
 
 
 def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> None:
     names = [name for name in now if now[name] or before.get(name)]
     rows = range(len(names))
-    bars = axes.barh(
-        [row - 0.2 for row in rows], [now[name] for name in names], 0.38, color=BLUE, label="this run"
-    )
+    up = 0.2 if before else 0.0
+    places = [row - up for row in rows]
+    bars = axes.barh(places, [now[name] for name in names], 0.38, color=BLUE, label="this run")
     axes.bar_label(bars, [f"{now[name]:.1f} %" for name in names], padding=4)
     if before:
-        bars = axes.barh(
-            [row + 0.2 for row in rows],
-            [before[name] for name in names],
-            0.38,
-            color="white",
-            edgecolor=GREY,
-            hatch="////",
-            label=f"median of the last {RECENT} runs",
-        )
-        axes.bar_label(bars, [f"{before[name]:.1f} %" for name in names], padding=4, color=GREY)
+        _draw_before(axes, [row + up for row in rows], [before[name] for name in names])
     axes.set_yticks(list(rows), names)
     axes.invert_yaxis()
     axes.margins(x=0.12)
@@ -225,3 +217,9 @@ def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Map
     axes.set_ylabel(check.column)
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower right", frameon=False)
+
+
+def _draw_before(axes: Axes, places: Sequence[float], shares: Sequence[float]) -> None:
+    label = f"median of up to {RECENT} runs before"
+    bars = axes.barh(places, shares, 0.38, color="white", edgecolor=GREY, hatch="////", label=label)
+    axes.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=4, color=GREY)

@@ -10,7 +10,6 @@ from notebook_pipeline.checks.history import read_history
 from notebook_pipeline.checks.report import CheckResult, Report, Scope
 from notebook_pipeline.checks.scan import ROWS, Source, Sql
 from notebook_pipeline.checks.subject import Finding, Subject
-from notebook_pipeline.database import Database
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.declarations import (
     Check,
@@ -27,6 +26,7 @@ from notebook_pipeline.declarations import (
     UsualRowCount,
 )
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.storage.database import Database
 
 
 def run_checks(

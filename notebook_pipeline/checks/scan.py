@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from notebook_pipeline.database import Database, Value, quoted
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.declarations import (
     AllowedValues,
@@ -17,6 +16,7 @@ from notebook_pipeline.declarations import (
     RowCondition,
 )
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.storage.database import Database, Value, quoted
 
 SAMPLED = 20
 

@@ -6,8 +6,8 @@ from datetime import date
 
 from notebook_pipeline.checks.history import History
 from notebook_pipeline.checks.scan import Numbers, Source
-from notebook_pipeline.database import Database
 from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.storage.database import Database
 
 
 @dataclass(frozen=True)

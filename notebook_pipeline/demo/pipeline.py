@@ -12,7 +12,6 @@ from typing import Any
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, default
-from notebook_pipeline.database import connect
 from notebook_pipeline.demo import sample, server
 from notebook_pipeline.demo.children import child, end_on_signals
 from notebook_pipeline.demo.surroundings import (
@@ -23,6 +22,7 @@ from notebook_pipeline.demo.surroundings import (
     sample_environment,
 )
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.storage.database import connect
 
 DAG_IDS = ("bulk_player_file_load", "recurring_player_api_insert_update_dag")
 

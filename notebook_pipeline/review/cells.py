@@ -13,9 +13,9 @@ from pygments import highlight
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
-from notebook_pipeline import record
 from notebook_pipeline.review.clean import clean_html
 from notebook_pipeline.review.executed import Notebook
+from notebook_pipeline.running import record
 
 _PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 _TEXT_LIMIT = 100_000

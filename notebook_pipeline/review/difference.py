@@ -10,10 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from notebook_pipeline import record
-from notebook_pipeline.database import Database
 from notebook_pipeline.review.executed import Notebook, artefact_path, read_notebook, run_metadata
 from notebook_pipeline.review.queries import COUNTS, Run, read_checks
+from notebook_pipeline.running import record
+from notebook_pipeline.storage.database import Database
 
 # What differs between any two runs, and therefore says nothing about either.
 _FLEETING = re.compile(

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from notebook_pipeline import record
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.review.queries import Run
+from notebook_pipeline.running import record
 
 Notebook = Mapping[str, Any]
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from notebook_pipeline.database import Database
 from notebook_pipeline.review import wording
 from notebook_pipeline.review.queries import COUNTS, Run, read_checks, seconds
 from notebook_pipeline.review.trace import Trace
 from notebook_pipeline.review.wording import status, verdict
+from notebook_pipeline.storage.database import Database
 
 if TYPE_CHECKING:
     from notebook_pipeline.plots import Picture

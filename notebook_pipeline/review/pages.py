@@ -10,9 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from notebook_pipeline import artefacts, settings
+from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.database import Database
 from notebook_pipeline.review import difference, queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
 from notebook_pipeline.review.html import file_name, index_file, look, render
@@ -20,6 +19,8 @@ from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.run_page import RunPages
 from notebook_pipeline.review.standing import Standing, read_standing
 from notebook_pipeline.review.wording import moment, status
+from notebook_pipeline.running import artefacts
+from notebook_pipeline.storage.database import Database
 
 _ON_A_PAGE = 500
 _IN_A_CHART = 100

@@ -10,8 +10,8 @@ from typing import Any
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
-from notebook_pipeline.database import Database, Value, connect
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.storage.database import Database, Value, connect
 
 Run = Mapping[str, Any]
 

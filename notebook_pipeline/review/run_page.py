@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from notebook_pipeline.database import Database
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.cells import render_cells
@@ -12,6 +11,7 @@ from notebook_pipeline.review.executed import artefact_path
 from notebook_pipeline.review.html import render
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.wording import missing
+from notebook_pipeline.storage.database import Database
 
 _KEPT = 8
 

@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from notebook_pipeline import ledger, settings
-from notebook_pipeline.database import Database
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.wording import moment, verdict
+from notebook_pipeline.storage.database import Database
 
 _KEPT = 40
 

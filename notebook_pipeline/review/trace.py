@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline.database import Database, Value, quoted
 from notebook_pipeline.datasets import Dataset, get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
+from notebook_pipeline.storage.database import Database, Value, quoted
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from notebook_pipeline.batches import Origin
-from notebook_pipeline.database import Database, Value, quoted
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.tables import is_rejected, rejected_key
+from notebook_pipeline.storage.database import Database, Value, quoted
+from notebook_pipeline.storage.tables import is_rejected, rejected_key
 
 
 def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
@@ -62,14 +62,10 @@ def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, pla
 
 
 def stored_place(dataset: Dataset, key: str) -> str:
-    """Return the SQL for the place of the stored row `p`; `key` is the SQL of its key.
-
-    A row of a bulk load that the API adopted, and that nothing was noted about, was adopted before
-    anything that can still be replayed: its place is before all others.
-    """
+    """Return the SQL for the place of the stored row `p`; `key` is the SQL of its key."""
     noted = f"dataset = '{dataset.name}' AND key = CAST({key} AS TEXT)"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
-        (SELECT place FROM extraction WHERE run_id = p._run_id AND source = p._source), '')"""
+        (SELECT place FROM extraction WHERE run_id = p._run_id), '')"""
 
 
 def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) -> pa.Array | None:

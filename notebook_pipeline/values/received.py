@@ -10,11 +10,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from notebook_pipeline import cells
-from notebook_pipeline.arrow import is_moment, spell_moments
 from notebook_pipeline.batches import RawBatch
-from notebook_pipeline.cells import Breach, Cells
 from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.values import cells
+from notebook_pipeline.values.arrow import is_moment, spell_moments
+from notebook_pipeline.values.cells import Breach, Cells
 
 
 def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline.arrow import pc
-from notebook_pipeline.database import Database, quoted
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.places import awaited_keys
+from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.places import awaited_keys
+from notebook_pipeline.values.arrow import pc
 
 # A batch is compared with all stored rows between its first and last key, as long as those are few.
 MOST_ROWS_READ = 2.0

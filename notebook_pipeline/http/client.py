@@ -14,7 +14,9 @@ import requests
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry
 
-from notebook_pipeline.answers import (
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.http.answers import (
     ASK_CONNECTION,
     ASK_SMALLER,
     Answer,
@@ -25,9 +27,7 @@ from notebook_pipeline.answers import (
     reason,
     refusal,
 )
-from notebook_pipeline.connections import Connection
-from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.http_session import base_address, open_session, open_stranger
+from notebook_pipeline.http.session import base_address, open_session, open_stranger
 from notebook_pipeline.redaction import Redactor
 
 MAX_REDIRECTS = 5

@@ -13,8 +13,9 @@ from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
-from notebook_pipeline import ledger, record, settings
-from notebook_pipeline.database import Database
+from notebook_pipeline import ledger, settings
+from notebook_pipeline.running import record
+from notebook_pipeline.storage.database import Database
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 # Some file systems do not tell capitals from small letters; of ids with capitals, only our own need no mark.

@@ -1,4 +1,6 @@
-"""Run a kernel beneath a process that watches its runner: `python -m notebook_pipeline.watch SCRATCH …`.
+"""Run a kernel beneath a process that watches its runner.
+
+Usage: `python -m notebook_pipeline.running.watch SCRATCH …`.
 
 Standard input is a pipe whose other end the runner alone holds. When the runner is gone, however it went,
 the pipe ends; then the kernel, whatever it started and its scratch folder go at once. A thread in the kernel

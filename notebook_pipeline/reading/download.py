@@ -10,11 +10,11 @@ from typing import IO
 
 import pyarrow as pa
 
-from notebook_pipeline import formats
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.http_body import Interrupted, read_body
-from notebook_pipeline.sources import Remote, shown
+from notebook_pipeline.reading import formats
+from notebook_pipeline.reading.body import Interrupted, read_body
+from notebook_pipeline.reading.sources import Remote, shown
 
 _CHUNK = 1 << 20
 _TRIES = 4

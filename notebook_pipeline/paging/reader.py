@@ -11,12 +11,12 @@ from typing import Protocol
 
 import orjson
 
-from notebook_pipeline.answers import Answer
 from notebook_pipeline.batches import RawBatch
-from notebook_pipeline.client import Client
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.keys import Keys
-from notebook_pipeline.landing import Landing
+from notebook_pipeline.http.answers import Answer
+from notebook_pipeline.http.client import Client
+from notebook_pipeline.paging.keys import Keys
+from notebook_pipeline.paging.landing import Landing
 
 MAX_READINGS = 3
 

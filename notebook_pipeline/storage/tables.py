@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from notebook_pipeline.database import Database, quoted
 from notebook_pipeline.datasets import DATASETS, Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.storage.database import Database, quoted
 
 RUN_COLUMNS = {
     "run_id": "TEXT PRIMARY KEY",

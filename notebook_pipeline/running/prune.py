@@ -5,10 +5,10 @@ from pathlib import Path
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.database import Database, connect, quoted
 from notebook_pipeline.datasets import DATASETS
 from notebook_pipeline.locks import is_held
-from notebook_pipeline.tables import create_tables
+from notebook_pipeline.storage.database import Database, connect, quoted
+from notebook_pipeline.storage.tables import create_tables
 
 # Of each notebook, the newest runs first; the newest success counts whatever its age.
 _CANDIDATES = """

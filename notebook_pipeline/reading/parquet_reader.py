@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from notebook_pipeline.batches import RawBatch
-from notebook_pipeline.formats import whole
+from notebook_pipeline.reading.formats import whole
 
 _BATCH = 65_536  # rows
 _BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk

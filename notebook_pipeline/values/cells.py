@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from notebook_pipeline import scalars
-from notebook_pipeline.arrow import (
+from notebook_pipeline.errors import UsageError
+from notebook_pipeline.values import scalars
+from notebook_pipeline.values.arrow import (
     Mask,
     all_true,
     is_moment,
@@ -25,7 +26,6 @@ from notebook_pipeline.arrow import (
     text_bytes,
     try_cast,
 )
-from notebook_pipeline.errors import UsageError
 
 Judge = Callable[[object], object]
 

@@ -4,11 +4,11 @@ from collections import Counter
 
 import pyarrow as pa
 
-from notebook_pipeline.database import Database, quoted
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.merge_rule import Circumstances, outcome
-from notebook_pipeline.places import Notes
-from notebook_pipeline.tables import sql_type
+from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.merge_rule import Circumstances, outcome
+from notebook_pipeline.storage.places import Notes
+from notebook_pipeline.storage.tables import sql_type
 
 
 class Staging:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from notebook_pipeline import ledger, settings
-from notebook_pipeline.artefacts import Identity
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.running.artefacts import Identity
 
 _CONNECTION_PARAMETER = "_conn_id"
 

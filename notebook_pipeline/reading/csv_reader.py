@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from notebook_pipeline import utf8
-from notebook_pipeline.arrow import mask, pc, text_bytes
 from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.formats import whole
+from notebook_pipeline.reading.formats import whole
+from notebook_pipeline.values import utf8
+from notebook_pipeline.values.arrow import mask, pc, text_bytes
 
 _BLOCK = 1 << 20  # the longest row, too; Arrow reads up to 32 blocks ahead
 _ROWS = 65_536  # so many rows make a batch

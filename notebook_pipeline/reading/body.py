@@ -8,8 +8,8 @@ from urllib3.exceptions import HTTPError
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.http_session import base_address, open_session, open_stranger
-from notebook_pipeline.sources import shown
+from notebook_pipeline.http.session import base_address, open_session, open_stranger
+from notebook_pipeline.reading.sources import shown
 
 _CHUNK = 1 << 20
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces

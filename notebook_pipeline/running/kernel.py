@@ -29,7 +29,7 @@ _LONGEST_SCRATCH = 80
 _UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
 
 # What goes wrong is told by the run itself, in its own words; Jupyter would tell it again.
-log = logging.getLogger("notebook_pipeline.kernel")
+log = logging.getLogger("notebook_pipeline.running.kernel")
 log.addHandler(logging.NullHandler())
 log.propagate = False
 
@@ -70,7 +70,7 @@ class Kernel:
         self.manager = _Manager(
             transport="ipc", connection_file=str(self._scratch / "k.json"), autorestart=False, log=log
         )
-        command = [sys.executable, "-m", "notebook_pipeline.watch", str(self._scratch), *_ARGUMENTS]
+        command = [sys.executable, "-m", "notebook_pipeline.running.watch", str(self._scratch), *_ARGUMENTS]
         self.manager.spec = KernelSpec(argv=command, display_name="Python 3", language="python")
         # Given here, Jupyter need not search every installed package for another kind of provisioner.
         self._provisioner = LocalProvisioner(
@@ -164,7 +164,7 @@ def _close_event_loop() -> None:
 _ARGUMENTS = (
     *("-f", "{connection_file}"),
     "--HistoryManager.hist_file=:memory:",
-    "--IPKernelApp.outstream_class=notebook_pipeline.streams.QuickOutStream",
+    "--IPKernelApp.outstream_class=notebook_pipeline.running.streams.QuickOutStream",
 )
 
 

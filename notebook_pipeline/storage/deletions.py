@@ -1,8 +1,9 @@
-"""Delete what the source no longer has, and remember it, so that no older row brings it back.
+"""Delete what the source no longer has, and remember it, so that nothing older brings it back.
 
-A sweep that deletes says of every key it did not see: on this day the source did not have it. For the
-stored keys it says so in `deleted_row`, for all others (a bulk file may bring them later) in `sweep`.
-Both win over bulk rows that are not newer; an API extraction after the sweep knows better.
+A sweep that deletes says of every key it did not see: on this day the source did not have it. Of the
+stored keys it says so in `deleted_row`, of all others, which a late bulk file may bring, in `sweep`. So
+it does not matter whether a file is loaded before the sweep or after it. The days decide between a sweep
+and a bulk row, the order of extractions between a sweep and an API row (see merge_rule.py).
 """
 
 import json
@@ -10,17 +11,18 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from notebook_pipeline.database import Database, quoted
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.tables import sql_type
+from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.tables import sql_type
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Hold the last sweep that deleted: up to which cursor it speaks, its run, and the keys it spares.
+    """Hold the last sweep that deleted: the day of which it speaks, its run, and the keys it spares.
 
-    `spared` is a JSON list of the keys that the source had although no row of them is stored.
+    `spared` is a JSON list of the keys that the source had although no row of them is stored, because it
+    was rejected; only `deleted_row` says anything of them.
     """
 
     cursor: str
@@ -28,16 +30,21 @@ class Sweep:
     spared: str
 
 
-def find_missing(database: Database, dataset: Dataset, present: pa.Array) -> pa.Table:
-    """Return key and cursor of the stored rows whose key is not among those `present` at the source."""
+def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: str) -> pa.Table:
+    """Return key and cursor of the stored rows that the source, asked on `day`, no longer has.
+
+    `present` are the keys it has. A bulk row that is newer than the day may have come after it.
+    """
     key, cursor = quoted(dataset.key), quoted(dataset.cursor)
     key_type = sql_type(dataset.schema.field(dataset.key).type)
-    database.execute('DROP TABLE IF EXISTS temp."_present"')
-    database.execute(f'CREATE TEMP TABLE "_present" (key {key_type} PRIMARY KEY)')
-    database.write('INSERT OR IGNORE INTO "_present" VALUES (?)', pa.table({"key": present}))
+    database.execute("DROP TABLE IF EXISTS temp._present")
+    database.execute(f"CREATE TEMP TABLE _present (key {key_type} PRIMARY KEY)")
+    database.write("INSERT OR IGNORE INTO _present VALUES (?)", pa.table({"key": present}))
     return database.query(
         f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
-        WHERE {key} NOT IN (SELECT key FROM "_present") ORDER BY {key}"""
+        WHERE {key} NOT IN (SELECT key FROM _present) AND (_source = 'api' OR {cursor} <= ?)
+        ORDER BY {key}""",
+        [day],
     )
 
 
@@ -46,13 +53,11 @@ def delete_missing(
 ) -> int:
     """Delete what `find_missing` found in this sweep, leaving a tombstone each, and return how many.
 
-    `day` is when the source was seen without them. Raises DataRefused, nothing deleted, where they are
-    more than `max_percent` of the table.
+    Raises DataRefused, nothing deleted, where they are more than `max_percent` of the table.
     """
     _hold_to_limit(database, dataset, missing.num_rows, max_percent)
     if missing.num_rows:
         _delete(database, dataset, missing, run_id)
-        day = max(day, *missing["cursor"].to_pylist())
     _save_sweep(database, dataset, run_id, day)
     return missing.num_rows
 
@@ -102,14 +107,16 @@ def _delete(database: Database, dataset: Dataset, missing: pa.Table, run_id: str
 
 
 def _save_sweep(database: Database, dataset: Dataset, run_id: str, day: str) -> None:
-    spared = database.execute(
-        f"""SELECT key FROM "_present"
-        WHERE key NOT IN (SELECT {quoted(dataset.key)} FROM {quoted(dataset.name)})
-        AND CAST(key AS TEXT) NOT IN (SELECT key FROM deleted_row WHERE dataset = ?)""",
-        [dataset.name],
-    )
-    database.execute(
-        """INSERT INTO sweep VALUES (?, ?, ?, ?) ON CONFLICT (dataset) DO UPDATE SET
-        cursor = max(cursor, excluded.cursor), run_id = excluded.run_id, spared = excluded.spared""",
-        [dataset.name, day, run_id, json.dumps([key for (key,) in spared])],
-    )
+    spared = f"SELECT key FROM _present EXCEPT SELECT {quoted(dataset.key)} FROM {quoted(dataset.name)}"
+    last = last_sweep(database, dataset.name)
+    if last:
+        # This sweep will not speak of them, and what the last one said must not be forgotten.
+        database.execute(
+            f"""INSERT INTO deleted_row SELECT ?, CAST(key AS TEXT), ?, ? FROM ({spared})
+            WHERE key NOT IN (SELECT value FROM json_each(?)) ON CONFLICT (dataset, key)
+            DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
+            [dataset.name, last.cursor, last.run_id, last.spared],
+        )
+        day = max(day, last.cursor)
+    keys = json.dumps([key for (key,) in database.execute(spared)])
+    database.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?, ?, ?)", [dataset.name, day, run_id, keys])

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
-from notebook_pipeline import formats, settings
+from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.http_session import base_address
+from notebook_pipeline.http.session import base_address
+from notebook_pipeline.reading import formats
 
 _MAGIC = re.compile(r"[*?[]")
 _CHUNK = 1 << 20

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from notebook_pipeline.batches import Origin
-from notebook_pipeline.database import Value, quoted
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.deletions import Sweep
-from notebook_pipeline.places import stored_place
+from notebook_pipeline.storage.database import Value, quoted
+from notebook_pipeline.storage.deletions import Sweep
+from notebook_pipeline.storage.places import stored_place
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,16 @@ def outcome(dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
 
 
 def _deletions(key: str, cursor: str, found: Circumstances) -> list[Rule]:
-    """Keep what was deleted from coming back; an API extraction after the deletion knows better."""
+    """Keep what was deleted from coming back, in bulk rows of that day or before and in older updates."""
     rules: list[Rule] = []
     is_bulk = found.origin.source == "bulk"
     if found.has_tombstones:
-        older, values = ("", []) if is_bulk else ("AND ? < d.run_id", [found.place])
-        rules.append((f"s.{cursor} <= d.cursor {older} THEN 'stale'", values))
+        rules.append((f"s.{cursor} <= d.cursor", []) if is_bulk else ("? < d.run_id", [found.place]))
     if found.sweep and (is_bulk or found.place < found.sweep.run_id):
-        spared = "SELECT value FROM json_each(?)"
-        rules.append(
-            (
-                f"p.{key} IS NULL AND s.{cursor} <= ? AND s.{key} NOT IN ({spared}) THEN 'stale'",
-                [found.sweep.cursor, found.sweep.spared],
-            )
-        )
-    return rules
+        unseen = f"p.{key} IS NULL AND s.{key} NOT IN (SELECT value FROM json_each(?))"
+        older, values = (f"AND s.{cursor} <= ?", [found.sweep.cursor]) if is_bulk else ("", [])
+        rules.append((f"{unseen} {older}", [found.sweep.spared, *values]))
+    return [(f"{condition} THEN 'stale'", values) for condition, values in rules]
 
 
 def _ties(dataset: Dataset, found: Circumstances) -> list[Rule]:

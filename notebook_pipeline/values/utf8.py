@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 
-from notebook_pipeline.arrow import pc, text_bytes
+from notebook_pipeline.values.arrow import pc, text_bytes
 
 # A stray byte (always 0x80 or above) travels as a character of the last private-use plane.
 _FIRST_MARK = 0x10FF00

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from notebook_pipeline.arrow import Mask, mask, pc
-from notebook_pipeline.cells import Breach, Cells
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.declarations import AllowedValues, NotInFuture, NotNull, Pattern, Range, Rule
-from notebook_pipeline.scalars import shown
+from notebook_pipeline.values.arrow import Mask, mask, pc
+from notebook_pipeline.values.cells import Breach, Cells
+from notebook_pipeline.values.scalars import shown
 
 
 def rules_of(dataset: Dataset) -> Sequence[Rule]:

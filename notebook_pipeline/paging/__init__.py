@@ -1,0 +1,1 @@
+"""Read an API page by page, land what came, and notice when rows move."""

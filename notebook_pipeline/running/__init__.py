@@ -1,0 +1,1 @@
+"""Run one notebook: kernel, artefact, and what surrounds them."""

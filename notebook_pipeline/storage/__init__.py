@@ -1,0 +1,1 @@
+"""Keep rows in the analytics database: tables, staging, the merge rule, deletions."""

@@ -1,0 +1,1 @@
+"""Turn what was received into values of a column's type, and judge them."""

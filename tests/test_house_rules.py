@@ -1,0 +1,104 @@
+"""Rules of the house that no module owns: what the README promises, what is pinned, what points where."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# What is imported stands to the left of what imports it.
+ORDER = """
+errors batches messages declarations locks settings progress datasets connections values parameters redaction
+contract plots storage http ledger warehouse reading paging replay session running checks files api load
+terminal engine review extract runs airflow demo __main__
+""".split()
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def requirement_names() -> list[str]:
+    groups = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
+    return [re.split(r"[\[=<>~ ]", requirement)[0] for group in groups for requirement in group]
+
+
+@pytest.mark.parametrize("name", sorted(set(requirement_names())))
+def test_the_readme_says_what_a_dependency_is_for(name: str) -> None:
+    assert f"`{name}`" in README, f"add `{name}` to the README's list, with what it is for, or do without it"
+
+
+def test_every_make_target_of_the_pages_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = [page.read_text() for page in tracked("*.md")]
+    named = {name for page in pages for name in re.findall(r"`make ([a-z]+)", page)}
+    assert named <= targets, f"the pages name {sorted(named - targets)}, which the Makefile does not have"
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    for page in tracked("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}, which is not there"
+
+
+@pytest.mark.parametrize("lock", tracked("requirements/*.txt", "environment.yml"), ids=lambda path: path.name)
+def test_a_lock_names_no_registry(lock: Path) -> None:
+    found = re.findall(r"https?://\S+|--(?:extra-)?index-url\S*|--find-links\S*", lock.read_text())
+    assert not found, f"{lock.name} names {found[0]}; run `make lock`, which leaves addresses out"
+
+
+@pytest.mark.parametrize("path", tracked("notebook_pipeline/*.py", "dags/*.py"), ids=lambda path: path.stem)
+def test_a_module_stays_readable(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= 275, f"{path.name} has {lines} lines; cut it along what it knows"
+
+
+@pytest.mark.parametrize("path", tracked("dags/*.py"), ids=lambda path: path.stem)
+def test_a_dag_file_imports_airflow_and_our_operators_only(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    allowed = {"datetime", "airflow.sdk", "notebook_pipeline.airflow"}
+    assert modules <= allowed, (
+        f"{path.name} imports {sorted(str(m) for m in modules - allowed)}; move it to the package"
+    )
+
+
+@pytest.mark.parametrize("path", tracked("notebook_pipeline/*.py"), ids=lambda path: path.stem)
+def test_imports_point_one_way(path: Path) -> None:
+    here = room(path.relative_to(ROOT / "notebook_pipeline").with_suffix("").parts[0])
+    for module in imports(path):
+        there = room(module)
+        assert here == there or ORDER.index(there) < ORDER.index(here), (
+            f"{path.name} imports {module}, which stands above it; hand in what it needs, or change the order here"
+        )
+
+
+def room(name: str) -> str:
+    assert name in {*ORDER, "__init__"}, f"{name} is new: put it into ORDER, after all that it imports"
+    return name
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level modules of this package that a file imports, at its top or in a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "notebook_pipeline":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("notebook_pipeline."):
+            found.add(str(node.module).split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if "notebook_pipeline." in alias.name}
+    return {name for name in found if not name.startswith("__")}
