@@ -139,7 +139,7 @@ def free_port(wanted: int) -> int:
 def wait_until_healthy(url: str, components: Components, home: Path) -> None:
     """Wait until every component reports itself healthy, or raise PipelineError."""
     deadline = time.monotonic() + _START_SECONDS
-    while not _is_healthy(url):
+    while not _is_healthy(url, home):
         ended = next((name for name, process in components.items() if process.poll() is not None), None)
         if ended or time.monotonic() > deadline:
             place = _log(home, ended) if ended else home / "logs"
@@ -147,13 +147,16 @@ def wait_until_healthy(url: str, components: Components, home: Path) -> None:
         time.sleep(0.5)
 
 
-def _is_healthy(url: str) -> bool:
+def _is_healthy(url: str, home: Path) -> bool:
     try:
         health = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()
+        # Another Airflow may have taken the port meanwhile; only ours knows the password.
+        user = {"username": USER, "password": json.loads(_passwords(home).read_text())[USER]}
+        is_ours = requests.post(f"{url}/auth/token", json=user, timeout=5).ok
     except (requests.RequestException, ValueError):
         return False
     parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-    return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+    return is_ours and all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
 
 def _first(conn_id: str) -> Connection:
