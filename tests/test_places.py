@@ -13,7 +13,6 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.replay import read_rejected
 from notebook_pipeline.session import Session
 from notebook_pipeline.storage import places
-from notebook_pipeline.storage.database import connect
 
 DAY = "2024-01-05"
 
@@ -156,9 +155,8 @@ def test_a_load_writes_one_note_for_a_row_that_is_awaited_and_none_for_others(tm
     rows = [(key, "a", DAY) for key in range(1000)]
     with loads.open_database(tmp_path) as database:
         loads.run(database, BULK, loads.checked(rows, [loads.rejected((500, "bad", DAY))]))
-        with connect(loads.connection(tmp_path)) as other:
-            again = loads.run(database, BULK, loads.checked(rows))
-            assert other.execute("SELECT * FROM row_place") == [("player", "500", again)]
+        again = loads.run(database, BULK, loads.checked(rows))
+        assert database.execute("SELECT * FROM row_place") == [("player", "500", again)]
         assert loads.counts(database, again)["unchanged"] == 1000
 
 

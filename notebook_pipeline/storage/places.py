@@ -14,7 +14,7 @@ import pyarrow as pa
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage.database import Database, Value, quoted
+from notebook_pipeline.storage.database import Database, Value
 from notebook_pipeline.storage.tables import is_rejected, rejected_key
 
 
@@ -87,8 +87,8 @@ class Notes:
         self._dataset = dataset
         self._place = place
         self._is_replay = is_replay
-        self._has_notes = self._exists("row_place")
-        self._has_rejected = self._exists("rejected_row")
+        self._has_notes = self._exists("row_place WHERE dataset = ?", [dataset.name])
+        self._has_rejected = self._exists(f"rejected_row WHERE {is_rejected(dataset)}")
 
     def forget(self, written: str) -> None:
         """Drop the notes on rows that were written; `written` is SQL that gives their keys."""
@@ -112,8 +112,8 @@ class Notes:
     def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple]:
         return self._database.execute(sql, [self._dataset.name, *values])
 
-    def _exists(self, table: str) -> bool:
-        return bool(self._execute(f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE dataset = ?)")[0][0])
+    def _exists(self, rows: str, values: Sequence[Value] = ()) -> bool:
+        return bool(self._database.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})", values)[0][0])
 
 
 def _newest(
