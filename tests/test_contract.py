@@ -231,6 +231,8 @@ NOON, MIDNIGHT = datetime(2026, 1, 2, 12), datetime(2026, 1, 2)
         ("code", pa.array(["AB", "\0"]), ["AB"], [["code: '\\x00' holds a NUL character"]]),
         ("code", pa.nulls(2), [None, None], []),
         ("code", pa.nulls(2, pa.float64()), [None, None], []),
+        ("code", pa.array([None, 1.5]), [None], [["code: 1.5 is not text"]]),
+        ("day", pa.array([None, 1.0]), [None], [["day: 1.0 is not a day (YYYY-MM-DD)"]]),
         ("points", pa.array([1, 2**60]), [1.0, float(2**60)], []),
         ("points", pa.array([1.5, float("inf")]), [1.5], [["points: inf is not a finite number of 64 bits"]]),
         ("day", pa.array(["2026-01-02", "x"]), ["2026-01-02"], [["day: 'x' is not a day (YYYY-MM-DD)"]]),
