@@ -1,5 +1,6 @@
 """An extraction is complete or failed, never half, whatever the server does."""
 
+import gc
 import json
 import operator
 import random
@@ -83,6 +84,13 @@ def test_pages_are_read_until_an_empty_one(source: fs.Source):
     assert extraction.rows_without_key == 0
     assert extraction.unknown_fields == []
     assert skips(source) == [0, 10, 20, 30, 40, 45]
+
+
+def test_garbage_collection_goes_on_after_parsing(source: fs.Source):
+    source.faults[1] = fs.instead(b'[{"player_id": 1,]')
+    with pytest.raises(PipelineError):
+        fetch(source)
+    assert gc.isenabled()
 
 
 def test_rows_have_positions(source: fs.Source):
@@ -349,7 +357,7 @@ def test_a_page_fetched_anew_into_a_whole_extraction_is_held_to_the_total_again(
     source: fs.Source, tmp_path: Path
 ):
     fetch(source, tmp_path)
-    (tmp_path / "page-000002.json.zst").unlink()
+    (tmp_path / "page-000004.json.zst").unlink()
     remove_first(source)
     assert rows_of(fetch(source, tmp_path)) == source.rows
 
