@@ -10,7 +10,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist wor
 .PHONY: help run test soak lint notebooks bench lab airflow api review lock clean
 
 help: ## Show what can be made
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Run both DAGs through Airflow on the sample data and show what each notebook did
 	@$(BIN)/python -m notebook_pipeline.demo.pipeline
