@@ -1,5 +1,6 @@
 """Join a notebook's cells to their run: the one that the runner started, or one of their own."""
 
+import atexit
 import hashlib
 import os
 from collections.abc import Mapping
@@ -13,19 +14,25 @@ from IPython.display import display
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.datasets import Dataset, get
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.locks import RunLock
 from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.parameters import check_parameters, read_parameters
+from notebook_pipeline.redaction import Redactor
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 
-_open_runs: list["Session"] = []
+_joined: list["Session"] = []
 
 
 class Session:
-    """Give a notebook its run: id, parameters, dataset and open database."""
+    """Give a notebook its run: id, parameters, dataset and open database.
+
+    A run by hand has a `lock`, and its own last word in the ledger; under the runner both are the runner's.
+    """
 
     def __init__(
-        self, run_id: str, parameters: Mapping[str, Any], database: Database, lock: ledger.RunLock | None
+        self, run_id: str, parameters: Mapping[str, Any], database: Database, lock: RunLock | None
     ) -> None:
         self.run_id = run_id
         self.parameters = parameters
@@ -38,8 +45,8 @@ class Session:
         return get(self.parameters["dataset"])
 
     @property
-    def is_by_hand(self) -> bool:
-        """Say whether the run belongs to this kernel alone, as in JupyterLab."""
+    def is_open_by_hand(self) -> bool:
+        """Say whether the run belongs to this kernel alone, as in JupyterLab, and is not closed yet."""
         return self._lock is not None
 
     def show(self, result: Mapping[str, object]) -> None:
@@ -49,22 +56,20 @@ class Session:
         display(bundle | {"text/html": table.to_html(header=False, border=0)}, raw=True)
 
     def finish(self, result: Mapping[str, object]) -> None:
-        """Show the result and close the run; a runner writes the ledger's last word itself."""
+        """Show the result and close a run by hand as a success; its database stays open to look at."""
         self.show(result)
         self._close("success", None)
 
     def fail(self, error: str) -> None:
         """Close a run by hand as failed, unless it is closed."""
-        self._close("failed", error)
+        named = [value for name, value in self.parameters.items() if name.endswith("_conn_id")]
+        self._close("failed", Redactor(map(resolve, named)).text(error))
 
     def _close(self, status: str, error: str | None) -> None:
-        if self not in _open_runs:
-            return
-        _open_runs.remove(self)
         if self._lock:
             ledger.finish_run(self.database, self.run_id, status, error)
             self._lock.release()
-        self.database.close()
+            self._lock = None
 
 
 def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
@@ -74,41 +79,62 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
     the run exists already. By hand a new one begins, with `manual` as its dag_id; one that was left
     open in this kernel is closed as failed first.
     """
-    for left in list(_open_runs):
-        left.fail("started again before it was finished")
+    _leave("started again before it was finished")
     declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
     given = {
         parameter.name: namespace[parameter.name] for parameter in declared if parameter.name in namespace
     }
     parameters = check_parameters(declared, given)
     database = connect(resolve(str(parameters.get("database_conn_id", DATABASE))))
-    create_tables(database)
-    run_id = os.environ.get(RUN_ID)
-    if run_id:
-        run = Session(run_id, parameters, database, None)
-    else:
-        run = _start_by_hand(notebook, parameters, database)
-    _open_runs.append(run)
+    try:
+        create_tables(database)
+        run_id = os.environ.get(RUN_ID)
+        begin = _join if run_id else _start_by_hand
+        run = begin(run_id or notebook, parameters, database)
+    except BaseException:
+        database.close()
+        raise
+    _joined.append(run)
     return run
+
+
+def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Session:
+    row = ledger.get_run(database, run_id)
+    if row["status"] != "running":
+        raise PipelineError(f"run {run_id} is {row['status']} already ({row['error']}); start another")
+    return Session(run_id, parameters, database, None)
 
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     run_id = ledger.new_run_id()
     ledger.settle_lost(database, settings.output())
-    lock = ledger.RunLock(ledger.lock_path(settings.output(), {"run_id": run_id, "artifact": None}))
-    ledger.start_run(
-        database,
-        run_id=run_id,
-        dag_id="manual",
-        dag_run_id=run_id,
-        task_id=notebook,
-        notebook=notebook,
-        notebook_sha256=_sha256(settings.notebooks() / f"{notebook}.ipynb"),
-        parameters=parameters,
-        artifact=None,
-    )
+    lock = RunLock(ledger.lock_path(settings.output(), {"run_id": run_id, "artifact": None}))
+    try:
+        ledger.start_run(
+            database,
+            run_id=run_id,
+            dag_id="manual",
+            dag_run_id=run_id,
+            task_id=notebook,
+            notebook=notebook,
+            notebook_sha256=_sha256(settings.notebooks() / f"{notebook}.ipynb"),
+            parameters=parameters,
+            artifact=None,
+        )
+    except BaseException:
+        lock.release()
+        raise
     _watch_cells()
     return Session(run_id, parameters, database, lock)
+
+
+@atexit.register
+def _leave(why: str = "the kernel was shut down before the run was finished") -> None:
+    """Part from the run that this kernel had joined, and close its database."""
+    while _joined:
+        run = _joined.pop()
+        run.fail(why)
+        run.database.close()
 
 
 def _watch_cells() -> None:
@@ -120,7 +146,7 @@ def _watch_cells() -> None:
 
 def _fail_with_cell(outcome: Any) -> None:
     error = outcome.error_before_exec or outcome.error_in_exec
-    for run in [run for run in _open_runs if error and run.is_by_hand]:
+    for run in [run for run in _joined if error and run.is_open_by_hand]:
         run.fail(f"{type(error).__name__}: {error}")
 
 

@@ -13,11 +13,43 @@ README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # What is imported stands to the left of what imports it.
-ORDER = """
-errors batches messages declarations locks settings progress datasets connections values parameters redaction
-contract plots storage http ledger warehouse reading paging replay session running checks files api load
-terminal engine review extract runs airflow demo __main__
-""".split()
+ORDER = [
+    "errors",
+    "batches",
+    "messages",
+    "declarations",
+    "locks",
+    "settings",
+    "progress",
+    "datasets",
+    "connections",
+    "values",
+    "parameters",
+    "redaction",
+    "contract",
+    "plots",
+    "storage",
+    "http",
+    "ledger",
+    "warehouse",
+    "reading",
+    "paging",
+    "replay",
+    "session",
+    "running",
+    "checks",
+    "files",
+    "api",
+    "load",
+    "terminal",
+    "engine",
+    "review",
+    "extract",
+    "runs",
+    "airflow",
+    "demo",
+    "__main__",
+]
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -48,7 +48,7 @@ class Answer:
             raise Fault(seen, f"look at the address in a browser; {ASK_CONNECTION}", is_passing=True)
 
 
-class Fault(Exception):  # noqa: N818  (it never leaves the client)
+class Fault(Exception):
     """Say what came instead of an answer; `is_passing` where another try may get one."""
 
     def __init__(self, seen: str, remedy: str, *, is_passing: bool, retry_after: str | None = None) -> None:

@@ -68,7 +68,7 @@ class Reading:
         self.rows += len(rows)
 
 
-class _ShiftSeen(Exception):  # noqa: N818  (it never leaves this module)
+class _ShiftSeen(Exception):
     """Say how it was seen that rows moved between the pages while these were read."""
 
 

@@ -19,7 +19,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
-class Interrupted(Exception):  # noqa: N818  (it never leaves the download)
+class Interrupted(Exception):
     """Say that a download failed in a way that may pass."""
 
 
