@@ -3,7 +3,8 @@
 import atexit
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from notebook_pipeline import ledger, settings
-from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.datasets import Dataset, get
-from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.locks import RunLock
 from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.parameters import check_parameters, read_parameters
@@ -62,8 +63,7 @@ class Session:
 
     def fail(self, error: str) -> None:
         """Close a run by hand as failed, unless it is closed."""
-        named = [value for name, value in self.parameters.items() if name.endswith("_conn_id")]
-        self._close("failed", Redactor(map(resolve, named)).text(error))
+        self._close("failed", Redactor(_connections(self.parameters)).text(error))
 
     def _close(self, status: str, error: str | None) -> None:
         if self._lock:
@@ -156,6 +156,13 @@ def _readable(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "—"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:
+    for name, conn_id in parameters.items():
+        if name.endswith("_conn_id"):
+            with suppress(UsageError):  # one that is unknown has no secrets
+                yield resolve(conn_id)
 
 
 def _sha256(path: Path) -> str:
