@@ -1,9 +1,9 @@
 """Load checked batches in one transaction: rows, deletions, watermark, counts, or nothing at all."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, field
 from typing import TypeVar, cast
 
@@ -56,8 +56,15 @@ class Load:
     newest: str | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
-    def merge(self, batches: Iterable[Checked], progress: Callable[[int], None] = lambda rows: None) -> None:
-        """Merge good rows batch by batch, reading and checking the next while the last is written."""
+    def merge(
+        self,
+        batches: Iterable[Checked],
+        progress: Callable[[int, float | None], object] = lambda rows, share: None,
+    ) -> None:
+        """Merge good rows batch by batch, reading and checking the next while the last is written.
+
+        `progress` is told the rows of each batch, and how much of the whole is read, where that is known.
+        """
         merge = warehouse.Merge(
             self.session.database,
             self.dataset,
@@ -65,10 +72,11 @@ class Load:
             origin=self.origin,
             place=self.place,
         )
-        for batch in prefetched(batches):
-            self.merged += merge.add(batch.good)
-            self._account(batch)
-            progress(batch.read)
+        with closing(prefetched(batches)) as ahead:
+            for batch in ahead:
+                self.merged += merge.add(batch.good)
+                self._account(batch)
+                progress(batch.read, batch.share)
 
     def compare_keys(self, present: pa.Array, *, delete: bool, max_deleted_percent: float) -> None:
         """Find the rows whose key the source no longer has; delete them, with tombstones, if asked to.
@@ -175,7 +183,7 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
         raise
 
 
-def prefetched(items: Iterable[T]) -> Iterator[T]:
+def prefetched(items: Iterable[T]) -> Generator[T]:
     """Yield the items, making the next ones in a thread while the last is used."""
     end = object()
     source = iter(items)

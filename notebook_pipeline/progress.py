@@ -1,8 +1,10 @@
 """Show how far a long step is: one line that changes in place, whoever is watching."""
 
+import html
 import time
 from collections.abc import Callable
 
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from notebook_pipeline.messages import PROGRESS
@@ -22,10 +24,13 @@ class Progress:
     ) -> None:
         self._unit = unit
         self._total = total
+        self._is_estimate = total is None
         self._clock = clock
         self._began = self._shown = clock()
         self._done = 0
-        self._handle = display(self._bundle(f"0 {unit}"), raw=True, display_id=True)
+        self._handle = (
+            display(self._bundle(self._end()), raw=True, display_id=True) if get_ipython() else None
+        )
 
     def __enter__(self) -> "Progress":
         return self
@@ -33,9 +38,10 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def advance(self, count: int) -> None:
-        """Add `count` to what is done."""
-        self.reach(self._done + count, self._total)
+    def advance(self, count: int, share: float | None = None) -> None:
+        """Add `count` to what is done; `share` is how much of the whole that makes, where it is known."""
+        done = self._done + count
+        self.reach(done, round(done / share) if self._is_estimate and share else self._total)
 
     def reach(self, done: int, total: int | None) -> None:
         """Say how much is done in all, and of how much, where that is known."""
@@ -46,7 +52,12 @@ class Progress:
 
     def close(self) -> None:
         """Show the last state."""
-        self._show(f"{self._done:,} {self._unit}")
+        if self._is_estimate:
+            self._total = None
+        self._show(self._end())
+
+    def _end(self) -> str:
+        return f"{self._done:,} {self._unit}"
 
     def _line(self) -> str:
         speed = self._done / max(self._clock() - self._began, 1e-9)
@@ -62,4 +73,8 @@ class Progress:
 
     def _bundle(self, line: str) -> dict[str, object]:
         state = {"done": self._done, "total": self._total, "unit": self._unit}
-        return {"text/plain": line, PROGRESS: state}
+        bundle: dict[str, object] = {"text/plain": line, PROGRESS: state}
+        if line != self._end():
+            known = f' max="{self._total}" value="{self._done}"' if self._total else ""
+            bundle["text/html"] = f"<progress{known}></progress> {html.escape(line)}"
+        return bundle
