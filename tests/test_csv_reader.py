@@ -117,7 +117,7 @@ def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
 def test_a_reader_that_is_left_open_lets_the_process_end(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_bytes(b"a,b\n" + b"1,2\n" * 3_000_000)
     program = (
-        "import pathlib, sys; from notebook_pipeline import csv_reader; "
+        "import pathlib, sys; from notebook_pipeline.reading import csv_reader; "
         "rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), 'p.csv', None); print(len(next(rows)) > 0)"
     )
     ended = subprocess.run(
