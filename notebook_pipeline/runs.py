@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import Connection
@@ -11,14 +11,12 @@ from notebook_pipeline.locks import RunLock
 from notebook_pipeline.running import provenance
 from notebook_pipeline.running.artefacts import Identity, new_path, refresh_latest, settle_lost
 from notebook_pipeline.running.background import Say, Stop, do
+from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel import Kernel, environment
 from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
 from notebook_pipeline.running.record import LastWord
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
-
-if TYPE_CHECKING:
-    from notebook_pipeline.engine import Execution
 
 _TIMES_AND_PLACES = ("started_at", "committed_at", "watermark_before", "watermark_after")
 
@@ -98,14 +96,14 @@ def _execute(plan: Plan, kernel: Kernel, database: Database, say: Say, stop: Sto
         ledger.start_run(database, **plan.row, artifact=_relative(path))
         for line in (f"run {plan.run_id} of {plan.notebook.stem} writes {path}", *plan.redactor.warnings):
             say(line)
-        execution = engine.Execution(kernel, path, plan.redactor, say, plan.limits, lambda: stop.cause)
+        execution = Execution(kernel, path, plan.redactor, say, plan.limits, lambda: stop.cause)
         _attempt(notebook, execution)
         return _finish(plan, database, notebook, execution)
     finally:
         lock.release()
 
 
-def _attempt(notebook: Any, execution: "Execution") -> None:
+def _attempt(notebook: Any, execution: Execution) -> None:
     """Run the cells and end the kernel, so that what it committed is known."""
     from notebook_pipeline import engine
 
@@ -120,7 +118,7 @@ def _attempt(notebook: Any, execution: "Execution") -> None:
         execution.fail(f"the notebook's result is {execution.result!r}; expected a JSON object")
 
 
-def _finish(plan: Plan, database: Database, notebook: Any, execution: "Execution") -> Finished:
+def _finish(plan: Plan, database: Database, notebook: Any, execution: Execution) -> Finished:
     """Write the last word, first into the artefact, then into the ledger: whoever dies between is lost."""
     row = ledger.get_run(database, plan.run_id)
     rows = {name: value for name, value in row.items() if name.startswith("rows_") and value is not None}
@@ -148,7 +146,7 @@ def _finish(plan: Plan, database: Database, notebook: Any, execution: "Execution
     )
 
 
-def _close_artefact(notebook: Any, execution: "Execution", about: Mapping[str, Any]) -> None:
+def _close_artefact(notebook: Any, execution: Execution, about: Mapping[str, Any]) -> None:
     from notebook_pipeline import engine
 
     try:
@@ -160,7 +158,7 @@ def _close_artefact(notebook: Any, execution: "Execution", about: Mapping[str, A
         execution.fail(f"the artefact cannot be written: {error}")
 
 
-def _status(execution: "Execution") -> str:
+def _status(execution: Execution) -> str:
     return "failed" if execution.error else "success"
 
 

@@ -1,0 +1,32 @@
+"""Hold what one execution needs, and how it went."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.running.kernel import Kernel
+from notebook_pipeline.running.plan import Limits
+from notebook_pipeline.running.report import Say
+
+LONGEST_ERROR = 4000
+
+
+@dataclass
+class Execution:
+    """Hold what one execution needs and, once it is over, how it went: `error` is None after success."""
+
+    kernel: Kernel
+    path: Path
+    redactor: Redactor
+    say: Say
+    limits: Limits
+    stopped: Callable[[], str | None] = lambda: None
+    error: str | None = None
+    refused: bool = False
+    result: Any = field(default=None)
+
+    def fail(self, cause: str) -> None:
+        """Remember the first cause of failure, masked and cut to a length that a ledger can hold."""
+        self.error = self.error or self.redactor.text(cause)[:LONGEST_ERROR]
