@@ -76,7 +76,8 @@ class Reader:
     """Read a dataset's pages into a landing folder, each page once while none moves.
 
     The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
-    the end. The next page is fetched while the last is landed and parsed.
+    the end. The next page is fetched while the last is landed and parsed. As many rows gone as come during
+    one reading leave no trace; a row that is skipped so is found by the next full sweep.
     """
 
     def __init__(
