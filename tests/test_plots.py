@@ -104,6 +104,12 @@ def test_measured_values_out_of_their_bounds_have_another_shape(database: Databa
     assert markers(picture).count("X") == 2
 
 
+def test_a_jump_is_out_of_bounds_too(database: Database) -> None:
+    picture = pictures.measured_over_runs(usual_report(database, rows=50))
+    assert picture.sentence == "This run is out of its bounds in: number of rows"
+    assert markers(picture).count("X") == 1
+
+
 def test_a_side_that_no_check_looks_at_is_open(database: Database) -> None:
     fill(database, MANY)
     remember(database, history(rows=50, changed=100, nulls=0, bolts=75))
