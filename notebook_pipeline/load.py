@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import pyarrow as pa
@@ -198,12 +198,8 @@ def prefetched(items: Iterable[T]) -> Generator[T]:
 
 
 def _commit(load: Load) -> None:
-    database, name, run_id, origin = (
-        load.session.database,
-        load.dataset.name,
-        load.session.run_id,
-        load.origin,
-    )
+    database, run_id = load.session.database, load.session.run_id
+    name, origin = load.dataset.name, load.origin
     before = warehouse.read_watermark(database, name, origin.source)
     if load.newest and not origin.is_replay:
         warehouse.save_watermark(database, name, origin.source, load.newest, run_id=run_id, now=ledger.now())
@@ -221,5 +217,7 @@ def _record_refusal(load: Load) -> None:
 
 def _save_rejected(load: Load) -> None:
     database, run_id, name = load.session.database, load.session.run_id, load.dataset.name
-    ledger.save_rejected(database, run_id, name, [astuple(row) for row in load.rejected])
+    ledger.save_rejected(
+        database, run_id, name, [(row.position, row.row, row.reasons) for row in load.rejected]
+    )
     places.save_extraction(database, run_id, name, load.origin, load.place)
