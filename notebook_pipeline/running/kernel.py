@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +19,9 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection, is_secret_name, variable
+from notebook_pipeline.running.scratch import Scratch
 
 SHUTDOWN_SECONDS = 5.0
-# A socket's path has room for about 100 letters, and the longest name in the scratch folder takes 12.
-_LONGEST_SCRATCH = 80
 # What would make a notebook differ from the one that JupyterLab runs, or from the last run.
 _UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
 
@@ -63,21 +60,22 @@ class Kernel:
     """
 
     def __init__(self, *, environment: dict[str, str], folder: Path) -> None:
-        self._scratch = _make_scratch()
-        self._log = self._scratch / "log"
+        self._scratch = Scratch()
+        scratch = self._scratch.path
+        self._log = scratch / "log"
         self._read, self._lifeline = os.pipe()
         self._group: int | None = None
         self.manager = _Manager(
-            transport="ipc", connection_file=str(self._scratch / "k.json"), autorestart=False, log=log
+            transport="ipc", connection_file=str(scratch / "k.json"), autorestart=False, log=log
         )
-        command = [sys.executable, "-m", "notebook_pipeline.running.watch", str(self._scratch), *_ARGUMENTS]
+        command = [sys.executable, "-m", "notebook_pipeline.running.watch", str(scratch), *_ARGUMENTS]
         self.manager.spec = KernelSpec(argv=command, display_name="Python 3", language="python")
         # Given here, Jupyter need not search every installed package for another kind of provisioner.
         self._provisioner = LocalProvisioner(
-            kernel_id=self._scratch.name, kernel_spec=self.manager.spec, parent=self.manager
+            kernel_id=scratch.name, kernel_spec=self.manager.spec, parent=self.manager
         )
         self.manager.provisioner = self._provisioner
-        self._environment = environment | {"IPYTHONDIR": str(self._scratch / "ipython")}
+        self._environment = environment | {"IPYTHONDIR": str(scratch / "ipython")}
         self._folder = folder
 
     def __enter__(self) -> "Kernel":
@@ -146,7 +144,7 @@ class Kernel:
         run_sync(self.manager.cleanup_resources)()
         for end in (self._read, self._lifeline):
             os.close(end)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.remove()
         _close_event_loop()
 
 
@@ -176,11 +174,6 @@ class _Manager(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec | None:
         return self.spec
-
-
-def _make_scratch() -> Path:
-    scratch = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="nbp-", dir=scratch if len(scratch) < _LONGEST_SCRATCH else "/tmp"))  # noqa: S108
 
 
 def _exit_in_words(code: int) -> str:

@@ -1,0 +1,51 @@
+"""Keep a running kernel's files in a folder for its owner alone, and sweep what nobody owns any more."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "nbp-"
+# A socket's path has room for about 100 letters, and the longest name in the folder takes 12.
+_LONGEST = 80
+# Between its making and its locking a folder looks like one that is left.
+_YOUNG_SECONDS = 60
+
+
+class Scratch:
+    """Hold one folder and, for as long as this process lives, the lock on it."""
+
+    def __init__(self) -> None:
+        root = tempfile.gettempdir()
+        root = root if len(root) < _LONGEST else "/tmp"  # noqa: S108
+        _sweep(Path(root))
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+        self._lock = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def _sweep(root: Path) -> None:
+    """Remove the folders of processes that were killed together with those that watched them."""
+    for folder in root.glob(f"{_PREFIX}*"):
+        # It may be another's, or go at this moment.
+        with suppress(OSError):
+            _remove_if_left(folder)
+
+
+def _remove_if_left(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(handle)
+        if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG_SECONDS:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(handle)
