@@ -152,6 +152,11 @@ def test_each_cell_is_a_line_and_prints_come_before_it(home: Path) -> None:
     assert lines[-1].startswith("[2/3] Check: failed after ")
 
 
+def test_a_kernel_does_not_wait_long_for_a_flush_on_its_way_out(home: Path) -> None:
+    run = execute(home, "import sys\nfor stream in (sys.stdout, sys.stderr): print(stream.flush_timeout < 1)")
+    assert run.printed == "True\nTrue\n"
+
+
 def test_the_progress_of_a_long_step_is_reported(home: Path) -> None:
     code = (
         "from notebook_pipeline import progress\nprogress.SECONDS_BETWEEN = 0\n"
