@@ -171,7 +171,7 @@ def test_who_may_not_read_a_dags_logs_gets_nothing_of_it(
     assert "of_no_team" in seen
     assert DAG not in seen
     assert "bulk_load" not in seen
-    assert "1 runs" in seen
+    assert "1 run," in seen
     assert DAG in ask(airflow, viewer, "runs").text
 
 
@@ -419,7 +419,7 @@ def test_the_ledger_lies_where_airflows_own_connection_says(
         session.add(kept)
         session.commit()
         try:
-            assert "1 runs" in ask(airflow, viewer, "runs").text
+            assert "1 run," in ask(airflow, viewer, "runs").text
         finally:
             session.delete(kept)
             session.commit()

@@ -99,12 +99,14 @@ def trace_key(arguments: argparse.Namespace) -> int:
 
 def write_review(arguments: argparse.Namespace) -> int:
     """Write the pages and name the first one."""
+    from notebook_pipeline.review import wording
     from notebook_pipeline.review.pages import write_pages
 
     written = write_pages(anew=arguments.all)
     if arguments.json:
         return _print_json({"index": str(written.index), "runs": written.runs, "rendered": written.rendered})
-    print(f"{written.runs} runs, {written.rendered} pages written anew: {written.index}")
+    runs, pages = wording.counted(written.runs, "run"), wording.counted(written.rendered, "page")
+    print(f"{runs}, {pages} written anew: {written.index}")
     return 0
 
 

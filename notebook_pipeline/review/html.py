@@ -56,6 +56,7 @@ def environment() -> Environment:
     style = (TEMPLATES / "review.css").read_text(encoding="utf-8")
     made.globals |= {"policy": POLICY, "style": Markup(style), "count_names": COUNTS, "theme": ""}  # noqa: S704
     made.filters |= {
+        "counted": wording.counted,
         "current": current,
         "duration": wording.duration,
         "excerpt": _excerpt,

@@ -67,6 +67,11 @@ def origin(trace: Trace) -> list[tuple[str, object]]:
     return facts
 
 
+def counted(count: int, thing: str) -> str:
+    """Return a number of things, as in `1 run` and `2,000 runs`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def growth(change: Change) -> str:
     """Return by how much a number grew, or nothing for what is no number."""
     numbers = isinstance(change.before, int) and isinstance(change.after, int)
