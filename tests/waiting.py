@@ -10,12 +10,12 @@ import psutil
 Value = TypeVar("Value")
 
 
-def until(condition: Callable[[], Value], seconds: float = 60) -> Value:
+def until(condition: Callable[[], Value], seconds: float = 60, pause: float = 0.02) -> Value:
     """Return the condition's value as soon as it is true; fail when it does not become so."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(pause)
     return value
 
 

@@ -1,0 +1,221 @@
+"""A load that is killed at any moment leaves nothing half done, and the next makes it good."""
+
+import mmap
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import loads
+import psutil
+import pytest
+import waiting
+
+from notebook_pipeline import ledger, load
+from notebook_pipeline.contract import Checked
+from notebook_pipeline.storage.database import Database
+
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["notebook_pipeline.load"])
+
+BATCHES, ROWS = 12, 2_000
+DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
+
+
+class Phase(IntEnum):
+    """How far a load is, in the order in which it comes to it."""
+
+    STARTING = 0
+    OPEN = 1
+    COMMITTING = 2
+    COMMITTED = 3
+    FINISHED = 4
+
+
+@dataclass
+class Told:
+    """Share a load's phase, and how many batches it has merged, with whoever is going to kill it."""
+
+    file: Path
+
+    def __post_init__(self) -> None:
+        if not self.file.exists():
+            self.file.write_bytes(bytes(8))
+        with self.file.open("r+b") as opened:
+            self._memory = mmap.mmap(opened.fileno(), 8)
+
+    def tell(self, phase: Phase, batches: int) -> None:
+        struct.pack_into("ii", self._memory, 0, phase, batches)
+
+    def read(self) -> tuple[Phase, int]:
+        phase, batches = struct.unpack_from("ii", self._memory)
+        return Phase(phase), batches
+
+
+def file_of(seed: int) -> Iterator[Checked]:
+    """Yield a bulk file: first in order of its keys, then in none, with repeated keys and rejected rows."""
+    dice = random.Random(seed)  # noqa: S311
+    for number in range(BATCHES):
+        keys = range(number * ROWS, (number + 1) * ROWS)
+        if number % 3 == 2:
+            keys = [dice.randrange(BATCHES * ROWS) for _ in keys]
+        rows = [(key, dice.choice("abc"), dice.choice(DAYS)) for key in keys]
+        yield loads.checked(rows, [loads.rejected(rows[0], position=f"f.csv:{number}")])
+
+
+def update_of(seed: int) -> Iterator[Checked]:
+    """Yield what an API changed in a third of the rows."""
+    dice = random.Random(seed)  # noqa: S311
+    keys = sorted(dice.sample(range(BATCHES * ROWS), BATCHES * ROWS // 3))
+    yield loads.checked([(key, dice.choice("abc"), dice.choice(DAYS)) for key in keys])
+
+
+def load_file(folder: Path, seed: int, told: Told | None = None) -> None:
+    """Load the file as a runner and its notebook do, telling how far it is."""
+    tell = told.tell if told else lambda phase, batches: None
+    merged = 0
+
+    def count(rows: int, share: float | None) -> None:
+        nonlocal merged
+        merged += 1
+        tell(Phase.OPEN, merged)
+
+    with loads.open_database(folder) as database:
+        ledger.settle_lost(database, folder)
+        session, lock = loads.start(database, folder=folder)
+        with load.transaction(session, loads.BULK, loads.ANY_NUMBER) as merge:
+            tell(Phase.OPEN, 0)
+            merge.merge(file_of(seed), count)
+            merge.verify()
+            tell(Phase.COMMITTING, merged)
+        tell(Phase.COMMITTED, merged)
+        ledger.finish_run(database, session.run_id, "success")
+        assert lock
+        lock.release()
+        tell(Phase.FINISHED, merged)
+
+
+def state(database: Database) -> dict[str, list[tuple]]:
+    """Return what must be the same however often a load was killed."""
+    return {
+        "player": database.execute(
+            "SELECT player_id, last_name, last_changed_date, _source FROM player ORDER BY 1"
+        ),
+        "watermark": database.execute("SELECT dataset, source, value FROM watermark ORDER BY 1, 2"),
+    }
+
+
+@dataclass
+class Scene:
+    """Hold a database before a load, and what it is before and after a load that nobody disturbs."""
+
+    folder: Path
+    before: dict[str, list[tuple]]
+    after: dict[str, list[tuple]]
+    seed: int
+
+
+def prepared(folder: Path, seed: int, *, has_rows: bool) -> Scene:
+    with loads.open_database(folder / "before") as database:
+        if has_rows:
+            loads.run(database, loads.BULK, *file_of(seed + 1))
+            loads.run(database, loads.API, *update_of(seed + 2))
+        before = state(database)
+    shutil.copytree(folder / "before", folder / "after")
+    load_file(folder / "after", seed)
+    with loads.open_database(folder / "after") as database:
+        after = state(database)
+    assert before["player"] != after["player"]
+    return Scene(folder / "before", before, after, seed)
+
+
+def killed(scene: Scene, folder: Path, dice: random.Random) -> Phase:
+    """Kill a load at some moment, look at what it left, load again, and return the phase it was killed in."""
+    shutil.copytree(scene.folder, folder)
+    told = Told(folder / "told")
+    moment = dice.randint(0, BATCHES + 1)
+    process = FORKED.Process(target=_load_in_process, args=(folder, scene.seed))
+    process.start()
+    reached = {BATCHES: Phase.COMMITTING, BATCHES + 1: Phase.COMMITTED}.get(moment, Phase.OPEN)
+    waiting.until(lambda: told.read() >= (reached, min(moment, BATCHES)), pause=0.0005)
+    _dawdle(dice)
+    phase = _kill(process.pid or 0, told)
+    process.join()
+    with loads.open_database(folder) as database:
+        assert database.execute("PRAGMA integrity_check") == [("ok",)]
+        found = state(database)
+        if phase <= Phase.OPEN:
+            assert found == scene.before
+        elif phase == Phase.COMMITTING:
+            assert found in (scene.before, scene.after)
+        else:
+            assert found == scene.after
+    load_file(folder, scene.seed)
+    _hold_to_undisturbed(scene, folder, phase)
+    return phase
+
+
+def _hold_to_undisturbed(scene: Scene, folder: Path, phase: Phase) -> None:
+    with loads.open_database(folder) as database:
+        assert state(database) == scene.after
+        last_two = database.execute("SELECT status, error FROM pipeline_run ORDER BY run_id DESC LIMIT 2")
+        first = ("success", None) if phase == Phase.FINISHED else ("failed", "process lost")
+        # It may have closed its row and been killed before it could say so.
+        closed = [("success", None)] if phase == Phase.COMMITTED else []
+        assert last_two[0] == ("success", None)
+        assert last_two[1] in (first, *closed)
+        unsound = database.execute(
+            "SELECT run_id FROM pipeline_run WHERE committed_at IS NOT NULL AND rows_read <> "
+            "rows_inserted + rows_updated + rows_unchanged + rows_stale + rows_rejected"
+        )
+        assert unsound == []
+    assert list(folder.rglob("*.lock")) == []
+
+
+def _load_in_process(folder: Path, seed: int) -> None:
+    load_file(folder, seed, Told(folder / "told"))
+
+
+def _dawdle(dice: random.Random) -> None:
+    """Let some moments pass, so that the kill does not always come right after a batch."""
+    for _ in range(dice.randrange(20_000)):
+        os.getpid()
+
+
+def _kill(pid: int, told: Told) -> Phase:
+    """Stop the process, read how far it is, now that it goes no further, and kill it."""
+    process = psutil.Process(pid)
+    process.suspend()
+    waiting.until(lambda: process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    phase, _ = told.read()
+    os.kill(pid, signal.SIGKILL)
+    return phase
+
+
+def kill_often(tmp_path: Path, seed: int, *, has_rows: bool, times: int) -> list[Phase]:
+    scene = prepared(tmp_path, seed, has_rows=has_rows)
+    dice = random.Random(seed)  # noqa: S311
+    return [killed(scene, tmp_path / str(number), dice) for number in range(times)]
+
+
+@pytest.mark.parametrize("has_rows", [False, True], ids=["first load", "load over rows of the API"])
+def test_a_killed_load_is_made_good_by_the_next(tmp_path: Path, has_rows: bool) -> None:
+    phases = kill_often(tmp_path, 7, has_rows=has_rows, times=4)
+    assert phases.count(Phase.OPEN) >= 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_forty_killed_loads_are_made_good_by_the_next(tmp_path: Path) -> None:
+    phases = [
+        *kill_often(tmp_path / "first", 11, has_rows=False, times=20),
+        *kill_often(tmp_path / "again", 12, has_rows=True, times=20),
+    ]
+    assert len(phases) == 40
+    assert phases.count(Phase.OPEN) >= 25
