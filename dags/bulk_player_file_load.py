@@ -42,6 +42,7 @@ with DAG(
     check = NotebookOperator(
         task_id="check",
         input_nb="data_quality",
+        parameters={"run_id": "{{ ti.xcom_pull('load')['run_id'] }}"},
         outlets=[Asset("analytics_database/player")],
     )
 

@@ -56,6 +56,7 @@ with DAG(
     check = NotebookOperator(
         task_id="check",
         input_nb="data_quality",
+        parameters={"run_id": "{{ ti.xcom_pull('update')['run_id'] }}"},
         outlets=[Asset("analytics_database/player")],
     )
 

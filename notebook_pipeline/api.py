@@ -77,18 +77,6 @@ def fetch_pages(
     )
 
 
-def fetch_total(connection: Connection, dataset: Dataset, *, patience: Patience | None = None) -> int:
-    """Return how many rows the source says it has, whatever was changed when."""
-    with Client(connection, patience) as client:
-        return paging.fetch_total(client, dataset)
-
-
-def check_health(connection: Connection, *, patience: Patience | None = None) -> None:
-    """Raise PipelineError, naming address and connection, where the API does not answer at its root."""
-    with Client(connection, patience) as client:
-        client.get(client.address("/"), what="health check")
-
-
 @contextmanager
 def _folder(landing: Path | None) -> Iterator[Path]:
     """Give the folder to land in; without one, a folder that goes when the extraction ends."""

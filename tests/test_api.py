@@ -159,10 +159,6 @@ def test_rows_without_a_key_are_counted(source: fs.Source):
     assert (len(extraction.keys), extraction.rows_without_key) == (42, 3)
 
 
-def test_the_total_is_counted(source: fs.Source):
-    assert api.fetch_total(source.connection(), PLAYER, patience=QUICK) == 45
-
-
 @pytest.mark.parametrize(
     "answer", [b"{}", b'{"player_count": "45"}', b'{"player_count": -1}', b'{"player_count": true}']
 )
@@ -170,13 +166,6 @@ def test_counts_that_count_nothing_fail(source: fs.Source, answer: bytes):
     source.answer = lambda request: answer  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(PipelineError, match="which gives no number as 'player_count'"):
         fetch(source)
-
-
-def test_health(source: fs.Source):
-    api.check_health(source.connection(), patience=QUICK)
-    down = source.connection(port=fs.free_port())
-    with pytest.raises(PipelineError, match=r"health check: GET http://127.0.0.1:\d+/ \(connection 'sports"):
-        api.check_health(down, patience=QUICK)
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2024-13-01", "2024-09-01T00:00:00"])

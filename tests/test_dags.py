@@ -15,6 +15,7 @@ from notebook_pipeline.parameters import Parameter, check_parameters, read_param
 
 FOLDER = settings.CHECKOUT / "dags"
 BULK, RECURRING = "bulk_player_file_load", "recurring_player_api_insert_update_dag"
+REPORT = "player_report"
 FILES = sorted(FOLDER.glob("*.py"))
 
 
@@ -23,8 +24,14 @@ def bag() -> DagBag:
     return DagBag(FOLDER)
 
 
-@pytest.fixture(params=[BULK, RECURRING])
+@pytest.fixture(params=[BULK, RECURRING, REPORT])
 def dag(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
+    return bag.dags[request.param]
+
+
+@pytest.fixture(params=[BULK, RECURRING])
+def loading(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
+    """Return a DAG that writes the table."""
     return bag.dags[request.param]
 
 
@@ -39,7 +46,9 @@ def notebook_tasks(dag: DAG) -> list[NotebookOperator]:
 def test_every_file_holds_the_one_dag_of_its_name(bag: DagBag) -> None:
     assert bag.import_errors == {}, "mend these files: Airflow cannot read them"
     found = {Path(dag.fileloc).stem: dag_id for dag_id, dag in bag.dags.items()}
-    assert found == {BULK: BULK, RECURRING: RECURRING}, "give each file one DAG of the file's name"
+    assert found == {dag_id: dag_id for dag_id in (BULK, RECURRING, REPORT)}, (
+        "give each file one DAG of the file's name"
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -99,7 +108,8 @@ def test_every_field_of_the_form_reaches_a_notebook_that_accepts_it(dag: DAG) ->
 
 
 def test_the_form_is_the_parameters_cell(bag: DagBag) -> None:
-    for dag_id, notebook in ((BULK, "bulk_load"), (RECURRING, "api_incremental_update")):
+    notebooks = {BULK: "bulk_load", RECURRING: "api_incremental_update", REPORT: "explore_players"}
+    for dag_id, notebook in notebooks.items():
         cell = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
         params = bag.dags[dag_id].params
         shown = [(name, params[name], params.get_param(name).description) for name in params]
@@ -121,15 +131,28 @@ def test_checks_follow_the_load_and_a_report_follows_all(bag: DagBag) -> None:
     }
 
 
-def test_the_report_never_decides_the_state_of_a_run(dag: DAG) -> None:
-    report: Any = dag.get_task("report_run")
+def test_the_report_never_decides_the_state_of_a_run(loading: DAG) -> None:
+    report: Any = loading.get_task("report_run")
     assert report.is_teardown, "mark it with as_teardown(), or its success would hide a failure"
     assert not report.on_failure_fail_dagrun
 
 
-def test_only_passed_checks_publish_the_table(dag: DAG) -> None:
-    published = {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks if task.outlets}
+def test_only_passed_checks_publish_the_table(loading: DAG) -> None:
+    published = {
+        task.task_id: [asset.name for asset in task.outlets] for task in loading.tasks if task.outlets
+    }
     assert published == {"check": ["analytics_database/player"]}
+
+
+def test_the_checks_are_told_which_load_to_judge(bag: DagBag) -> None:
+    for dag_id, load in ((BULK, "load"), (RECURRING, "update")):
+        task: Any = bag.dags[dag_id].get_task("check")
+        assert task.parameters == {"run_id": f"{{{{ ti.xcom_pull('{load}')['run_id'] }}}}"}
+
+
+def test_the_report_waits_for_verified_data(bag: DagBag) -> None:
+    schedule: Any = bag.dags[REPORT].schedule
+    assert schedule.name == "analytics_database/player"
 
 
 def test_bulk_runs_on_demand_and_the_update_daily(bag: DagBag) -> None:
