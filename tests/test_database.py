@@ -86,6 +86,21 @@ def test_a_transaction_is_kept_whole_or_not_at_all(path: Path) -> None:
         assert other.execute("SELECT id FROM t ORDER BY id") == [(1,), (2,), (4,)]
 
 
+def test_a_statement_that_fails_in_a_transaction_is_rolled_back(path: Path) -> None:
+    """Values that were bound to the one that failed are not in the way of the next."""
+    with connect(named(path)) as database, connect(named(path)) as other:
+        with pytest.raises(PipelineError, match="UNIQUE constraint failed"):
+            _insert_twice(database)
+        assert database.execute("SELECT id FROM t") == [(1,)]
+        other.execute("INSERT INTO t VALUES (2, 'two')")
+
+
+def _insert_twice(database: Database) -> None:
+    with database.transaction():
+        database.execute("INSERT INTO t VALUES (9, 'nine')")
+        database.execute("INSERT INTO t VALUES (?, ?)", [1, "again"])
+
+
 def _insert_and_be_interrupted(database: Database) -> None:
     with database.transaction():
         database.execute("INSERT INTO t VALUES (3, 'three')")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import adbc_driver_sqlite.dbapi as sqlite
 import pyarrow as pa
 from adbc_driver_manager import Error
+from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.connections import Connection, sqlite_path
 from notebook_pipeline.errors import PipelineError, UsageError
@@ -28,7 +29,6 @@ class Database:
 
     def __init__(self, dbapi: sqlite.AdbcSqliteConnection, name: str) -> None:
         self._dbapi = dbapi
-        self._cursor = dbapi.cursor(adbc_stmt_kwargs=ONE_BATCH)
         self.name = name
 
     def __enter__(self) -> "Database":
@@ -41,26 +41,25 @@ class Database:
 
     def close(self) -> None:
         """Close the database; closing twice does nothing."""
-        self._cursor.close()
         self._dbapi.close()
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple]:
         """Run one statement with bound values and return its rows, if it gives any."""
-        with self._explained():
-            self._cursor.execute(sql, tuple(values) or None)
-            return self._cursor.fetchall() if self._cursor.description else []
+        with self._cursor() as cursor:
+            cursor.execute(sql, tuple(values) or None)
+            return cursor.fetchall() if cursor.description else []
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> pa.Table:
         """Run one query with bound values and return its rows as an Arrow table."""
-        with self._explained():
-            self._cursor.execute(sql, tuple(values) or None)
-            return self._cursor.fetch_arrow_table()
+        with self._cursor() as cursor:
+            cursor.execute(sql, tuple(values) or None)
+            return cursor.fetch_arrow_table()
 
     def write(self, sql: str, rows: pa.RecordBatch | pa.Table) -> None:
         """Run one statement for every row, its columns bound in order."""
         if rows.num_rows:
-            with self._explained():
-                self._cursor.executemany(sql, rows)
+            with self._cursor() as cursor:
+                cursor.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -76,9 +75,11 @@ class Database:
             raise
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _cursor(self) -> Iterator[Cursor]:
+        """Give a cursor for one statement: one that failed keeps the values it was given for the next."""
         try:
-            yield
+            with self._dbapi.cursor(adbc_stmt_kwargs=ONE_BATCH) as cursor:
+                yield cursor
         except Error as error:
             raise PipelineError(f"{self.name}: {_reason(str(error))}") from error
 
