@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.airflow.watchdog import stop_with_parent
-from notebook_pipeline.connections import Connection
+from notebook_pipeline.connections import DATABASE, Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.parameters import check_parameters, read_parameters
 
@@ -130,4 +130,7 @@ def _identity(task: Any) -> "Identity":
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
     """Resolve the connections that parameters name, in the task: a kernel cannot ask Airflow."""
     named = {value for name, value in parameters.items() if name.endswith("_conn_id") and value}
+    if not parameters.get("database_conn_id"):
+        # The run's ledger row needs a database, also where the notebook asks for none.
+        named.add(DATABASE)
     return {conn_id: resolve_connection(conn_id) for conn_id in sorted(named)}

@@ -9,6 +9,7 @@ from airflow.sdk import get_current_context, task
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
+from notebook_pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from notebook_pipeline.storage.database import Database
@@ -51,14 +52,27 @@ def sweep_is_due(database: "Database", dataset: str, today: date) -> bool:
 
 @task
 def report_run() -> None:
-    """Print what each task of the run did, also after failures."""
-    run = _context()["ti"]
+    """Print what each task of the run did, also after failures, and bring the review pages up to date."""
+    context = _context()
+    run = context["ti"]
     states = run.get_task_states(run.dag_id, run_ids=[run.run_id])[run.run_id]
     print(f"{run.dag_id}, run {run.run_id}")
     for task_id, state in states.items():
         if task_id != run.task_id:
             result = run.xcom_pull(task_ids=task_id)
             print(f"  {task_id}: {state or 'not run'}{describe(result)}")
+    write_review(context["params"]["database_conn_id"])
+
+
+def write_review(database_conn_id: str) -> None:
+    """Write what is new to `<output>/review`, or say why there is nothing to write yet."""
+    from notebook_pipeline.review.pages import write_pages
+
+    try:
+        written = write_pages(connection=resolve_connection(database_conn_id))
+        print(f"All {written.runs:,} runs as pages: {written.index}")
+    except UsageError as error:
+        print(f"No pages were written: {error}")
 
 
 def _context() -> dict[str, Any]:
