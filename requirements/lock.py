@@ -16,6 +16,7 @@ CONDA = PROJECT / "environment.yml"
 GROUPS = {
     "run": ["pyproject.toml"],
     "dev": ["pyproject.toml", "--group", "dev"],
+    "docker": ["pyproject.toml", "--group", "docker"],
     "bench": ["--group", "bench"],
     "lab": ["--group", "lab"],
     "uv": ["--group", "install"],
@@ -25,7 +26,7 @@ GROUPS = {
 def main() -> None:
     """Resolve all groups together, then write each with these versions and its files' hashes."""
     os.environ.update(uv_settings(pip_settings(Path(sys.executable))))
-    together = ["pyproject.toml", *(f"--group={name}" for name in ("dev", "bench", "lab"))]
+    together = ["pyproject.toml", *(f"--group={name}" for name in ("dev", "docker", "bench", "lab"))]
     compile_pins("all", [*together, *sys.argv[1:]])
     for name, source in GROUPS.items():
         compile_pins(name, [*source, "--generate-hashes", "-c", "requirements/all.txt"])

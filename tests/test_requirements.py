@@ -10,7 +10,7 @@ import pytest
 from notebook_pipeline import settings
 
 FOLDER = settings.CHECKOUT / "requirements"
-GROUPS = ("run", "dev", "bench", "lab")
+GROUPS = ("run", "dev", "docker", "bench", "lab")
 
 
 @pytest.fixture(scope="module")

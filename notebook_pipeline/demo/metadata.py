@@ -8,9 +8,7 @@ which were added and the base URL that each connection to an API has now.
 import json
 import os
 import sys
-from collections.abc import Mapping
 
-from airflow.models import Connection as AirflowConnection
 from airflow.models import DagRun, TaskInstance
 from airflow.sdk import timezone
 from airflow.utils import db
@@ -19,7 +17,7 @@ from airflow.utils.state import DagRunState, State, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import select, update
 
-from notebook_pipeline.airflow.hook import from_airflow
+from notebook_pipeline.airflow.metadata import add_connections
 from notebook_pipeline.connections import base_url
 
 
@@ -27,9 +25,10 @@ def main() -> None:
     """Prepare the database and the connections."""
     wanted = json.load(sys.stdin)
     prepare()
-    answer = add_connections(wanted)
+    added, stored = add_connections(wanted)
+    urls = {conn_id: base_url(found) for conn_id, found in stored.items() if found.conn_type == "http"}
     with os.fdopen(int(sys.argv[1]), "w") as stream:
-        json.dump(answer, stream)
+        json.dump({"added": added, "urls": urls}, stream)
 
 
 def prepare() -> None:
@@ -51,22 +50,6 @@ def close_left_runs() -> None:
             .where(TaskInstance.run_id.in_(left), TaskInstance.state == TaskInstanceState.RUNNING)
             .values(state=TaskInstanceState.FAILED, **closed)
         )
-
-
-def add_connections(wanted: Mapping[str, object]) -> dict[str, object]:
-    """Add the connections that Airflow does not have yet; say which those are, and where each API is."""
-    added, urls = [], {}
-    with create_session() as session:
-        for conn_id, parts in wanted.items():
-            same_id = AirflowConnection.conn_id == conn_id
-            stored = session.scalar(select(AirflowConnection).where(same_id))
-            if stored is None:
-                stored = AirflowConnection.from_json(json.dumps(parts), conn_id)
-                session.add(stored)
-                added.append(conn_id)
-            if stored.conn_type == "http":
-                urls[conn_id] = base_url(from_airflow(stored))
-    return {"added": added, "urls": urls}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""Initialise an Airflow whose metadata database is migrated: its connections, and who may log in.
+
+Usage: python -m notebook_pipeline.airflow.initialise, with the connections as AIRFLOW_CONN_… variables, the
+password of the user `admin` as AIRFLOW_ADMIN_PASSWORD, and the file that keeps passwords as
+AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE. It may be run again at any time: connections that Airflow
+has stay as they are. Exits with 2, and says why, where something cannot be used.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from notebook_pipeline.airflow.metadata import add_connections
+from notebook_pipeline.connections import API, DATABASE, FILES, Connection, resolve, sqlite_path, variable
+from notebook_pipeline.errors import UsageError
+
+USER = "admin"
+PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105 - a variable's name
+PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+_MEANING = {PASSWORD: f"the password of the user {USER}", PASSWORDS_FILE: "the file that keeps passwords"}
+_MOUNTS = Path("/proc/self/mountinfo")
+_SHORTEST_PASSWORD = 12
+# What a folder of another machine, or of the host of Docker Desktop's virtual machine, shows itself as.
+_SHARED = {"9p", "cifs", "drvfs", "fakeowner", "nfs", "nfs4", "prl_fs", "smb3", "vboxsf", "virtiofs"}
+
+
+def main() -> int:
+    """Add connections, check where the database lies, set the password; return the exit status."""
+    try:
+        set_password(Path(_needed(PASSWORDS_FILE)), _needed(PASSWORD))
+        wanted = {conn_id: json.loads(resolve(conn_id).to_json()) for conn_id in (DATABASE, API, FILES)}
+        added, stored = add_connections(wanted)
+        refuse_shared_folder(stored[DATABASE])
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for conn_id in stored:
+        print(f"connection {conn_id}: {'added' if conn_id in added else 'there already, left as it is'}")
+    print(f"user {USER}: password set")
+    return 0
+
+
+def set_password(path: Path, password: str) -> None:
+    """Write the password of the user `admin` where Airflow looks for it, for its owner alone.
+
+    Other users' passwords stay. Raises UsageError where the password is too short.
+    """
+    if len(password) < _SHORTEST_PASSWORD:
+        raise UsageError(
+            f"{PASSWORD} has {len(password)} characters; give at least {_SHORTEST_PASSWORD} "
+            "(python3 -c 'import secrets; print(secrets.token_urlsafe(16))' makes one)"
+        )
+    kept = json.loads(path.read_text() or "{}") if path.exists() else {}
+    written = path.with_suffix(".new")
+    descriptor = os.open(written, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(kept | {USER: password}, file)
+    written.replace(path)
+
+
+def refuse_shared_folder(database: Connection, mounts: Path = _MOUNTS) -> None:
+    """Raise UsageError where a SQLite database lies in a folder that shares files, but not memory.
+
+    Write-ahead logging needs memory that all who open the file share; without it the file can be corrupted.
+    """
+    if database.conn_type != "sqlite":
+        return
+    path = sqlite_path(database)
+    kind = _file_system(path, mounts.read_text())
+    if kind in _SHARED or kind.startswith("fuse"):
+        raise UsageError(
+            f"connection {database.conn_id!r} names {path}, which lies on a shared folder (file system "
+            f"{kind!r}): SQLite can be corrupted there. Put it on a named volume, such as the one at "
+            f"/opt/airflow/output, and correct the connection under Admin > Connections, or "
+            f"{variable(database.conn_id)} where that is set"
+        )
+
+
+def _file_system(path: Path, mounts: str) -> str:
+    """Return the type of the file system that holds the path, as the lines of `mountinfo` tell it."""
+    place, kind = Path("/"), ""
+    for line in mounts.splitlines():
+        before, after = line.split(" - ", 1)
+        mounted = Path(before.split()[4].encode().decode("unicode_escape"))
+        # Of two mounts in one place the later one is seen.
+        if path.resolve().is_relative_to(mounted) and mounted.is_relative_to(place):
+            place, kind = mounted, after.split()[0]
+    return kind
+
+
+def _needed(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise UsageError(f"{name} is not set: give {_MEANING[name]}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
