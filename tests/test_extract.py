@@ -1,5 +1,8 @@
 """What a run opens: a bulk file, the rejected rows of another run, or the API since its watermark."""
 
+# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Iterator
 from datetime import date
 

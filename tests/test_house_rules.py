@@ -114,7 +114,7 @@ def test_imports_point_one_way(path: Path) -> None:
     for module in imports(path):
         there = room(module)
         assert here == there or ORDER.index(there) < ORDER.index(here), (
-            f"{path.name} imports {module}, which stands above it; hand in what it needs, or change the order here"
+            f"{path.name} imports {module}, which comes later: hand in what it needs, or change ORDER"
         )
 
 

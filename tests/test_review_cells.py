@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import nbformat
 import pytest
 from markupsafe import Markup
 from nbformat import v4
@@ -57,7 +56,7 @@ ACTIVE = re.compile(
 
 
 def cells(*made: Any) -> list[Cell]:
-    return render_cells(nbformat.from_dict(v4.new_notebook(cells=list(made))) | {})
+    return render_cells(dict(v4.new_notebook(cells=list(made))))
 
 
 def outputs(*made: Any) -> Sequence[Output]:
