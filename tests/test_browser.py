@@ -282,12 +282,8 @@ def test_light_and_dark_follow_airflow(airflow: Airflow) -> None:
         page.goto(airflow.task("flaky"))
         outer, notebook = tab(page)
         expect(notebook.get_by_text("the second try passes", exact=True)).to_be_visible()
-        shown = [
-            part.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-            for part in (outer, notebook)
-        ]
-        assert shown[0] == shown[1]
-        backgrounds[theme] = shown[0]
+        colour = "body => getComputedStyle(body).backgroundColor"
+        backgrounds[theme] = {part.locator("body").evaluate(colour) for part in (outer, notebook)}
     assert backgrounds == {"light": {"rgb(255, 255, 255)"}, "dark": {"rgb(21, 24, 29)"}}
 
 
