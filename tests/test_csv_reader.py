@@ -114,15 +114,21 @@ def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
     )
 
 
+# Arrow's thread is made slow, so that it is at work for sure when the interpreter ends.
+LEFT_OPEN = """
+import pathlib, sys, time
+from notebook_pipeline.reading import csv_reader
+is_utf8 = csv_reader.utf8._is_utf8
+csv_reader.utf8._is_utf8 = lambda data: time.sleep(0.01) or is_utf8(data)
+rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), "p.csv", None)
+print(len(next(rows)) > 0)
+"""
+
+
 def test_a_reader_that_is_left_open_lets_the_process_end(tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_bytes(b"a,b\n" + b"1,2\n" * 3_000_000)
-    program = (
-        "import pathlib, sys; from notebook_pipeline.reading import csv_reader; "
-        "rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), 'p.csv', None); print(len(next(rows)) > 0)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "p.csv"], capture_output=True, text=True, check=False
-    )
+    (tmp_path / "p.csv").write_bytes(b"a,b\n" + b"1,2\n" * 5_000_000)
+    command = [sys.executable, "-c", LEFT_OPEN, tmp_path / "p.csv"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
 
 

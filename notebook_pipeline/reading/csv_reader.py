@@ -6,12 +6,13 @@ should have is taken for the work of a quote that was never closed, and is malfo
 from 1 after the header; empty lines are no rows.
 """
 
+import atexit
 import codecs
 import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,9 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
         text = utf8.Utf8Stream(stream)
         try:
             reader = arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip))
-            for batch in _gather(reader):
-                yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
+            with _left_in_order(reader, text):
+                for batch in _gather(reader):
+                    yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error):
                 raise
@@ -100,6 +102,27 @@ def _options(
         quoted_strings_can_be_null=True,
     )
     return read, parse, convert
+
+
+@contextmanager
+def _left_in_order(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) -> Iterator[None]:
+    """End Arrow's reading ahead where the reader is left early, at the latest when the process ends.
+
+    Its thread calls Python, and an interpreter that ends does not survive that.
+    """
+
+    def leave() -> None:
+        text.stop()
+        with suppress(pa.ArrowException, OSError):
+            for _ in reader:  # the thread has ended when the reader has
+                pass
+
+    atexit.register(leave)
+    try:
+        yield
+    finally:
+        leave()
+        atexit.unregister(leave)
 
 
 def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,5 @@
 """Let a reader that insists on UTF-8 pass over bytes that are not, without losing them."""
 
-import atexit
 import codecs
 import re
 import threading
@@ -15,7 +14,6 @@ _FIRST_MARK = 0x10FF00
 _MARKS = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
 _TO_SURROGATE = {_FIRST_MARK + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
 _PIECE = 16 << 10
-_LAST_READ = 0.2  # seconds for a thread of Arrow's to come back and find the end
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -29,11 +27,7 @@ codecs.register_error("mark-stray-bytes", _mark)
 
 
 class Utf8Stream:
-    """Read a byte stream as valid UTF-8: stray bytes come marked, and `marked` tells that there were any.
-
-    Arrow reads ahead in a thread of its own, so that a reader that is left early has to be stopped: by
-    `stop`, or else before the interpreter ends, which would not survive a thread that comes back to it.
-    """
+    """Read a byte stream as valid UTF-8: stray bytes come marked, and `marked` tells that there were any."""
 
     closed = False
 
@@ -44,29 +38,19 @@ class Utf8Stream:
         self._surplus: pa.Buffer | bytes = b""
         self._reading = threading.Lock()
         self._stopped = False
-        self._ended = threading.Event()
-        atexit.register(self._stop_at_exit)
 
     def read(self, nbytes: int) -> pa.Buffer | bytes:
         """Return up to `nbytes` bytes of valid UTF-8 (a character may be cut), nothing at the end."""
         with self._reading:
-            piece = b"" if self._stopped else self._read(nbytes)
-        if not len(piece):
-            self._ended.set()
-        return piece
+            return b"" if self._stopped else self._read(nbytes)
 
     def stop(self) -> None:
-        """Wait for a read under way, and let every later one find the end."""
+        """Wait for a read under way in another thread, and let every later one find the end."""
         with self._reading:
             self._stopped = True
-        atexit.unregister(self._stop_at_exit)
 
     def close(self) -> None:
         """Do nothing; whoever opened the stream below closes it."""
-
-    def _stop_at_exit(self) -> None:
-        self.stop()
-        self._ended.wait(_LAST_READ)
 
     def _read(self, nbytes: int) -> pa.Buffer | bytes:
         # As many as asked for: Arrow takes a short read for a whole block, and a row may span only two.
