@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -109,7 +109,7 @@ def write(sections: Iterable[Section], page: Path = PAGE) -> None:
 def _where() -> str:
     """Say when, on what machine and with which versions a section was measured."""
     memory = psutil.virtual_memory().total / 2**30
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     shell = subprocess.run(["sqlite3", "--version"], capture_output=True, text=True, check=False).stdout
     return (
         f"*{datetime.now(UTC):%Y-%m-%d}, commit {(provenance.commit(settings.CHECKOUT) or 'unknown')[:10]}: "
@@ -127,3 +127,10 @@ def _processor() -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -34,6 +34,20 @@ def test_a_program_may_clear_up(tmp_path: Path) -> None:
     assert mark.read_text() == "cleared up"
 
 
+def test_a_program_may_clear_up_although_its_starter_is_deaf(tmp_path: Path) -> None:
+    """A shell's background jobs ignore interrupts, and so does what they start."""
+    mark = tmp_path / "mark"
+    script = (
+        "import pathlib, signal, sys; sys.path.insert(0, sys.argv[2]); import waiting\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from notebook_pipeline.demo import children\n"
+        f"with children.child([sys.executable, '-c', {POLITE!r}, sys.argv[1]]):\n"
+        "    waiting.until_there(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", script, str(mark), str(Path(__file__).parent)], check=True)
+    assert mark.read_text() == "cleared up"
+
+
 def test_one_that_does_not_end_is_killed_with_what_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

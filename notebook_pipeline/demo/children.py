@@ -14,6 +14,9 @@ GRACE_SECONDS = 20.0
 @contextmanager
 def child(command: list[str], **options: Any) -> Iterator[subprocess.Popen]:
     """Run a program in a session of its own, out of reach of Ctrl-C; interrupt it at the end."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In a shell's background this program ignores interrupts, and what it starts would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, start_new_session=True, **options)
     try:
         yield process
