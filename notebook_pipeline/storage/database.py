@@ -17,6 +17,11 @@ from notebook_pipeline.errors import PipelineError, UsageError
 
 # Writers queue behind each other; this is how long one waits for the other's whole transaction.
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
+# So long may the log get before a commit copies it into the database (64 MB): scattered pages of a large
+# table cost much more to copy than those of a small one, and the last to close the database does it anyway.
+LOG_PAGES = 16_384
+# Pages that an update reads to judge its rows are still there when it writes them.
+CACHE_KIB = 32 * 1024
 # A column gets its type from the first batch of a result: one batch a result, or a column that begins
 # with 1,024 nulls is taken for numbers and the first text in it is an error.
 ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
@@ -112,6 +117,8 @@ def connect(connection: Connection, *, read_only: bool = False) -> Database:
         if not read_only:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
+            database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+            database.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
             database.execute("PRAGMA temp_store = MEMORY")
     except PipelineError:
         database.close()
