@@ -19,7 +19,8 @@ from notebook_pipeline.demo import live
 from notebook_pipeline.demo.surroundings import write_private
 from notebook_pipeline.review.pages import write_pages
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
+# One Airflow and one browser serve all of them, so they stay together.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900), pytest.mark.xdist_group("browser")]
 
 DAG = "reviewed"
 DAG_RUN = "manual__2024-03-01T10:00:00+00:00"
