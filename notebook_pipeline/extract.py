@@ -85,6 +85,7 @@ def open_api(
     """
     dataset = run.dataset
     landed = settings.output() / "landed"
+    landed.mkdir(mode=0o700, parents=True, exist_ok=True)
     remove_landed(landed, keep_landed_days)
     folder = landed / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

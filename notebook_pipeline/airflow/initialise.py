@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from notebook_pipeline.airflow.metadata import add_connections
-from notebook_pipeline.connections import API, DATABASE, FILES, Connection, resolve, sqlite_path, variable
+from notebook_pipeline.connections import API, DATABASE, FILES, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
 
 USER = "admin"
@@ -71,9 +71,8 @@ def refuse_shared_folder(database: Connection, mounts: Path = _MOUNTS) -> None:
     if kind in _SHARED or kind.startswith("fuse"):
         raise UsageError(
             f"connection {database.conn_id!r} names {path}, which lies on a shared folder (file system "
-            f"{kind!r}): SQLite can be corrupted there. Put it on a named volume, such as the one at "
-            f"/opt/airflow/output, and correct the connection under Admin > Connections, or "
-            f"{variable(database.conn_id)} where that is set"
+            f"{kind!r}): SQLite can be corrupted there. Delete that connection (`airflow connections delete "
+            f"{database.conn_id}`), let the one that is added name a file on a volume, and initialise again"
         )
 
 

@@ -30,7 +30,7 @@ _ICON = (
     "stroke='{}' stroke-width='1.7'%3E%3Crect x='5' y='3' width='15' height='18' rx='2'/%3E"
     "%3Cpath d='M9 3v18M3 8h4M3 12h4M3 16h4M12.5 9h4M12.5 13h4'/%3E%3C/svg%3E"
 )
-_ICONS = {"icon": _ICON.format("%23475569"), "icon_dark_mode": _ICON.format("%23cbd5e1")}
+_ICONS = {"icon": _ICON.format("%237c8ba1"), "icon_dark_mode": _ICON.format("%23cbd5e1")}
 
 
 class NotebookPipelinePlugin(AirflowPlugin):

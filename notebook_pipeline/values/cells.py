@@ -130,10 +130,9 @@ def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
     text = try_cast(received, pa.string())
     if text is not None:
         return text, ()
-    # ASCII is beyond doubt; the rest is judged cell by cell.
-    doubtful = mask(pc.invert(pc.string_is_ascii(received.view(pa.string()))))
-    bad = doubtful.copy()
-    bad[doubtful] = _ask(received.filter(pa.array(doubtful)).to_pylist(), _decoded)[1].bad
+    # ASCII is beyond doubt; of the rest each distinct text is judged.
+    bad = mask(pc.invert(pc.string_is_ascii(received.view(pa.string()))))
+    bad[bad] = _ask_distinct(received.filter(pa.array(bad)), _decoded, pa.string())[1]
     kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.binary()), received)
     return kept.cast(pa.string()), [_breach(bad, received, _decoded)]
 
@@ -183,11 +182,7 @@ def _parse_days(text: pa.Array) -> Cells:
     values = try_cast(text, pa.date32())
     if values is not None and _in_range(values):
         return Cells(values, text)
-    # Days repeat, so that each distinct text is judged once.
-    encoded = text.dictionary_encode()
-    found, breach = _ask(encoded.dictionary.to_pylist(), scalars.day)
-    bad = mask(pa.array(breach.bad).take(encoded.indices))
-    values = pa.array(found, pa.date32()).take(encoded.indices)
+    values, bad = _ask_distinct(text, scalars.day, pa.date32())
     stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
     return Cells(values, stored, [_breach(bad, text, scalars.day)])
 
@@ -230,6 +225,13 @@ def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
         except scalars.UnfitError:
             bad[index] = True
     return found, Breach(bad, lambda index: _why(values[index], judge))
+
+
+def _ask_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Judge each distinct value once, because values repeat; return what all mean, and which do not fit."""
+    encoded = column.dictionary_encode()
+    found, breach = _ask(encoded.dictionary.to_pylist(), judge)
+    return pa.array(found, meant).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))
 
 
 def _breach(bad: Mask, column: pa.Array, judge: Judge) -> Breach:

@@ -69,7 +69,7 @@ async function watch(known) {
   }
   if (known && JSON.stringify(known.page) !== JSON.stringify(now.page)) return location.reload();
   if (known && known.notebook !== now.notebook) show(String(now.notebook));
-  setTimeout(() => watch(now), now?.running ? 2000 : 10000);
+  setTimeout(() => watch(now), now?.running ? 2000 : 5000);
 }
 
 if (!followTry()) {
