@@ -4,7 +4,8 @@ SUITABLE := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUITABLE)' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
-TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+PYTEST := $(BIN)/python -m pytest
+TESTS := $(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help run test soak lint notebooks bench lab airflow api review lock clean
@@ -16,10 +17,11 @@ run: .venv/.run ## Run both DAGs through Airflow on the sample data and show wha
 	@$(BIN)/python -m notebook_pipeline.demo.pipeline
 
 test: .venv/.dev ## Run every test that needs no system package
-	@$(TESTS) --dist worksteal -m "not soak"
+	@$(TESTS) -m "not soak"
 
 soak: .venv/.dev ## Run the long matrices; needs Debian's chromium
-	@$(TESTS) --dist loadgroup -m soak
+	@$(TESTS) -m soak --ignore tests/test_browser.py
+	@$(PYTEST) -m soak tests/test_browser.py
 
 lint: .venv/.dev ## Check style and types
 	@$(BIN)/ruff check

@@ -19,8 +19,8 @@ from notebook_pipeline.demo import live
 from notebook_pipeline.demo.surroundings import write_private
 from notebook_pipeline.review.pages import write_pages
 
-# One Airflow and one browser serve all of them, so they stay together.
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900), pytest.mark.xdist_group("browser")]
+# One Airflow and one browser serve all of them, so `make soak` runs them in one process.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 DAG = "reviewed"
 DAG_RUN = "manual__2024-03-01T10:00:00+00:00"
