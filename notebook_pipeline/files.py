@@ -85,7 +85,7 @@ def fetch_bulk(source: str, connection: Connection, cache: Path) -> BulkFile:
 
 
 def read_batches(bulk: BulkFile, dataset: Dataset) -> Iterator[RawBatch]:
-    """Yield the rows of a bulk file, at most about 75,000 at a time.
+    """Yield the rows of a bulk file, at most about 85,000 at a time.
 
     Raises PipelineError before the first batch where a declared column is missing (also one that may be
     null: a file without it would wipe it out), appears twice, or has a type that never converts.
