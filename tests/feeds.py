@@ -94,7 +94,7 @@ class Feed:
 
     def _start(self, notebook: str, parameters: Row) -> str:
         self.runs += 1
-        run_id = f"20240101T000000.{self.runs:06}Z-feed00"
+        run_id = f"240101-000000{self.runs:06}fe"
         ledger.start_run(
             self.database,
             run_id=run_id,

@@ -59,7 +59,7 @@ GOOD = [
     (2, "A-2", "nut", 6, None, "2024-03-09"),
     (3, None, "nut", None, 8, "2024-03-08"),
 ]
-FIRST, SECOND = "20240301T000000.000000Z-000001", "20240309T000000.000000Z-000002"
+FIRST, SECOND = "240301-00000000000001", "240309-00000000000002"
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def part(row: tuple, run_id: str = FIRST) -> dict[str, Any]:
 def remember(database: Database, measured: dict[str, list[str]], scope: str = "table") -> None:
     """Store what runs before this one have measured, by check, oldest first."""
     for place, values in enumerate(zip(*measured.values(), strict=True)):
-        run_id = f"20240201T000000.{place:06}Z-{scope}"
+        run_id = f"240201-000000{place:06}{scope}"
         start(database, run_id, "data_quality", scope=scope)
         results = [
             {

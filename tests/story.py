@@ -67,7 +67,7 @@ class Story:
     ) -> str:
         """Add one run, merge its rows, write its artefact, and return its id."""
         self.count += 1
-        run_id = f"20240301T{self.count:06}.000000Z-{self.count:06x}"
+        run_id = f"240301-{self.count:06}000000{self.count:02x}"
         artifact = artifact or f"runs/{dag_id}/{dag_run_id or run_id}/{run_id}.ipynb".replace(":", "-")
         given = dict(parameters or {"dataset": "player", "source": "players.csv"})
         ledger.start_run(

@@ -16,7 +16,7 @@ from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 
 AIRFLOWS = "manual__2026-11-22T11:45:00.123456+00:00"
-OURS = "20261122T114500.123456Z-1a2b3c"
+OURS = "261122-114500123456ab"
 
 
 @pytest.fixture

@@ -81,8 +81,8 @@ def test_a_run_is_found_by_its_id_its_beginning_or_its_end(story: Story) -> None
     ("name", "reason"),
     [
         (
-            "20240301T",
-            "may be any of 20240301T000002.000000Z-000002, 20240301T000001.000000Z-000001; give more",
+            "240301-",
+            "may be any of 240301-00000200000002, 240301-00000100000001; give more",
         ),
         ("nothing", "no run 'nothing' in "),
         ("%", "no run '%' in "),

@@ -17,7 +17,7 @@ from notebook_pipeline.storage.database import Database
 
 # What differs between any two runs, and therefore says nothing about either.
 _FLEETING = re.compile(
-    r"(?P<run>\b\d{8}T\d{6}\.\d+Z-[0-9a-f]{6}\b)"
+    r"(?P<run>\b\d{6}-\d{12}[0-9a-f]{2}\b)"
     r"|(?P<time>\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)"
     r"|(?P<duration>\b\d[\d,.]*\s?(?:ns|µs|us|ms|s|sec|seconds?|minutes?|rows/s)\b)"
     r"|(?P<address>\b0x[0-9a-f]{6,}\b)"

@@ -128,7 +128,7 @@ def _title(column: str) -> str:
 
 def _line(run: Run) -> dict[str, Text]:
     cells: dict[str, object] = {
-        "run": run["run_id"].rpartition("-")[2],
+        "run": run["run_id"][-6:],
         "started": moment(run["started_at"])[:16],
         "notebook": run["notebook"],
         "dataset": run["dataset"],

@@ -18,8 +18,8 @@ from notebook_pipeline.running import record
 from notebook_pipeline.storage.database import Database
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
-# Some file systems do not tell capitals from small letters; of ids with capitals, only our own need no mark.
-_PLAIN_RUN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,99}|[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}")
+# Some file systems do not tell capitals from small letters.
+_PLAIN_RUN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True)
