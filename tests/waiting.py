@@ -32,5 +32,14 @@ def family(pid: int) -> list[psutil.Process]:
 
 def left_of(processes: list[psutil.Process], seconds: float = 5) -> list[psutil.Process]:
     """Return those that still live after so many seconds; a zombie that nobody has buried does not."""
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    deadline = time.monotonic() + seconds
+    while (alive := list(filter(_lives, processes))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
