@@ -59,8 +59,8 @@ def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = Fal
     fingerprint = f"{bulk.sha256}/{contract_fingerprint(dataset)}"
     loaded = None if force else ledger.loaded_before(run.database, dataset.name, fingerprint)
     if loaded:
-        notes = [f"{source} is loaded already, by run {loaded}; force = True loads it again"]
-        return _extract(source, dataset, iter(()), Origin("bulk"), 0, notes)
+        notes = [f"{bulk.name} is loaded already, by run {loaded}; force = True loads it again"]
+        return _extract(bulk.name, dataset, iter(()), Origin("bulk"), 0, notes)
     unknown = files.unknown_columns(bulk, dataset)
     checked = _checked(files.read_batches(bulk, dataset), dataset)
     origin = Origin("bulk", fingerprint=fingerprint)

@@ -114,7 +114,7 @@ def test_one_scan_answers_all_checks(database: Database) -> None:
     assert len([sql for sql in seen if '"part"' in sql]) == 1
     seen.clear()
     check(database, *kinds, scope="run")
-    assert ["t._run_id = ?" in sql for sql in seen if '"part"' in sql] == [True, False]
+    assert ["t._run_id IN (?)" in sql for sql in seen if '"part"' in sql] == [True, False]
 
 
 def test_scope_run_checks_the_rows_of_one_run(database: Database) -> None:
@@ -131,6 +131,18 @@ def test_scope_run_checks_the_rows_of_one_run(database: Database) -> None:
     assert [row["id"] for row in only(of_newest).rows] == [5]
     assert (of_newest.rows, of_newest.nulls["kind"]) == (2, 1)
     assert only(check(database, RowCount(), scope="run")).measured == "6 rows"
+
+
+def test_scope_run_checks_the_rows_of_several_runs_that_loaded_side_by_side(database: Database) -> None:
+    load(database, GOOD)
+    load(database, [(4, "A-4", None, 1, 7, "2024-03-01")], SECOND)
+    load(database, [(5, "A-1", None, 1, 7, "2024-03-01")], third := SECOND[:-1] + "3")
+    result = only(check(database, EveryRow(NotNull("kind")), scope="run", run_id=f"{SECOND} {third}"))
+    assert result.measured == "2 of 2 rows break it"
+    assert only(check(database, Unique("code"), scope="run", run_id=f"{FIRST} {SECOND}")).measured == (
+        "2 rows share a value"
+    )
+    assert only(check(database, Unique("code"), scope="run", run_id=SECOND)).passed
 
 
 def test_scope_run_finds_doubles_that_its_rows_make(database: Database) -> None:

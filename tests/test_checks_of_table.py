@@ -99,3 +99,6 @@ def test_the_share_of_rejected_rows(database: Database) -> None:
         name, "error", False, "1.33 %, 4 of 300 rows", expected, json.dumps(rejected)
     )
     assert only(check(database, RejectedShare(), run_id=FIRST)).passed
+    both = only(check(database, RejectedShare(), run_id=f"{FIRST} {SECOND}"))
+    assert (both.passed, both.measured) == (False, "1.14 %, 8 of 700 rows")
+    assert both.sample == json.dumps(rejected)

@@ -1,6 +1,8 @@
 """House rules for DAGs; what a failure says is how to mend it."""
 
 import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow import NotebookOperator
@@ -35,12 +38,31 @@ def loading(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
     return bag.dags[request.param]
 
 
-def declared(task: NotebookOperator) -> list[Parameter]:
+@dataclass(frozen=True)
+class NotebookTask:
+    """Hold what a task runs, alone or once for each of what it is mapped over."""
+
+    task_id: str
+    input_nb: str
+    parameters: Mapping[str, Any] | None
+
+
+def declared(task: NotebookTask) -> list[Parameter]:
     return read_parameters(settings.notebooks() / f"{task.input_nb}.ipynb")
 
 
-def notebook_tasks(dag: DAG) -> list[NotebookOperator]:
-    return [task for task in dag.tasks if isinstance(task, NotebookOperator)]
+def notebook_tasks(dag: DAG) -> list[NotebookTask]:
+    return [found for task in dag.tasks if (found := notebook_task(task))]
+
+
+def notebook_task(task: Any) -> NotebookTask | None:
+    if isinstance(task, NotebookOperator):
+        return NotebookTask(task.task_id, str(task.input_nb), task.parameters)
+    if isinstance(task, MappedOperator) and task.operator_class is NotebookOperator:
+        return NotebookTask(
+            task.task_id, task.partial_kwargs["input_nb"], task.partial_kwargs.get("parameters")
+        )
+    return None
 
 
 def test_every_file_holds_the_one_dag_of_its_name(bag: DagBag) -> None:
@@ -121,7 +143,12 @@ def graph(dag: DAG) -> dict[str, set[str]]:
 
 
 def test_checks_follow_the_load_and_a_report_follows_all(bag: DagBag) -> None:
-    assert graph(bag.dags[BULK]) == {"load": {"check"}, "check": {"report_run"}, "report_run": set()}
+    assert graph(bag.dags[BULK]) == {
+        "plan_bulk_load": {"load"},
+        "load": {"check"},
+        "check": {"report_run"},
+        "report_run": set(),
+    }
     assert graph(bag.dags[RECURRING]) == {
         "check_api": {"choose_full_sweep"},
         "choose_full_sweep": {"update"},
@@ -145,9 +172,20 @@ def test_only_passed_checks_publish_the_table(loading: DAG) -> None:
 
 
 def test_the_checks_are_told_which_load_to_judge(bag: DagBag) -> None:
-    for dag_id, load in ((BULK, "load"), (RECURRING, "update")):
+    told = {
+        BULK: "{{ ti.xcom_pull(['load']) | map(attribute='run_id') | join(' ') }}",
+        RECURRING: "{{ ti.xcom_pull('update')['run_id'] }}",
+    }
+    for dag_id, run_ids in told.items():
         task: Any = bag.dags[dag_id].get_task("check")
-        assert task.parameters == {"run_id": f"{{{{ ti.xcom_pull('{load}')['run_id'] }}}}"}
+        assert task.parameters == {"run_id": run_ids}
+
+
+def test_each_group_of_files_has_a_load_of_its_own(bag: DagBag) -> None:
+    load: Any = bag.dags[BULK].get_task("load")
+    mapped_over = load.expand_input.value
+    assert mapped_over.keys() == {"parameters"}
+    assert mapped_over["parameters"].operator.task_id == "plan_bulk_load"
 
 
 def test_the_report_waits_for_verified_data(bag: DagBag) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from notebook_pipeline import ledger
-from notebook_pipeline.airflow.tasks import describe, sweep_is_due
+from notebook_pipeline.airflow.tasks import bulk_sources, describe, sweep_is_due, task_of
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
@@ -73,3 +74,29 @@ def test_a_notebooks_result_is_told_in_words() -> None:
     checked = {"artifact": "runs/y.ipynb", "verdict": "failed", "failed": ["ids are unique"], "error": "no"}
     assert describe(checked) == "; checks failed; failed: ids are unique; no; see runs/y.ipynb"
     assert describe({"message": "up"}) == describe(None) == describe(True) == ""
+
+
+def test_files_are_shared_out_among_the_task_slots(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / name).touch()
+    files = Connection("files", "fs", extra={"path": str(tmp_path)})
+    assert bulk_sources("*.csv", files, 2) == ["a.csv", "b.csv\nc.csv"]
+    assert bulk_sources("*.csv", files, 1) == ["*.csv"]
+    assert bulk_sources("rejected:20240921T000000.000000Z-1", files, 8) == [
+        "rejected:20240921T000000.000000Z-1"
+    ]
+
+
+def test_what_cannot_be_listed_is_left_to_one_notebook_to_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = Connection("files", "fs", extra={"path": str(tmp_path)})
+    assert bulk_sources("nothing/*.csv", files, 8) == ["nothing/*.csv"]
+    assert "One task loads it all: no file 'nothing/*.csv'" in capsys.readouterr().out
+
+
+def test_a_mapped_task_is_told_by_its_index() -> None:
+    tasks = {"load", "load_2", "report_run"}
+    assert task_of("load_0", tasks) == ("load", 0)
+    assert task_of("load_2", tasks) == ("load_2", -1)
+    assert task_of("load_2_11", tasks) == ("load_2", 11)

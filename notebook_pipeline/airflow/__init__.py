@@ -10,15 +10,23 @@ if TYPE_CHECKING:
     from notebook_pipeline.airflow.form import notebook_params
     from notebook_pipeline.airflow.health import HealthCheckOperator
     from notebook_pipeline.airflow.operator import NotebookOperator
-    from notebook_pipeline.airflow.tasks import choose_full_sweep, report_run
+    from notebook_pipeline.airflow.tasks import choose_full_sweep, plan_bulk_load, report_run
 
-__all__ = ["HealthCheckOperator", "NotebookOperator", "choose_full_sweep", "notebook_params", "report_run"]
+__all__ = [
+    "HealthCheckOperator",
+    "NotebookOperator",
+    "choose_full_sweep",
+    "notebook_params",
+    "plan_bulk_load",
+    "report_run",
+]
 
 _MODULES = {
     "HealthCheckOperator": "health",
     "NotebookOperator": "operator",
     "choose_full_sweep": "tasks",
     "notebook_params": "form",
+    "plan_bulk_load": "tasks",
     "report_run": "tasks",
 }
 

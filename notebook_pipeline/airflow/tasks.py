@@ -1,21 +1,54 @@
-"""The TaskFlow steps around the notebooks: when to sweep everything, and what a run did."""
+"""The TaskFlow steps around the notebooks: who loads what, when to sweep, and what a run did."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import get_current_context, task
+from airflow.sdk.configuration import conf
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
-from notebook_pipeline.errors import UsageError
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
     from notebook_pipeline.storage.database import Database
 
 _UPDATE = "api_incremental_update"
 _COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
+
+
+@task
+def plan_bulk_load() -> list[dict[str, str]]:
+    """Give each `load` task its files: to one task all of them, or to each task slot a group of them.
+
+    SQLite has one writer, so that several tasks would only wait for each other.
+    """
+    params = _context()["params"]
+    database = resolve_connection(params["database_conn_id"])
+    at_most = 1 if database.conn_type == "sqlite" else conf.getint("core", "parallelism")
+    sources = bulk_sources(params["source"], resolve_connection(params["file_conn_id"]), at_most)
+    print(f"{len(sources)} tasks load {params['source']}", *map(repr, sources), sep="\n  ")
+    return [{"source": source} for source in sources]
+
+
+def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
+    """Return sources that name the files of one, for at most so many tasks.
+
+    Where they cannot be listed there is one, so that an executed notebook tells what is wrong with it.
+    """
+    from notebook_pipeline.extract import REPLAY
+    from notebook_pipeline.reading.sources import groups
+
+    if at_most < 2 or source.startswith(REPLAY):
+        return [source]
+    try:
+        return groups(source, files, at_most)
+    except PipelineError as error:
+        print(f"One task loads it all: {error}")
+        return [source]
 
 
 @task
@@ -57,11 +90,20 @@ def report_run() -> None:
     run = context["ti"]
     states = run.get_task_states(run.dag_id, run_ids=[run.run_id])[run.run_id]
     print(f"{run.dag_id}, run {run.run_id}")
-    for task_id, state in states.items():
-        if task_id != run.task_id:
-            result = run.xcom_pull(task_ids=task_id)
-            print(f"  {task_id}: {state or 'not run'}{describe(result)}")
+    for name, state in states.items():
+        if name != run.task_id:
+            task_id, map_index = task_of(name, context["dag"].task_ids)
+            result = run.xcom_pull(task_ids=task_id, map_indexes=map_index)
+            print(f"  {name}: {state or 'not run'}{describe(result)}")
     write_review(context["params"]["database_conn_id"])
+
+
+def task_of(name: str, task_ids: Collection[str]) -> tuple[str, int]:
+    """Return the task and the map index (-1: not mapped) of a name that Airflow tells states by."""
+    if name in task_ids:
+        return name, -1
+    task_id, _, map_index = name.rpartition("_")
+    return task_id, int(map_index)
 
 
 def write_review(database_conn_id: str) -> None:

@@ -21,7 +21,7 @@ def matches_source(check: MatchesSource, subject: Subject) -> Finding:
     """Judge the number of rows by the source's own count, unless that is older than the last load."""
     rows = subject.table.count(ROWS)
     counted = read_source_count(subject.database, subject.dataset.name)
-    if counted is None or counted[0] != subject.load:
+    if counted is None or counted[0] not in subject.loads:
         return Finding(True, write_rows(rows), "anything: the last load did not count the source")
     at_source = counted[1]
     return Finding(
@@ -44,21 +44,22 @@ def fresh(check: Fresh, subject: Subject) -> Finding:
 
 
 def rejected_share(check: RejectedShare, subject: Subject) -> Finding:
-    """Judge the share of rows that the last load rejected."""
+    """Judge the share of rows that the last loads rejected."""
     expected = f"at most {write_percent(check.max_percent)} of the rows of the last load"
-    found = subject.database.execute(
-        "SELECT rows_read, rows_rejected FROM pipeline_run WHERE run_id = ? AND rows_read IS NOT NULL",
-        [subject.load],
+    among = f"run_id IN ({', '.join('?' for _ in subject.loads)})"
+    found = subject.loads and subject.database.execute(
+        f"SELECT rows_read, rows_rejected FROM pipeline_run WHERE {among} AND rows_read IS NOT NULL",
+        subject.loads,
     )
     if not found:
         return Finding(True, "no load yet", expected)
-    [[read, rejected]] = found
+    read, rejected = map(sum, zip(*found, strict=True))
     percent = 100 * rejected / read if read else 0.0
     measured = f"{write_percent(percent)}, {rejected:,} of {write_rows(read)}"
     if percent <= check.max_percent:
         return Finding(True, measured, expected)
     sample = subject.database.query(
-        'SELECT position, "row", reasons FROM rejected_row WHERE run_id = ? ORDER BY rowid LIMIT ?',
-        [subject.load, scan.SAMPLED],
+        f'SELECT position, "row", reasons FROM rejected_row WHERE {among} ORDER BY rowid LIMIT ?',
+        [*subject.loads, scan.SAMPLED],
     )
     return Finding(False, measured, expected, sample.to_pylist())

@@ -39,18 +39,19 @@ def run_checks(
 ) -> Report:
     """Run all checks of a dataset, storing nothing.
 
-    With scope `run`, checks on rows look only at those that the run `run_id` changed; without an id
-    that is the newest load. What is said of the table as a whole stays said of the table.
+    With scope `run`, checks on rows look only at those that the run `run_id` changed, or several whose ids
+    stand there with spaces between; without an id that is the newest load. What is said of the table as a
+    whole stays said of the table.
 
     Raises UsageError for an unknown scope or run.
     """
     if scope not in ("table", "run"):
         raise UsageError(f"scope is {scope!r}; expected 'table' or 'run'")
-    load = _load(database, dataset, run_id)
-    if scope == "run" and load is None:
+    loads = _loads(database, dataset, run_id)
+    if scope == "run" and not loads:
         raise UsageError(f"no load of {dataset.name!r} is in the ledger yet; run one, or check scope 'table'")
-    source = Source(dataset, load if scope == "run" else None)
-    subject = _measured(database, source, scope, load, today or settings.today())
+    source = Source(dataset, loads if scope == "run" else None)
+    subject = _measured(database, source, scope, loads, today or settings.today())
     results = [_result(check, subject) for check in dataset.checks]
     return Report(dataset, scope, results, subject.history, *_gaps(subject))
 
@@ -103,16 +104,19 @@ def _judge(check: Check, subject: Subject) -> Finding:
             return of_history.usual_mix(check, subject)
 
 
-def _load(database: Database, dataset: Dataset, run_id: str) -> str | None:
-    """Return the run that is meant: the given one, or the newest that merged rows; None if none did."""
-    if not run_id:
-        return ledger.last_merge(database, dataset.name) or None
-    if ledger.get_run(database, run_id)["dataset"] != dataset.name:
-        raise UsageError(f"run {run_id!r} is not one of dataset {dataset.name!r}")
-    return run_id
+def _loads(database: Database, dataset: Dataset, run_ids: str) -> tuple[str, ...]:
+    """Return the runs that are meant: the given ones, or the newest that merged rows, if any did."""
+    if not run_ids:
+        return tuple(filter(None, [ledger.last_merge(database, dataset.name)]))
+    for run_id in run_ids.split():
+        if ledger.get_run(database, run_id)["dataset"] != dataset.name:
+            raise UsageError(f"run {run_id!r} is not one of dataset {dataset.name!r}")
+    return tuple(run_ids.split())
 
 
-def _measured(database: Database, source: Source, scope: Scope, load: str | None, today: date) -> Subject:
+def _measured(
+    database: Database, source: Source, scope: Scope, loads: tuple[str, ...], today: date
+) -> Subject:
     """Count all that is asked in one scan; with scope `run`, in one of its rows and one of the table."""
     dataset = source.dataset
     of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
@@ -127,7 +131,7 @@ def _measured(database: Database, source: Source, scope: Scope, load: str | None
     history = read_history(
         database, dataset.name, [check.name for check in dataset.checks if _looks_back(check)]
     )
-    return Subject(database, source, scope, load, today, history, rows, table)
+    return Subject(database, source, scope, loads, today, history, rows, table)
 
 
 def _asked_of_rows(check: Check, today: date) -> list[Sql]:

@@ -12,7 +12,7 @@ from notebook_pipeline.storage.database import Database
 
 @dataclass(frozen=True)
 class Subject:
-    """Hold what is judged: the rows to look at, the table around them, the last load, the history.
+    """Hold what is judged: the rows to look at, the table around them, the last loads, the history.
 
     `rows` has the numbers of `source`, `table` those of the whole table.
     """
@@ -20,7 +20,7 @@ class Subject:
     database: Database
     source: Source
     scope: str
-    load: str | None
+    loads: tuple[str, ...]
     today: date
     history: History
     rows: Numbers

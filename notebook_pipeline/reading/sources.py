@@ -4,8 +4,9 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -22,28 +23,33 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Local:
-    """Name a file on this machine; `name` stands in positions."""
+    """Name a file on this machine; `name` stands in positions, `alone` is the source that names only it."""
 
     name: str
     path: Path
+    alone: str
 
 
 @dataclass(frozen=True)
 class Remote:
-    """Name a file elsewhere: an HTTP `url`, or something that opens its bytes."""
+    """Name a file elsewhere: an HTTP `url`, or something that opens its bytes; `alone` names only it."""
 
     name: str
     url: str
+    alone: str
     chunks: Callable[[], Iterator[bytes]] | None = None
 
 
 def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
     """Return the files that a source names: one file, a folder's or a glob's, sorted by name.
 
-    A relative name is looked for where the connection points. Raises PipelineError where there is none.
+    A relative name is looked for where the connection points; several files may be named one a line.
+    Raises PipelineError where there is none.
     """
     if not source or "\0" in source:
         raise UsageError(f"source {source!r} names no file; give a path, a folder, a glob or a URL")
+    if "\n" in source.strip():
+        return _each([line for line in source.splitlines() if line], connection)
     if "://" in source:
         return _by_url(source, connection)
     if Path(source).is_absolute():
@@ -55,11 +61,44 @@ def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
 
 def shown(source: str) -> str:
     """Return a source as messages show it: a URL without login and query, which may hold secrets."""
+    if "\n" in source:
+        return ", ".join(shown(line) for line in source.splitlines() if line)
     scheme, separator, rest = source.partition("://")
     if not separator:
         return source
     place, slash, path = re.split(r"[?#]", rest)[0].partition("/")
     return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+
+
+def groups(source: str, connection: Connection, at_most: int) -> Sequence[str]:
+    """Return sources that together name the files of this one, each file once, in the order of the names.
+
+    There are as many as there are files, and at most so many; a single file stays as it is named.
+    """
+    names = [found.alone for found in locate(source, connection)]
+    if not all(_is_plain(name) for name in names):
+        return [source]
+    count = min(at_most, len(names))
+    if count < 2:
+        return [source]
+    ends = [len(names) * end // count for end in range(count + 1)]
+    return ["\n".join(names[start:end]) for start, end in pairwise(ends)]
+
+
+def _is_plain(name: str) -> bool:
+    """Say whether a name means the same file again when it stands by itself in a list."""
+    return len(name.splitlines()) == 1 and not ("://" in name and _MAGIC.search(name))
+
+
+def _each(names: Sequence[str], connection: Connection) -> Sequence[Local | Remote]:
+    """Return the files of a list, each under a name that no other file has."""
+    found: dict[str, Local | Remote] = {}
+    for name in names:
+        files = locate(name, connection)
+        if len(files) > 1 or files[0].alone in found:
+            raise UsageError(f"{shown(name)} in a list of files: name one file a line, and each file once")
+        found[files[0].alone] = replace(files[0], name=shown(files[0].alone))
+    return sorted(found.values(), key=lambda file: file.name)
 
 
 def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
@@ -89,14 +128,15 @@ def _local(source: str, bases: Sequence[Path]) -> Sequence[Local]:
 def _below(base: Path, source: str) -> Sequence[Local]:
     path = base / source
     if path.is_file():
-        return [Local(path.name, path)]
+        return [Local(path.name, path, source)]
     if path.is_dir():
-        return _named(_files_in(path), path)
+        return _named(_files_in(path), path, source)
     if not _MAGIC.search(source):
         return []
     root = Path(glob.escape(str(base)))
     paths = [Path(found) for found in glob.glob(str(root / source), recursive=True)]
-    return _named([found for found in paths if found.is_file()], base)
+    place = "/" if Path(source).is_absolute() else ""
+    return _named([found for found in paths if found.is_file()], base, place)
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -112,10 +152,10 @@ def _is_hidden(path: Path) -> bool:
     return any(part[0] in "._" for part in path.parts)
 
 
-def _named(paths: Sequence[Path], base: Path) -> Sequence[Local]:
-    """Name files by their place below `base`, in the order of the names."""
-    found = [Local(path.relative_to(base).as_posix(), path) for path in paths]
-    return sorted(found, key=lambda local: local.name)
+def _named(paths: Sequence[Path], base: Path, source: str) -> Sequence[Local]:
+    """Name files by their place below `base`, which `source` names, in the order of the names."""
+    names = {path.relative_to(base).as_posix(): path for path in paths}
+    return [Local(name, path, str(PurePosixPath(source, name))) for name, path in sorted(names.items())]
 
 
 def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
@@ -127,7 +167,7 @@ def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
     name = unquote(PurePosixPath(urlsplit(url).path).name)
     if not formats.of_name(name):
         raise PipelineError(f"{shown(url)}: HTTP has no folders or globs; name one file, {formats.KNOWN}")
-    return [Remote(name, url)]
+    return [Remote(name, url, url)]
 
 
 def _scheme(url: str) -> str:
@@ -156,9 +196,10 @@ def _by_fsspec(url: str, connection: Connection) -> Sequence[Remote]:
     if not paths:
         raise PipelineError(f"no file {shown(url)}; expected a name, folder or glob of {formats.KNOWN}")
     parent = root if paths != [root] and not _MAGIC.search(root) else os.path.dirname(root)
+    urls = {path: system.unstrip_protocol(path) for path in sorted(paths)}
     return [
-        Remote(os.path.relpath(path, parent), system.unstrip_protocol(path), partial(_read, system, path))
-        for path in sorted(paths)
+        Remote(os.path.relpath(path, parent), url, url, partial(_read, system, path))
+        for path, url in urls.items()
     ]
 
 
