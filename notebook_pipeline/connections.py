@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from notebook_pipeline import settings
 from notebook_pipeline.errors import UsageError
@@ -101,6 +101,19 @@ def sqlite_path(connection: Connection) -> Path:
     return settings.home() / Path(name.split("?")[0]).expanduser()
 
 
+def postgres_uri(connection: Connection) -> str:
+    """Return the URI by which libpq finds a postgres connection; its extra holds libpq's own parameters."""
+    login, password, database = (
+        quote(part, safe="") for part in (connection.login, connection.password, connection.schema)
+    )
+    who = f"{login}:{password}@" if password else f"{login}@" if login else ""
+    # An address of IPv6 stands in brackets, a socket's folder is a host too.
+    host = f"[{connection.host}]" if ":" in connection.host else quote(connection.host, safe=",")
+    port = f":{connection.port}" if connection.port else ""
+    options = {"connect_timeout": "15", "application_name": "notebook_pipeline", **connection.extra}
+    return f"postgresql://{who}{host}{port}/{database}?{urlencode(options, quote_via=quote)}"
+
+
 def base_url(connection: Connection) -> str:
     """Return the base URL exactly as Airflow's HttpHook builds it, without a trailing slash."""
     scheme = connection.schema or "http"
@@ -116,7 +129,7 @@ def _from_json(conn_id: str, text: str) -> Connection:
         extra = parts.get("extra") or {}
         return Connection(
             conn_id,
-            parts["conn_type"],
+            _kind(parts["conn_type"]),
             host=parts.get("host") or "",
             login=parts.get("login") or "",
             password=parts.get("password") or "",
@@ -147,7 +160,7 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     extra = json.loads(query["__extra__"]) if "__extra__" in query else query
     return Connection(
         conn_id,
-        parts.scheme.replace("-", "_"),
+        _kind(parts.scheme),
         host=unquote(host),
         login=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
@@ -155,6 +168,11 @@ def _from_uri(conn_id: str, text: str) -> Connection:
         port=port,
         extra=extra,
     )
+
+
+def _kind(scheme: str) -> str:
+    """Return the connection's type as Airflow calls it, where the scheme of a URI has another name."""
+    return "postgres" if scheme == "postgresql" else scheme.replace("-", "_")
 
 
 def _secret_values(value: object, *, hidden: bool) -> list[str]:

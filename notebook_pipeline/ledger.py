@@ -9,8 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.locks import RunLock, is_held
-from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.database import Database, Lock
 
 LOST = "process lost"
 KEPT_REJECTED_ROWS = 10_000
@@ -102,6 +101,8 @@ def refuse_run(database: Database, run_id: str, rows_read: int, rows_rejected: i
 
 def finish_run(database: Database, run_id: str, status: str, error: str | None = None) -> bool:
     """Close a run's row as `success` or `failed`; say whether it was still open."""
+    # PostgreSQL stores any character but this one.
+    error = error and error.replace("\0", "\N{REPLACEMENT CHARACTER}")
     closed = database.execute(
         "UPDATE pipeline_run SET status = ?, error = ?, finished_at = ? "
         "WHERE run_id = ? AND status = 'running' RETURNING run_id",
@@ -133,8 +134,8 @@ def last_merge(database: Database, dataset: str) -> str:
 def stored_rows(database: Database, dataset: str) -> int:
     """Return how many rows the dataset has by the accounts of its committed runs, without a scan."""
     return database.execute(
-        "SELECT coalesce(sum(rows_inserted) - sum(coalesce(rows_deleted, 0)), 0) FROM pipeline_run "
-        "WHERE dataset = ? AND committed_at IS NOT NULL",
+        "SELECT CAST(coalesce(sum(rows_inserted - coalesce(rows_deleted, 0)), 0) AS BIGINT) "
+        "FROM pipeline_run WHERE dataset = ? AND committed_at IS NOT NULL",
         [dataset],
     )[0][0]
 
@@ -149,7 +150,11 @@ def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | N
 
 def save_loaded_file(database: Database, dataset: str, fingerprint: str, run_id: str) -> None:
     """Remember, inside the caller's transaction, that this file is merged."""
-    database.execute("INSERT OR REPLACE INTO loaded_file VALUES (?, ?, ?)", [dataset, fingerprint, run_id])
+    database.execute(
+        "INSERT INTO loaded_file VALUES (?, ?, ?) ON CONFLICT (dataset, fingerprint) "
+        "DO UPDATE SET run_id = excluded.run_id",
+        [dataset, fingerprint, run_id],
+    )
 
 
 def save_rejected(
@@ -161,8 +166,8 @@ def save_rejected(
         return
     positions, contents, reasons = columns
     count = len(positions)
-    database.write(
-        "INSERT INTO rejected_row VALUES (?, ?, ?, ?, ?)",
+    database.append(
+        "rejected_row",
         pa.table(
             {
                 "run_id": pa.repeat(pa.scalar(run_id), count),
@@ -203,9 +208,14 @@ def lock_path(output: Path, run: Mapping[str, object]) -> Path:
     return output / (f"{artifact}.lock" if artifact else f"runs/manual/{run['run_id']}.lock")
 
 
-def is_alive(output: Path, run: Mapping[str, object]) -> bool:
+def hold(database: Database, output: Path, run: Mapping[str, object]) -> Lock:
+    """Take the lock that says a run is alive; raise PipelineError where another process holds it."""
+    return database.hold_run(str(run["run_id"]), lock_path(output, run))
+
+
+def is_alive(database: Database, output: Path, run: Mapping[str, object]) -> bool:
     """Say whether some process still holds the lock of a run; where that cannot be seen, one does."""
-    return is_held(lock_path(output, run))
+    return database.is_run_held(str(run["run_id"]), lock_path(output, run))
 
 
 def settle_lost(database: Database, output: Path) -> list[dict[str, object]]:
@@ -217,7 +227,7 @@ def settle_lost(database: Database, output: Path) -> list[dict[str, object]]:
 def _settle(database: Database, output: Path, run: Mapping[str, object]) -> bool:
     """Close a run's row while holding its lock, if the lock can be had and the row is still open."""
     try:
-        lock = RunLock(lock_path(output, run))
+        lock = hold(database, output, run)
     except PipelineError:
         return False
     try:

@@ -171,6 +171,8 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
     load = None
     try:
         with database.transaction():
+            # Bulk loads of a dataset run side by side where the database can do that; all else runs alone.
+            database.lock(dataset.name, shared=origin.source == "bulk" and not origin.is_replay)
             place = places.take_place(database, dataset.name, session.run_id, origin)
             load = Load(session, dataset, origin, limits, place)
             yield load

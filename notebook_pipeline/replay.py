@@ -29,7 +29,7 @@ def read_rejected(database: Database, dataset: Dataset, run_id: str) -> Rejected
     """
     run = get_run(database, run_id)
     kept = database.execute(
-        "SELECT position, row, reasons FROM rejected_row WHERE run_id = ? AND dataset = ? ORDER BY rowid",
+        'SELECT position, "row", reasons FROM rejected_row WHERE run_id = ? AND dataset = ? ORDER BY rowid',
         [run_id, dataset.name],
     )
     if not kept:

@@ -7,7 +7,6 @@ from typing import Any
 
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.running import provenance
 from notebook_pipeline.running.artefacts import Identity, new_path, refresh_latest, settle_lost
 from notebook_pipeline.running.background import Say, Stop, do
@@ -85,7 +84,7 @@ def _execute(plan: Plan, kernel: Kernel, database: Database, say: Say, stop: Sto
     from notebook_pipeline import engine
 
     path = new_path(settings.output(), plan.identity)
-    lock = RunLock(path.with_name(f"{path.name}.lock"))
+    lock = ledger.hold(database, settings.output(), {"run_id": plan.run_id, "artifact": _relative(path)})
     try:
         about = plan.row | {
             "status": "running",

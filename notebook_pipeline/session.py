@@ -16,11 +16,10 @@ from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.datasets import Dataset, get
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.database import Database, Lock, connect
 from notebook_pipeline.storage.tables import create_tables
 
 _joined: list["Session"] = []
@@ -33,7 +32,7 @@ class Session:
     """
 
     def __init__(
-        self, run_id: str, parameters: Mapping[str, Any], database: Database, lock: RunLock | None
+        self, run_id: str, parameters: Mapping[str, Any], database: Database, lock: Lock | None
     ) -> None:
         self.run_id = run_id
         self.parameters = parameters
@@ -108,7 +107,7 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     run_id = ledger.new_run_id()
     ledger.settle_lost(database, settings.output())
-    lock = RunLock(ledger.lock_path(settings.output(), {"run_id": run_id, "artifact": None}))
+    lock = ledger.hold(database, settings.output(), {"run_id": run_id, "artifact": None})
     try:
         ledger.start_run(
             database,

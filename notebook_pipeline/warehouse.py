@@ -9,7 +9,7 @@ import pyarrow as pa
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage.database import Database, literal, quoted
+from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.deletions import has_tombstones, last_sweep
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.places import is_behind
@@ -49,10 +49,12 @@ class Merge:
         self._database = database
         self._dataset = dataset
         self._run_id = run_id
+        self._is_behind = is_behind(database, dataset.name, run_id, origin, place)
         self._found = Circumstances(
             origin,
             place,
-            is_behind=is_behind(database, dataset.name, run_id, origin, place),
+            # What is loaded side by side with this may be behind or before it.
+            is_behind=self._is_behind or (database.is_shared and origin.source == "bulk"),
             has_tombstones=has_tombstones(database, dataset.name),
             sweep=last_sweep(database, dataset.name),
         )
@@ -78,19 +80,15 @@ class Merge:
         return self._last_key is None or part.column(self._dataset.key)[0].as_py() > self._last_key
 
     def _append(self, part: pa.RecordBatch) -> MergeCounts:
-        columns = ", ".join(quoted(name) for name in self._dataset.schema.names)
-        holes = ", ".join("?" * part.num_columns)
-        self._database.write(
-            f"""INSERT INTO {quoted(self._dataset.name)} ({columns}, _run_id, _source)
-            VALUES ({holes}, {literal(self._run_id)}, {literal(self._found.origin.source)})""",
-            part,
-        )
+        marks = {"_run_id": self._run_id, "_source": self._found.origin.source}
+        if not self._database.append(self._dataset.name, part, marks):
+            return self._merge(part)
         return MergeCounts(inserted=part.num_rows)
 
     def _merge(self, part: pa.RecordBatch) -> MergeCounts:
         rows = part.num_rows
         # A replay notes what it confirms, and a row that comes late may be older than one that is the same.
-        if not (self._found.is_behind or self._found.origin.is_replay):
+        if not (self._is_behind or self._found.origin.is_replay):
             known = is_known(self._database, self._dataset, part, self._found.origin.source)
             part = part if known is None else part.filter(pc.invert(known))
         outcomes = self._staging.merge(part) if part.num_rows else Counter[str]()

@@ -1,5 +1,6 @@
 """Feed a table day by day as a source would, with faults planted on some days and mended on the next."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,10 +79,12 @@ class Feed:
         """Write rows as one committed load."""
         run_id = self._start("api_incremental_update", {"dataset": "player"})
         with self.database.transaction():
-            table = pa.Table.from_pylist(list(rows), stored_schema(PLAYER))
+            last = {row["player_id"]: row for row in rows}
+            table = pa.Table.from_pylist(list(last.values()), stored_schema(PLAYER))
             marks = [pa.repeat(pa.scalar(mark), table.num_rows) for mark in (run_id, "api")]
             table = table.append_column("_run_id", marks[0]).append_column("_source", marks[1])
-            self.database.write("INSERT OR REPLACE INTO player VALUES (?, ?, ?, ?, ?, ?, ?, ?)", table)
+            self._delete(table["player_id"].to_pylist())
+            self.database.append("player", table)
             counts = {"rows_read": len(rows), "rows_updated": len(rows), "rows_rejected": 0}
             ledger.commit_run(self.database, run_id, counts)
 
@@ -147,8 +150,13 @@ class Feed:
 
     def _drop(self, share: float) -> None:
         keys = self.random.sample(range(1, self.size + 1), int(self.size * share))
-        self.database.write("DELETE FROM player WHERE player_id = ?", pa.table({"key": keys}))
+        self._delete(keys)
         self.owed = [self._player(key) for key in keys]
+
+    def _delete(self, keys: Sequence[int]) -> None:
+        self.database.execute(
+            "DELETE FROM player WHERE player_id IN (SELECT value FROM json_each(?))", [json.dumps(keys)]
+        )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.storage import database as module
+from notebook_pipeline.storage import sqlite as module
 from notebook_pipeline.storage.database import Database, connect, literal, quoted
 
 FORKED = multiprocessing.get_context("forkserver")
@@ -58,7 +58,7 @@ def test_values_come_back_as_they_went_in(path: Path) -> None:
 def test_a_column_of_many_nulls_keeps_its_type(path: Path) -> None:
     with connect(named(path)) as database:
         rows = pa.table({"id": pa.array(range(10, 3010)), "name": pa.array([None] * 2999 + ["last"])})
-        database.write("INSERT INTO t VALUES (?, ?)", rows)
+        database.append("t", rows)
         assert database.query("SELECT name FROM t WHERE id >= 10 ORDER BY id")["name"][2999].as_py() == "last"
 
 
@@ -162,7 +162,9 @@ def _write_one(task: tuple[Path, int]) -> bool:
 
 
 def test_other_kinds_of_databases_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'analytics_database' is of type 'mysql'; expected sqlite"):
+    with pytest.raises(
+        UsageError, match="'analytics_database' is of type 'mysql'; expected sqlite or postgres"
+    ):
         connect(Connection("analytics_database", "mysql", host="db"))
 
 
@@ -203,11 +205,11 @@ def test_a_full_disk_ends_in_words_and_changes_nothing(path: Path) -> None:
             pytest.raises(PipelineError, match=r"disk is full .*free space on this disk and run again"),
             database.transaction(),
         ):
-            database.write("INSERT INTO t VALUES (?, ?)", rows)
+            database.append("t", rows)
         assert database.execute("SELECT * FROM t") == [(1, "one")]
         database.execute("PRAGMA max_page_count = 1000000")
         with database.transaction():
-            database.write("INSERT INTO t VALUES (?, ?)", rows)
+            database.append("t", rows)
         assert database.execute("SELECT count(*) FROM t") == [(49_991,)]
         assert database.execute("PRAGMA integrity_check") == [("ok",)]
 
@@ -241,7 +243,7 @@ def _fill(path: Path) -> None:
             rows = pa.table(
                 {"id": pa.array(range(10 + start, 1010 + start)), "name": pa.array(["x" * 100] * 1000)}
             )
-            database.write("INSERT INTO t VALUES (?, ?)", rows)
+            database.append("t", rows)
 
 
 def test_a_file_that_cannot_grow_ends_in_words_and_changes_nothing(path: Path) -> None:

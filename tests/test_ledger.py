@@ -13,7 +13,7 @@ import pytest
 from notebook_pipeline import ledger
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.locks import RunLock
-from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.database import Database, Lock
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["notebook_pipeline.load"])
@@ -188,9 +188,9 @@ def test_a_run_whose_process_is_gone_is_settled_and_others_are_left(tmp_path: Pa
             "alive.ipynb.lock",
             "done.ipynb.lock",
         ]
-        assert ledger.is_alive(tmp_path, ledger.get_run(database, "alive"))
+        assert ledger.is_alive(database, tmp_path, ledger.get_run(database, "alive"))
         alive.release()
-        assert not ledger.is_alive(tmp_path, ledger.get_run(database, "alive"))
+        assert not ledger.is_alive(database, tmp_path, ledger.get_run(database, "alive"))
 
 
 def test_a_run_that_ends_while_it_is_looked_at_is_not_called_lost(
@@ -200,14 +200,14 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_called_lost(
     with loads.open_database(tmp_path) as database:
         started(database)
         lock = RunLock(tmp_path / "runs/d/r/t__try1.ipynb.lock")
-        take = ledger.RunLock
+        take = type(database).hold_run
 
-        def take_late(path: Path) -> RunLock:
+        def take_late(self: Database, run_id: str, file: Path) -> Lock:
             ledger.finish_run(database, "r", "success")
             lock.release()
-            return take(path)
+            return take(self, run_id, file)
 
-        monkeypatch.setattr(ledger, "RunLock", take_late)
+        monkeypatch.setattr(type(database), "hold_run", take_late)
         assert ledger.settle_lost(database, tmp_path) == []
         assert ledger.get_run(database, "r")["status"] == "success"
         assert list((tmp_path / "runs").rglob("*.lock")) == []

@@ -9,7 +9,7 @@ import pytest
 
 from notebook_pipeline.datasets import PLAYER, Dataset
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.storage import database as module
+from notebook_pipeline.storage import sqlite as module
 from notebook_pipeline.storage import tables
 from notebook_pipeline.storage.database import connect
 
@@ -128,7 +128,8 @@ def test_the_key_of_a_rejected_row_is_found_by_index(tmp_path: Path, row: str, k
             "INSERT INTO rejected_row VALUES ('r', 'planet', 'f:1', '{\"player_id\": 12}', '[]')"
         )
         database.execute("INSERT INTO rejected_row VALUES ('r', 'player', 'f:1', 'no JSON', '[]')")
-        sql = f"FROM rejected_row WHERE {tables.is_rejected(PLAYER)} AND {tables.rejected_key(PLAYER)}"
+        found = tables.rejected_key(database, PLAYER)
+        sql = f"FROM rejected_row WHERE {tables.is_rejected(PLAYER)} AND {found}"
         assert database.execute(f"SELECT row {sql} = 12") == ([(row,)] if key else [])
         [plan] = database.execute(f"EXPLAIN QUERY PLAN SELECT 1 {sql} = 12")
         assert "USING INDEX rejected_row_player" in plan[3]

@@ -1,5 +1,6 @@
 """Write measured values as text, and read those that earlier runs have stored back as numbers."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,8 +57,7 @@ def read_history(database: Database, dataset: str, check_names: Sequence[str]) -
     """Return what the last runs that checked this dataset have measured for the named checks."""
     marks = ", ".join("?" * len(check_names))
     found = database.query(
-        f"""SELECT q.run_id, q.check_name, q.measured,
-        coalesce(json_extract(p.parameters, '$.scope'), 'table') AS scope
+        f"""SELECT q.run_id, q.check_name, q.measured, coalesce(p.parameters, '{{}}') AS parameters
         FROM quality_result q LEFT JOIN pipeline_run p ON p.run_id = q.run_id
         WHERE q.dataset = ? AND q.check_name IN ({marks}) AND q.measured IS NOT NULL AND q.run_id IN (
             SELECT DISTINCT run_id FROM quality_result
@@ -65,7 +65,12 @@ def read_history(database: Database, dataset: str, check_names: Sequence[str]) -
         ORDER BY q.run_id""",
         [dataset, *check_names, dataset, SOURCE_COUNT, KEPT_RUNS],
     )
-    return History([Stored(**row) for row in found.to_pylist()])
+    return History([_stored(row) for row in found.to_pylist()])
+
+
+def _stored(row: dict[str, str]) -> Stored:
+    scope = json.loads(row["parameters"]).get("scope") or "table"
+    return Stored(row["run_id"], row["check_name"], row["measured"], scope)
 
 
 def read_source_count(database: Database, dataset: str) -> tuple[str, int] | None:

@@ -23,7 +23,7 @@ from notebook_pipeline.declarations import (
 
 def every_row(check: EveryRow, subject: Subject) -> Finding:
     """Judge a condition by the number, or the share, of rows that break it."""
-    offends = scan.breaks(check.condition, subject.today)
+    offends = scan.breaks(subject.database, check.condition, subject.today)
     bad, rows = subject.rows.count(scan.count(offends)), subject.rows.count(ROWS)
     allowed = check.max_rows if check.max_percent is None else rows * check.max_percent / 100
     passed = bad <= allowed
@@ -38,26 +38,28 @@ def every_row(check: EveryRow, subject: Subject) -> Finding:
 def unique(check: Unique, subject: Subject) -> Finding:
     """Judge uniqueness: by the index where one forbids doubles, else by grouping."""
     expected = "no value twice"
-    if scan.has_unique_index(subject.database, subject.dataset.name, check.column):
+    if subject.database.forbids_doubles(subject.dataset.name, check.column):
         return Finding(True, "0 rows share a value: an index forbids it", expected)
     doubles = scan.doubles(subject.source, check.column)
-    [[shared]] = subject.database.execute(f"SELECT coalesce(sum(n), 0) FROM ({doubles.text})", doubles.values)
+    [[shared]] = subject.database.execute(
+        f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({doubles.text}) doubles", doubles.values
+    )
     measured = f"{write_rows(shared)} share a value"
     if not shared:
         return Finding(True, measured, expected)
     column = scan.column_sql(check.column)
-    among = Sql(f"{column} IN (SELECT value FROM ({doubles.text}))", doubles.values)
+    among = Sql(f"{column} IN (SELECT value FROM ({doubles.text}) doubles)", doubles.values)
     sample = scan.sample(subject.database, Source(subject.dataset), among, order=column)
     return Finding(False, measured, expected, sample)
 
 
 def no_rows(check: NoRows, subject: Subject) -> Finding:
     """Judge a query by the number of rows it finds."""
-    [[found]] = subject.database.execute(f"SELECT count(*) FROM ({check.sql})")
+    [[found]] = subject.database.execute(f"SELECT count(*) FROM ({check.sql}) found")
     expected = f"at most {write_rows(check.max_rows)} found" if check.max_rows else "no rows found"
     if found <= check.max_rows:
         return Finding(True, f"{write_rows(found)} found", expected)
-    sample = subject.database.query(f"SELECT * FROM ({check.sql}) LIMIT {scan.SAMPLED}")
+    sample = subject.database.query(f"SELECT * FROM ({check.sql}) found LIMIT {scan.SAMPLED}")
     return Finding(False, f"{write_rows(found)} found", expected, sample.to_pylist())
 
 

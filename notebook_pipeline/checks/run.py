@@ -121,7 +121,7 @@ def _measured(
     dataset = source.dataset
     of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
     for check in dataset.checks:
-        of_rows += _asked_of_rows(check, today)
+        of_rows += _asked_of_rows(database, check, today)
         of_table += _asked_of_table(check, dataset, today)
     if scope == "table":
         rows = table = scan.measure(database, source, [*of_rows, *of_table])
@@ -134,11 +134,11 @@ def _measured(
     return Subject(database, source, scope, loads, today, history, rows, table)
 
 
-def _asked_of_rows(check: Check, today: date) -> list[Sql]:
+def _asked_of_rows(database: Database, check: Check, today: date) -> list[Sql]:
     """Return the aggregates that a check needs over the rows in scope."""
     match check:
         case EveryRow(condition):
-            return [scan.count(scan.breaks(condition, today))]
+            return [scan.count(scan.breaks(database, condition, today))]
         case UsualNulls(column):
             return [scan.count(scan.is_null(column))]
         case UsualMix(column, values):

@@ -109,7 +109,7 @@ def equals(column: str, value: Value) -> Sql:
     return Sql(f"{column_sql(column)} = ?", (value,))
 
 
-def breaks(condition: RowCondition, today: date) -> Sql:
+def breaks(database: Database, condition: RowCondition, today: date) -> Sql:
     """Return the SQL condition that is true for the rows which break a declared one."""
     match condition:
         case NotNull(column):
@@ -125,7 +125,8 @@ def breaks(condition: RowCondition, today: date) -> Sql:
         case NotInFuture(column, days):
             return Sql(f"{column_sql(column)} > ?", ((today + timedelta(days)).isoformat(),))
         case Glob(column, glob):
-            return Sql(f"{column_sql(column)} NOT GLOB ?", (glob,))
+            text, value = database.misses_glob(column_sql(column), glob)
+            return Sql(text, (value,))
         case References(column, table, other):
             found = f"SELECT 1 FROM {quoted(table)} o WHERE o.{quoted(other)} = {column_sql(column)}"
             return Sql(f"{column_sql(column)} IS NOT NULL AND NOT EXISTS ({found})")
@@ -141,26 +142,13 @@ def sample(database: Database, source: Source, condition: Sql, order: str = "") 
     return database.query(sql, found.values).to_pylist()
 
 
-def has_unique_index(database: Database, table: str, column: str) -> bool:
-    """Say whether the table's primary key or a unique index on this column alone forbids doubles."""
-    [[is_key]] = database.execute(
-        "SELECT count(*) = 1 AND max(name) = ? FROM pragma_table_info(?) WHERE pk > 0", [column, table]
-    )
-    [[indexed]] = database.execute(
-        """SELECT count(*) FROM pragma_index_list(?) l WHERE l."unique" AND NOT l.partial
-        AND (SELECT count(*) = 1 AND max(i.name) = ? FROM pragma_index_info(l.name) i)""",
-        [table, column],
-    )
-    return bool(is_key or indexed)
-
-
 def doubles(source: Source, column: str) -> Sql:
     """Return the query of a column's doubled values, each with its number of rows.
 
     Of the rows of some runs those count that are doubled anywhere in the table.
     """
     name, table = column_sql(column), Source(source.dataset).sql.text
-    touched = "" if source.runs is None else f" AND max({source.changed.text})"
+    touched = "" if source.runs is None else f" AND count(*) FILTER (WHERE {source.changed.text}) > 0"
     text = f"SELECT {name} AS value, count(*) AS n {table} GROUP BY 1 HAVING count({name}) > 1{touched}"
     return Sql(text, source.runs or ())
 

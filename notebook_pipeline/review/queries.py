@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from notebook_pipeline import settings
+from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database, Value, connect
@@ -25,6 +25,7 @@ COUNTS = (
     "rows_rejected",
     "rows_deleted",
 )
+ALL = -1
 SAME_NOTEBOOK = ("notebook", "dataset")
 SAME_TASK = ("notebook", "dag_id", "task_id", "map_index")
 
@@ -67,25 +68,21 @@ def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
     if connection.conn_type == "sqlite" and not sqlite_path(connection).is_file():
         raise NoLedgerError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
     with connect(connection, read_only=True) as database:
-        if "pipeline_run" not in table_names(database):
+        if "pipeline_run" not in database.relations():
             raise NoLedgerError(f"{database.name}: holds no table pipeline_run; {_FIRST_RUN}")
         yield database
 
 
-def table_names(database: Database) -> set[str]:
-    """Return the names of all tables."""
-    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
 def list_runs(
-    database: Database, filters: Filters = Filters(), *, limit: int = -1, offset: int = 0
+    database: Database, filters: Filters = Filters(), *, limit: int = ALL, offset: int = 0
 ) -> list[dict[str, Any]]:
     """Return runs, newest first; a limit of -1 means all."""
     condition, values = filters.where()
-    return database.query(
+    return _runs(
+        database,
         f"SELECT * FROM pipeline_run WHERE {condition} ORDER BY run_id DESC LIMIT ? OFFSET ?",
-        [*values, limit, offset],
-    ).to_pylist()
+        [*values, 2**62 if limit == ALL else limit, offset],
+    )
 
 
 def count_runs(database: Database, filters: Filters = Filters()) -> int:
@@ -113,11 +110,12 @@ def find_run(database: Database, name: str) -> dict[str, Any]:
     Raises UsageError where no run or more than one answers to the name.
     """
     part = re.sub(r"([\\%_])", r"\\\1", name)
-    found = database.query(
+    found = _runs(
+        database,
         "SELECT * FROM pipeline_run WHERE run_id LIKE ? ESCAPE '\\' OR run_id LIKE ? ESCAPE '\\' "
         "ORDER BY CASE WHEN run_id = ? THEN 0 ELSE 1 END, run_id DESC LIMIT 4",
         [f"{part}%", f"%{part}", name],
-    ).to_pylist()
+    )
     if not found or not name:
         raise UsageError(
             f"no run {name!r} in {database.name}; `notebook-pipeline runs` lists those there are"
@@ -131,10 +129,11 @@ def find_run(database: Database, name: str) -> dict[str, Any]:
 def previous_run(database: Database, run: Run, alike: Sequence[str] = SAME_NOTEBOOK) -> dict[str, Any] | None:
     """Return the last run before this one that is the same in the columns `alike`, if there is one."""
     condition = " AND ".join(f"{column} IS NOT DISTINCT FROM ?" for column in alike)
-    rows = database.query(
+    rows = _runs(
+        database,
         f"SELECT * FROM pipeline_run WHERE run_id < ? AND {condition} ORDER BY run_id DESC LIMIT 1",
         [run["run_id"], *(run[column] for column in alike)],
-    ).to_pylist()
+    )
     return rows[0] if rows else None
 
 
@@ -149,11 +148,12 @@ def last_two_runs(database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def task_runs(database: Database, dag_id: str, dag_run_id: str, task_id: str) -> list[dict[str, Any]]:
     """Return every try of a task, of all its map indexes, the newest last."""
-    return database.query(
+    return _runs(
+        database,
         "SELECT * FROM pipeline_run WHERE dag_id = ? AND dag_run_id = ? AND task_id = ? "
         "ORDER BY map_index, try_number, run_id",
         [dag_id, dag_run_id, task_id],
-    ).to_pylist()
+    )
 
 
 def read_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
@@ -168,9 +168,19 @@ def read_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
 def read_rejected(database: Database, run_id: str, limit: int = 20) -> list[dict[str, Any]]:
     """Return the first rejected rows of a run as they were received, with the reasons."""
     rows = database.execute(
-        "SELECT position, row, reasons FROM rejected_row WHERE run_id = ? LIMIT ?", [run_id, limit]
+        'SELECT position, "row", reasons FROM rejected_row WHERE run_id = ? ORDER BY rowid LIMIT ?',
+        [run_id, limit],
     )
     return [{"position": at, "row": row, "reasons": json.loads(reasons)} for at, row, reasons in rows]
+
+
+def _runs(database: Database, sql: str, values: Sequence[Value]) -> list[dict[str, Any]]:
+    """Return rows of the ledger; `is_lost` says that a row says `running` though its process is gone."""
+    output = settings.output()
+    return [
+        run | {"is_lost": run["status"] == "running" and not ledger.is_alive(database, output, run)}
+        for run in database.query(sql, values).to_pylist()
+    ]
 
 
 def seconds(run: Run) -> float | None:

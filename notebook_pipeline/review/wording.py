@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from notebook_pipeline import ledger, settings
 from notebook_pipeline.review.difference import Change
 from notebook_pipeline.review.queries import Run, artefact, seconds
 from notebook_pipeline.review.trace import Trace
@@ -15,8 +14,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def described(run: Run) -> dict[str, Any]:
     """Return a run as JSON shows it: its ledger row, parameters parsed, with seconds and the whole path."""
+    row = {name: value for name, value in run.items() if name != "is_lost"}
     return {
-        **run,
+        **row,
         "parameters": json.loads(run["parameters"]),
         "seconds": seconds(run),
         "artifact": artefact(run),
@@ -80,8 +80,7 @@ def growth(change: Change) -> str:
 
 def status(run: Run) -> str:
     """Return a run's status, and `lost` where it says `running` though its process is gone."""
-    running = run["status"] == "running"
-    return "lost" if running and not ledger.is_alive(settings.output(), run) else run["status"]
+    return "lost" if run.get("is_lost") else run["status"]
 
 
 def missing(run: Run) -> str:

@@ -79,7 +79,7 @@ def settle_lost(database: Database) -> list[dict[str, Any]]:
     output = settings.output()
     for run in database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist():
         # The lock goes after the row is closed, so a row that is open while the lock is free is lost.
-        if not ledger.is_alive(output, run) and _is_open(database, run):
+        if not ledger.is_alive(database, output, run) and _is_open(database, run):
             # An artefact that cannot be read or written must not keep every later run from starting.
             with suppress(OSError, ValueError, KeyError):
                 _settle(output, run)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 _PACKAGES = (
     "notebook_pipeline",
+    "adbc-driver-postgresql",
     "adbc-driver-sqlite",
     "apache-airflow",
     "ipykernel",

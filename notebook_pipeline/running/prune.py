@@ -17,7 +17,7 @@ _CANDIDATES = """
             row_number() OVER (PARTITION BY notebook ORDER BY run_id DESC) AS age,
             row_number() OVER (
                 PARTITION BY notebook, status ORDER BY finished_at DESC, run_id DESC) AS age_by_status
-        FROM pipeline_run WHERE artifact IS NOT NULL)
+        FROM pipeline_run WHERE artifact IS NOT NULL) made
     WHERE status <> 'running' AND finished_at < ? AND age > ?
         AND NOT (status = 'success' AND age_by_status = 1)
     ORDER BY run_id"""

@@ -1,38 +1,46 @@
-"""Open the analytics database through ADBC, the one SQLite library of a process that writes to it."""
+"""Speak SQL to the analytics database through ADBC; what its engines do differently, each says for itself.
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+SQL is written once, in the words that SQLite and PostgreSQL share: values are marked with `?`, tables are
+declared with the types TEXT, INTEGER and REAL, and where there is no common word, the engine has a method.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote
+from typing import Any, ClassVar, Protocol
 
-import adbc_driver_sqlite.dbapi as sqlite
 import pyarrow as pa
 from adbc_driver_manager import Error
 from adbc_driver_manager.dbapi import Cursor
 
-from notebook_pipeline.connections import Connection, sqlite_path
+from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
-
-# Writers queue behind each other; this is how long one waits for the other's whole transaction.
-BUSY_TIMEOUT_MS = 15 * 60 * 1000
-# So long may the log get before a commit copies it into the database (64 MB): scattered pages of a large
-# table cost much more to copy than those of a small one, and the last to close the database does it anyway.
-LOG_PAGES = 16_384
-# Pages that an update reads to judge its rows are still there when it writes them.
-CACHE_KIB = 32 * 1024
-# A column gets its type from the first batch of a result: one batch a result, or a column that begins
-# with 1,024 nulls is taken for numbers and the first text in it is an error.
-ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
 
 Value = str | int | float | None
 
 
-class Database:
-    """Speak SQL to one open database; statements outside `transaction()` commit by themselves."""
+class Lock(Protocol):
+    """Stand for a run while it is alive; the operating system or the server gives it up with the process."""
 
-    def __init__(self, dbapi: sqlite.AdbcSqliteConnection, name: str) -> None:
+    def release(self) -> None:
+        """Give the lock up; to do so twice does nothing."""
+
+
+class Database(ABC):
+    """Speak SQL to one open database; statements outside `transaction()` commit by themselves.
+
+    `is_shared` says that others may write to a table while a transaction here is open. `row_number` declares
+    the column `rowid`, which keeps rows in the order in which they came, where a table has none by itself.
+    """
+
+    is_shared: bool
+    begin: str
+    row_number: str
+    functions: ClassVar[Mapping[str, str]]
+
+    def __init__(self, dbapi: Any, name: str) -> None:
         self._dbapi = dbapi
         self.name = name
 
@@ -51,79 +59,129 @@ class Database:
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple]:
         """Run one statement with bound values and return its rows, if it gives any."""
         with self._cursor() as cursor:
-            cursor.execute(sql, tuple(values) or None)
+            cursor.execute(self._spelled(sql), tuple(values) or None)
             return cursor.fetchall() if cursor.description else []
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> pa.Table:
         """Run one query with bound values and return its rows as an Arrow table."""
         with self._cursor() as cursor:
-            cursor.execute(sql, tuple(values) or None)
+            cursor.execute(self._spelled(sql), tuple(values) or None)
             return cursor.fetch_arrow_table()
-
-    def write(self, sql: str, rows: pa.RecordBatch | pa.Table) -> None:
-        """Run one statement for every row, its columns bound in order."""
-        if rows.num_rows:
-            with self._cursor() as cursor:
-                cursor.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Hold the write lock from here on; commit at the end, or roll back what an exception left."""
-        self.execute("BEGIN IMMEDIATE")
+        """Begin, on SQLite with the write lock; commit at the end, or roll back what an exception left."""
+        self.execute(self.begin)
         try:
             yield
-            self.execute("COMMIT")
+            self._commit()
         except BaseException:
             # A full disk may have rolled back already; the first error is the one to show.
             with suppress(PipelineError):
                 self.execute("ROLLBACK")
             raise
 
+    @abstractmethod
+    def define(self, sql: str) -> None:
+        """Run a statement that makes a table or an index."""
+
+    @abstractmethod
+    def empty(self, table: str) -> None:
+        """Remove all rows of a temporary table."""
+
+    @abstractmethod
+    def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
+        """Append rows by the names of their columns, each with these marks.
+
+        Return False, nothing appended, where another writer was first to store the key of one.
+        """
+
+    @abstractmethod
+    def upsert(self, sql: str, expected: int) -> bool:
+        """Run a statement that writes so many rows.
+
+        Return False, none written, where another writer has kept it from writing one of them.
+        """
+
+    @abstractmethod
+    def lock(self, name: str, *, shared: bool = False) -> None:
+        """Let the transaction wait until no other holds this lock, or none holds it unshared."""
+
+    @abstractmethod
+    def hold_run(self, run_id: str, file: Path) -> Lock:
+        """Take a run's lock, in `file` where it is a file; raise PipelineError where it is held."""
+
+    @abstractmethod
+    def is_run_held(self, run_id: str, file: Path) -> bool:
+        """Say whether some process holds a run's lock; where that cannot be seen, one does."""
+
+    @abstractmethod
+    def relations(self) -> set[str]:
+        """Return the names of all tables, indexes and functions."""
+
+    @abstractmethod
+    def columns(self, table: str) -> list[str]:
+        """Return the names of a table's columns in their order, none where there is no such table."""
+
+    @abstractmethod
+    def forbids_doubles(self, table: str, column: str) -> bool:
+        """Say whether the primary key or a unique index on this column alone keeps its values apart."""
+
+    @abstractmethod
+    def json_key(self, column: str, field: str, kind: str) -> str:
+        """Return the SQL that reads a field of a JSON object in a column, null where it cannot be read."""
+
+    @abstractmethod
+    def json_items(self, kind: str) -> str:
+        """Return the query of the items of a JSON list that is bound in it."""
+
+    @abstractmethod
+    def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
+        """Return the condition that a text is not like a glob, and the value to bind in it."""
+
+    @abstractmethod
+    def _spelled(self, sql: str) -> str:
+        """Return the SQL as the engine's driver wants it."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """Commit the transaction, or raise PipelineError."""
+
+    @abstractmethod
+    def _statement(self) -> AbstractContextManager[Cursor]:
+        """Return a cursor of the engine's driver."""
+
+    @abstractmethod
+    def _problem(self, error: Error) -> PipelineError:
+        """Return what the driver said, without the statement, and what to do about it."""
+
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
         """Give a cursor for one statement: one that failed keeps the values it was given for the next."""
         try:
-            with self._dbapi.cursor(adbc_stmt_kwargs=ONE_BATCH) as cursor:
+            with self._statement() as cursor:
                 yield cursor
         except Error as error:
-            raise PipelineError(f"{self.name}: {_reason(str(error))}") from error
+            raise self._problem(error) from error
 
 
 def connect(connection: Connection, *, read_only: bool = False) -> Database:
     """Open the database that the connection names; a missing SQLite file is made, for its owner alone.
 
-    Raises UsageError for an unknown kind of database, PipelineError where the file cannot be opened.
+    Raises UsageError for an unknown kind of database, PipelineError where it cannot be opened.
     """
-    if connection.conn_type != "sqlite":
-        raise UsageError(
-            f"connection {connection.conn_id!r} is of type {connection.conn_type!r}; expected sqlite"
-        )
-    path = sqlite_path(connection)
-    try:
-        if not read_only:
-            _make_private(path)
-        dbapi = sqlite.connect(
-            f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}", autocommit=True
-        )
-    except OSError as error:
-        raise PipelineError(
-            f"{path}: cannot be opened as a database: {error.strerror}; make the file and its folder writable"
-        ) from error
-    except Error as error:
-        raise PipelineError(f"{path}: cannot be opened as a database: {_reason(str(error))}") from error
-    database = Database(dbapi, str(path))
-    try:
-        database.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        if not read_only:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-            database.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
-            database.execute("PRAGMA temp_store = MEMORY")
-    except PipelineError:
-        database.close()
-        raise
-    return database
+    # Each run loads the driver of its own database alone.
+    if connection.conn_type == "sqlite":
+        from notebook_pipeline.storage.sqlite import SqliteDatabase
+
+        return SqliteDatabase(connection, read_only=read_only)
+    if connection.conn_type == "postgres":
+        from notebook_pipeline.storage.postgres import PostgresDatabase
+
+        return PostgresDatabase(connection, read_only=read_only)
+    raise UsageError(
+        f"connection {connection.conn_id!r} is of type {connection.conn_type!r}; expected sqlite or postgres"
+    )
 
 
 def quoted(identifier: str) -> str:
@@ -136,25 +194,3 @@ def literal(text: str) -> str:
     if "\0" in text:
         raise ValueError(f"{text!r} cannot stand in a statement")
     return "'" + text.replace("'", "''") + "'"
-
-
-def _make_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _reason(message: str) -> str:
-    """Return what the driver said, without the statement, and what to do about it."""
-    remedies = {
-        "disk is full": "free space on this disk and run again; nothing was changed",
-        "disk I/O error": "see that this disk has space and allows files of this size, and run again; "
-        "nothing was changed",
-        "readonly": "make the file and its folder writable and run again; nothing was changed",
-        "unable to open database file": "make the file and its folder writable",
-        "database is locked": "another writer held it too long; see which run is `running` and run again",
-        "not a database": "this file is not a SQLite database; check the connection",
-        "malformed": "the file is damaged; restore it from a backup",
-    }
-    said = message.split("\nquery:")[0]
-    remedy = next((remedy for sign, remedy in remedies.items() if sign in said), "")
-    return f"{said} ({remedy})" if remedy else said

@@ -14,7 +14,8 @@ import pyarrow as pa
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.storage.database import Database, quoted
-from notebook_pipeline.storage.tables import sql_type
+from notebook_pipeline.storage.tables import key_type
+from notebook_pipeline.values.arrow import pc
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: s
     `present` are the keys it has. A bulk row that is newer than the day may have come after it.
     """
     key, cursor = quoted(dataset.key), quoted(dataset.cursor)
-    key_type = sql_type(dataset.schema.field(dataset.key).type)
-    database.execute("DROP TABLE IF EXISTS temp._present")
-    database.execute(f"CREATE TEMP TABLE _present (key {key_type} PRIMARY KEY)")
-    database.write("INSERT OR IGNORE INTO _present VALUES (?)", pa.table({"key": present}))
+    _keep_keys(database, dataset, "_present", pc.unique(present))
     return database.query(
         f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
         WHERE {key} NOT IN (SELECT key FROM _present) AND (_source = 'api' OR {cursor} <= ?)
@@ -93,17 +91,21 @@ def _delete(database: Database, dataset: Dataset, missing: pa.Table, run_id: str
             "run_id": pa.repeat(pa.scalar(run_id), missing.num_rows),
         }
     )
-    database.write(
-        """INSERT INTO deleted_row VALUES (?, ?, ?, ?) ON CONFLICT (dataset, key)
-        DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
-        tombstones,
+    _keep_keys(database, dataset, "_missing", missing["key"])
+    keys = "SELECT CAST(key AS TEXT) FROM _missing"
+    for table in ("deleted_row", "row_place"):
+        database.execute(f"DELETE FROM {table} WHERE dataset = ? AND key IN ({keys})", [dataset.name])
+    database.append("deleted_row", tombstones)
+    database.execute(
+        f"DELETE FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} IN (SELECT key FROM _missing)"
     )
-    database.write(
-        "DELETE FROM row_place WHERE dataset = ? AND key = ?", tombstones.select(["dataset", "key"])
-    )
-    database.write(
-        f"DELETE FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} = ?", missing.select(["key"])
-    )
+
+
+def _keep_keys(database: Database, dataset: Dataset, table: str, keys: pa.Array | pa.ChunkedArray) -> None:
+    """Keep distinct keys in a temporary table."""
+    database.execute(f"DROP TABLE IF EXISTS {table}")
+    database.define(f"CREATE TEMP TABLE {table} (key {key_type(dataset)} PRIMARY KEY)")
+    database.append(table, pa.table({"key": keys}))
 
 
 def _save_sweep(database: Database, dataset: Dataset, run_id: str, day: str) -> None:
@@ -112,11 +114,15 @@ def _save_sweep(database: Database, dataset: Dataset, run_id: str, day: str) -> 
     if last:
         # This sweep will not speak of them, and what the last one said must not be forgotten.
         database.execute(
-            f"""INSERT INTO deleted_row SELECT ?, CAST(key AS TEXT), ?, ? FROM ({spared})
-            WHERE key NOT IN (SELECT value FROM json_each(?)) ON CONFLICT (dataset, key)
+            f"""INSERT INTO deleted_row SELECT ?, CAST(key AS TEXT), ?, ? FROM ({spared}) spared
+            WHERE key NOT IN ({database.json_items(key_type(dataset))}) ON CONFLICT (dataset, key)
             DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
             [dataset.name, last.cursor, last.run_id, last.spared],
         )
         day = max(day, last.cursor)
     keys = json.dumps([key for (key,) in database.execute(spared)])
-    database.execute("INSERT OR REPLACE INTO sweep VALUES (?, ?, ?, ?)", [dataset.name, day, run_id, keys])
+    database.execute(
+        """INSERT INTO sweep VALUES (?, ?, ?, ?) ON CONFLICT (dataset)
+        DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id, spared = excluded.spared""",
+        [dataset.name, day, run_id, keys],
+    )

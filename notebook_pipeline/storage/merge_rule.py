@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.storage.database import Value, quoted
+from notebook_pipeline.storage.database import Database, Value, quoted
 from notebook_pipeline.storage.deletions import Sweep
 from notebook_pipeline.storage.places import stored_place
+from notebook_pipeline.storage.tables import key_type
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class Circumstances:
 Rule = tuple[str, Sequence[Value]]
 
 
-def outcome(dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
+def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
     """Return the expression for what becomes of a row, and the values to bind in it.
 
     It is `inserted`, `updated`, `unchanged`, `stale`, or `adopted`: unchanged, but from now on the API's.
     """
     key, cursor = quoted(dataset.key), quoted(dataset.cursor)
     rules = [
-        *_deletions(key, cursor, found),
+        *_deletions(key, cursor, database.json_items(key_type(dataset)), found),
         (f"p.{key} IS NULL THEN 'inserted'", []),
         (f"s.{cursor} < p.{cursor} THEN 'stale'", []),
         *_ties(dataset, found),
@@ -44,14 +45,14 @@ def outcome(dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
     return f"CASE {sql} ELSE 'updated' END", [value for _, values in rules for value in values]
 
 
-def _deletions(key: str, cursor: str, found: Circumstances) -> list[Rule]:
+def _deletions(key: str, cursor: str, spared: str, found: Circumstances) -> list[Rule]:
     """Keep what was deleted from coming back, in bulk rows of that day or before and in older updates."""
     rules: list[Rule] = []
     is_bulk = found.origin.source == "bulk"
     if found.has_tombstones:
         rules.append((f"s.{cursor} <= d.cursor", []) if is_bulk else ("? < d.run_id", [found.place]))
     if found.sweep and (is_bulk or found.place < found.sweep.run_id):
-        unseen = f"p.{key} IS NULL AND s.{key} NOT IN (SELECT value FROM json_each(?))"
+        unseen = f"p.{key} IS NULL AND s.{key} NOT IN ({spared})"
         older, values = (f"AND s.{cursor} <= ?", [found.sweep.cursor]) if is_bulk else ("", [])
         rules.append((f"{unseen} {older}", [found.sweep.spared, *values]))
     return [(f"{condition} THEN 'stale'", values) for condition, values in rules]
@@ -73,7 +74,8 @@ def _ties(dataset: Dataset, found: Circumstances) -> list[Rule]:
 
 
 def _wins(dataset: Dataset, source: str) -> list[Rule]:
-    same = " AND ".join(f"s.{quoted(name)} IS p.{quoted(name)}" for name in dataset.schema.names)
+    columns = [quoted(name) for name in dataset.schema.names]
+    same = " AND ".join(f"s.{column} IS NOT DISTINCT FROM p.{column}" for column in columns)
     return [
         (f"{same} AND p._source = ? THEN 'unchanged'", [source]),
         (f"{same} THEN 'adopted'", []),

@@ -14,7 +14,7 @@ import pyarrow as pa
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage.database import Database, Value
+from notebook_pipeline.storage.database import Database, Value, literal
 from notebook_pipeline.storage.tables import is_rejected, rejected_key
 
 
@@ -26,7 +26,7 @@ def take_place(database: Database, dataset: str, run_id: str, origin: Origin) ->
     of two rows of one day nothing says which was read later.
     """
     place = origin.place or run_id
-    newest = _newest(database, dataset, run_id, origin, "AND NOT is_replay")
+    newest = _newest(database, dataset, run_id, origin, "AND is_replay = 0")
     if origin.is_replay:
         return place
     if origin.source == "bulk":
@@ -36,7 +36,7 @@ def take_place(database: Database, dataset: str, run_id: str, origin: Origin) ->
         dataset,
         run_id,
         origin,
-        "AND NOT is_replay AND r.committed_at > (SELECT started_at FROM pipeline_run WHERE run_id = ?)",
+        "AND is_replay = 0 AND r.committed_at > (SELECT started_at FROM pipeline_run WHERE run_id = ?)",
         [run_id],
     )
     other = max(meanwhile, newest if newest > place else "")
@@ -51,7 +51,8 @@ def take_place(database: Database, dataset: str, run_id: str, origin: Origin) ->
 def save_extraction(database: Database, run_id: str, dataset: str, origin: Origin, place: str) -> None:
     """Note what a run read, inside the caller's transaction."""
     database.execute(
-        "INSERT OR REPLACE INTO extraction VALUES (?, ?, ?, ?, ?)",
+        """INSERT INTO extraction VALUES (?, ?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET
+        source = excluded.source, place = excluded.place, is_replay = excluded.is_replay""",
         [run_id, dataset, origin.source, place, int(origin.is_replay)],
     )
 
@@ -63,14 +64,14 @@ def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, pla
 
 def stored_place(dataset: Dataset, key: str) -> str:
     """Return the SQL for the place of the stored row `p`; `key` is the SQL of its key."""
-    noted = f"dataset = '{dataset.name}' AND key = CAST({key} AS TEXT)"
+    noted = f"dataset = {literal(dataset.name)} AND key = CAST({key} AS TEXT)"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
         (SELECT place FROM extraction WHERE run_id = p._run_id), '')"""
 
 
 def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) -> pa.Array | None:
     """Return the keys between two that were ever rejected and may be replayed, None where there are none."""
-    key = rejected_key(dataset)
+    key = rejected_key(database, dataset)
     keys = database.query(
         f"""SELECT DISTINCT {key} AS "key" FROM rejected_row
         WHERE {is_rejected(dataset)} AND {key} BETWEEN ? AND ?""",
@@ -93,14 +94,14 @@ class Notes:
     def forget(self, written: str) -> None:
         """Drop the notes on rows that were written; `written` is SQL that gives their keys."""
         if self._has_notes:
-            keys = f"SELECT CAST(key AS TEXT) FROM ({written})"
+            keys = f"SELECT CAST(key AS TEXT) FROM ({written}) written"
             self._execute(f"DELETE FROM row_place WHERE dataset = ? AND key IN ({keys})")
 
     def confirm(self, confirmed: str) -> None:
         """Note rows that were confirmed and may be replayed; `confirmed` is SQL that gives their keys."""
         if not (self._is_replay or self._has_rejected):
             return
-        rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._dataset)} = c.key"
+        rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._database, self._dataset)} = c.key"
         awaited = "true" if self._is_replay else f"EXISTS (SELECT 1 FROM rejected_row WHERE {rejected})"
         noted = self._execute(
             f"""INSERT INTO row_place SELECT ?, CAST(c.key AS TEXT), ? FROM ({confirmed}) c WHERE {awaited}

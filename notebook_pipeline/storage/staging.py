@@ -5,7 +5,7 @@ from collections import Counter
 import pyarrow as pa
 
 from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.database import Database, literal, quoted
 from notebook_pipeline.storage.merge_rule import Circumstances, outcome
 from notebook_pipeline.storage.places import Notes
 from notebook_pipeline.storage.tables import sql_type
@@ -18,21 +18,20 @@ class Staging:
         self._database = database
         self._table, self._key = quoted(dataset.name), quoted(dataset.key)
         self._columns = [quoted(name) for name in dataset.schema.names]
-        self._marks = [run_id, found.origin.source]
+        self._marks = [literal(run_id), literal(found.origin.source)]
         self._notes = Notes(database, dataset, found.place, is_replay=found.origin.is_replay)
         self._judge, self._values = self._judgement(dataset, found)
         self._create_tables(dataset)
 
     def merge(self, batch: pa.RecordBatch) -> Counter[str]:
         """Merge the batch and count the outcomes."""
-        self._database.execute("DELETE FROM _staged")
-        self._database.execute("DELETE FROM _verdict")
-        self._database.write(f"INSERT INTO _staged VALUES ({', '.join('?' * batch.num_columns)})", batch)
-        self._database.execute(self._judge, self._values)
-        outcomes = Counter(dict(self._database.execute("SELECT outcome, count(*) FROM _verdict GROUP BY 1")))
+        self._database.empty("_staged")
+        self._database.append("_staged", batch)
+        outcomes = self._judged()
+        while not self._upsert(outcomes["inserted"] + outcomes["updated"]):
+            outcomes = self._judged()
         outcomes["unchanged"] = batch.num_rows - outcomes.total()
         if outcomes["inserted"] or outcomes["updated"]:
-            self._upsert()
             self._notes.forget("SELECT key FROM _verdict WHERE outcome IN ('inserted', 'updated')")
         if outcomes["adopted"]:
             self._adopt()
@@ -43,6 +42,12 @@ class Staging:
             )
         return outcomes
 
+    def _judged(self) -> Counter[str]:
+        """Judge what is staged, and count the outcomes of the rows that are not simply unchanged."""
+        self._database.empty("_verdict")
+        self._database.execute(self._judge, self._values)
+        return Counter(dict(self._database.execute("SELECT outcome, count(*) FROM _verdict GROUP BY 1")))
+
     def _create_tables(self, dataset: Dataset) -> None:
         # No dataset's name begins with _, so that these never hide a dataset's table.
         types = {name: sql_type(kind) for name, kind in zip(self._columns, dataset.schema.types, strict=True)}
@@ -51,36 +56,46 @@ class Staging:
         ]
         definitions = {
             "_staged": ", ".join(columns),
-            "_verdict": f"key {types[self._key]} PRIMARY KEY, outcome TEXT",
+            "_verdict": f"key {types[self._key]} PRIMARY KEY, outcome TEXT, seen TEXT",
         }
         for name, definition in definitions.items():
-            self._database.execute(f"DROP TABLE IF EXISTS temp.{name}")
-            self._database.execute(f"CREATE TEMP TABLE {name} ({definition})")
+            self._database.execute(f"DROP TABLE IF EXISTS {name}")
+            self._database.define(f"CREATE TEMP TABLE {name} ({definition})")
 
     def _judgement(self, dataset: Dataset, found: Circumstances) -> tuple[str, list]:
         """Return the SQL that fills `_verdict` with every key whose row is not simply unchanged."""
-        rule, values = outcome(dataset, found)
-        tombstones = f"""LEFT JOIN deleted_row d ON d.dataset = '{dataset.name}'
+        rule, values = outcome(self._database, dataset, found)
+        seen = "p._run_id" if self._database.is_shared else "NULL"
+        tombstones = f"""LEFT JOIN deleted_row d ON d.dataset = {literal(dataset.name)}
             AND d.key = CAST(s.{self._key} AS TEXT)"""
         return (
-            f"""INSERT INTO _verdict SELECT key, outcome FROM (
-                SELECT s.{self._key} AS key, {rule} AS outcome
+            f"""INSERT INTO _verdict SELECT key, outcome, seen FROM (
+                SELECT s.{self._key} AS key, {rule} AS outcome, {seen} AS seen
                 FROM _staged s LEFT JOIN {self._table} p ON p.{self._key} = s.{self._key}
                 {tombstones if found.has_tombstones else ""}
-            ) WHERE outcome <> 'unchanged'""",
+            ) judged WHERE outcome <> 'unchanged'""",
             values,
         )
 
-    def _upsert(self) -> None:
+    def _upsert(self, winners: int) -> bool:
+        """Write the winners, or none where another writer has changed one since it was judged.
+
+        Writers lock rows in the order of their keys, or each could wait for the other.
+        """
         names = [*self._columns, "_run_id", "_source"]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != self._key)
-        self._database.execute(
+        order, as_judged = "", ""
+        if self._database.is_shared:
+            order = "ORDER BY v.key"
+            seen = f"(SELECT seen FROM _verdict WHERE key = excluded.{self._key})"
+            as_judged = f"WHERE {self._table}._run_id IS NOT DISTINCT FROM {seen}"
+        return not winners or self._database.upsert(
             f"""INSERT INTO {self._table} ({", ".join(names)})
-            SELECT {", ".join("s." + name for name in self._columns)}, ?, ?
+            SELECT {", ".join(["s." + name for name in self._columns] + self._marks)}
             FROM _verdict v JOIN _staged s ON s.{self._key} = v.key
-            WHERE v.outcome IN ('inserted', 'updated')
-            ON CONFLICT ({self._key}) DO UPDATE SET {changes}""",
-            self._marks,
+            WHERE v.outcome IN ('inserted', 'updated') {order}
+            ON CONFLICT ({self._key}) DO UPDATE SET {changes} {as_judged}""",
+            winners,
         )
 
     def _adopt(self) -> None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from notebook_pipeline.datasets import DATASETS, Dataset
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.database import Database, literal, quoted
 
 RUN_COLUMNS = {
     "run_id": "TEXT PRIMARY KEY",
@@ -42,7 +42,7 @@ _TABLES: Mapping[str, str] = {
     "watermark": """dataset TEXT NOT NULL, source TEXT NOT NULL, value TEXT NOT NULL, run_id TEXT NOT NULL,
         updated_at TEXT NOT NULL, PRIMARY KEY (dataset, source)""",
     "rejected_row": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, position TEXT NOT NULL,
-        row TEXT NOT NULL, reasons TEXT NOT NULL""",
+        "row" TEXT NOT NULL, reasons TEXT NOT NULL""",
     "deleted_row": """dataset TEXT NOT NULL, key TEXT NOT NULL, cursor TEXT NOT NULL, run_id TEXT NOT NULL,
         PRIMARY KEY (dataset, key)""",
     "quality_result": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
@@ -73,12 +73,12 @@ def create_tables(database: Database) -> None:
 
     Raises UsageError where a dataset's table has other columns than its declaration.
     """
-    wanted = _wanted()
-    there = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-    if not wanted.keys() <= there:
+    wanted = _wanted(database)
+    if not wanted.keys() <= database.relations():
         with database.transaction():
+            database.lock("tables")
             for statement in wanted.values():
-                database.execute(statement)
+                database.define(statement)
     for dataset in DATASETS.values():
         _hold_to_declaration(database, dataset)
 
@@ -90,30 +90,34 @@ def sql_type(kind: pa.DataType) -> str:
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
 
 
-def rejected_key(dataset: Dataset) -> str:
+def key_type(dataset: Dataset) -> str:
+    """Return how a dataset's key is stored."""
+    return sql_type(dataset.schema.field(dataset.key).type)
+
+
+def rejected_key(database: Database, dataset: Dataset) -> str:
     """Return the SQL that reads the key out of a row of `rejected_row`, as far as it can be read."""
-    # Column names are identifiers everywhere else, but a JSON path stands in a literal.
-    path = dataset.key.replace("'", "''").replace('"', '\\"')
-    return (
-        f"""CAST(json_extract("row", '$."{path}"') AS {sql_type(dataset.schema.field(dataset.key).type)})"""
-    )
+    return database.json_key("row", dataset.key, key_type(dataset))
 
 
 def is_rejected(dataset: Dataset) -> str:
     """Return the SQL condition that picks a dataset's rows of `rejected_row`, so that its index serves."""
-    return f"dataset = '{dataset.name}' AND json_valid(\"row\")"
+    return f"dataset = {literal(dataset.name)}"
 
 
-def _wanted() -> dict[str, str]:
+def _wanted(database: Database) -> dict[str, str]:
     tables = {**_TABLES, **{dataset.name: _columns(dataset) for dataset in DATASETS.values()}}
     indexes = {
         **_INDEXES,
         **{
-            f"rejected_row_{name}": f"rejected_row ({rejected_key(dataset)}) WHERE {is_rejected(dataset)}"
+            f"rejected_row_{name}": f"rejected_row (({rejected_key(database, dataset)})) "
+            f"WHERE {is_rejected(dataset)}"
             for name, dataset in DATASETS.items()
         },
     }
+    tables["rejected_row"] += database.row_number
     return {
+        **database.functions,
         **{name: f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({rest})" for name, rest in tables.items()},
         **{name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}" for name, rest in indexes.items()},
     }
@@ -133,7 +137,7 @@ def _columns(dataset: Dataset) -> str:
 
 
 def _hold_to_declaration(database: Database, dataset: Dataset) -> None:
-    there = [name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", [dataset.name])]
+    there = database.columns(dataset.name)
     declared = [*dataset.schema.names, "_run_id", "_source"]
     if sorted(there) != sorted(declared):
         raise UsageError(

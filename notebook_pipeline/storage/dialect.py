@@ -1,0 +1,44 @@
+"""Say in PostgreSQL's words what is written in those of SQLite: marks, types, globs, the types of columns."""
+
+import itertools
+import re
+from functools import lru_cache
+
+import pyarrow as pa
+
+# Text is sorted and compared by its bytes, as SQLite does, whatever language the server speaks.
+_TYPES = {"TEXT": 'TEXT COLLATE "C"', "INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION"}
+_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|\b(?:TEXT|INTEGER|REAL)\b""")
+
+
+@lru_cache(maxsize=1024)
+def numbered(sql: str) -> str:
+    """Return SQL with `$1`, `$2`, … for its marks."""
+    numbers = itertools.count(1)
+    return _TOKENS.sub(lambda token: f"${next(numbers)}" if token[0] == "?" else token[0], sql)
+
+
+def typed(sql: str) -> str:
+    """Return a definition with this server's types."""
+    return _TOKENS.sub(lambda token: _TYPES.get(token[0], token[0]), sql)
+
+
+def stored(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return a column in the type of the table's: COPY in binary converts nothing."""
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return column.cast(pa.int64())
+    return column.cast(pa.float64() if pa.types.is_floating(kind) else pa.string())
+
+
+def pattern(glob: str) -> str:
+    """Return a glob as a regular expression."""
+    parts = re.findall(r"\[\^?\]?[^\]]*\]|.", glob, re.DOTALL)
+    return f"^(?:{''.join(map(_sign, parts))})$"
+
+
+def _sign(part: str) -> str:
+    """Return a class of characters, a wildcard or one character as a regular expression."""
+    if len(part) > 1:
+        return part.replace("\\", "\\\\")
+    return {"*": ".*", "?": "."}.get(part) or re.escape(part)

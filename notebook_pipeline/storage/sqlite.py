@@ -1,0 +1,171 @@
+"""Keep the analytics database in a SQLite file, through ADBC: a process that writes has no other library."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote
+
+import adbc_driver_sqlite.dbapi as sqlite
+import pyarrow as pa
+from adbc_driver_manager import Error
+from adbc_driver_manager.dbapi import Cursor
+
+from notebook_pipeline.connections import Connection, sqlite_path
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.locks import RunLock, is_held
+from notebook_pipeline.storage.database import Database, Lock, literal, quoted
+
+# Writers queue behind each other; this is how long one waits for the other's whole transaction.
+BUSY_TIMEOUT_MS = 15 * 60 * 1000
+# So long may the log get before a commit copies it into the database (64 MB): scattered pages of a large
+# table cost much more to copy than those of a small one, and the last to close the database does it anyway.
+LOG_PAGES = 16_384
+# Pages that an update reads to judge its rows are still there when it writes them.
+CACHE_KIB = 32 * 1024
+# A column gets its type from the first batch of a result: one batch a result, or a column that begins
+# with 1,024 nulls is taken for numbers and the first text in it is an error.
+ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
+
+_REMEDIES = {
+    "disk is full": "free space on this disk and run again; nothing was changed",
+    "disk I/O error": "see that this disk has space and allows files of this size, and run again; "
+    "nothing was changed",
+    "readonly": "make the file and its folder writable and run again; nothing was changed",
+    "unable to open database file": "make the file and its folder writable",
+    "database is locked": "another writer held it too long; see which run is `running` and run again",
+    "not a database": "this file is not a SQLite database; check the connection",
+    "malformed": "the file is damaged; restore it from a backup",
+}
+
+
+class SqliteDatabase(Database):
+    """Speak to a SQLite file, whose writers wait for each other: one transaction at a time."""
+
+    is_shared = False
+    begin = "BEGIN IMMEDIATE"
+    row_number = ""
+    functions: ClassVar = {}
+
+    def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
+        path = sqlite_path(connection)
+        super().__init__(_open(path, read_only=read_only), str(path))
+        try:
+            self.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            if not read_only:
+                self.execute("PRAGMA journal_mode = WAL")
+                self.execute("PRAGMA synchronous = NORMAL")
+                self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+                self.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
+                self.execute("PRAGMA temp_store = MEMORY")
+        except PipelineError:
+            self.close()
+            raise
+
+    def define(self, sql: str) -> None:
+        """Run a statement that makes a table or an index."""
+        self.execute(sql)
+
+    def empty(self, table: str) -> None:
+        """Remove all rows of a temporary table."""
+        self.execute(f"DELETE FROM {quoted(table)}")
+
+    def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
+        """Append rows by the names of their columns, each with these marks; nobody else writes meanwhile."""
+        columns = ", ".join(quoted(name) for name in (*rows.schema.names, *marks))
+        values = ", ".join(["?"] * rows.num_columns + [literal(mark) for mark in marks.values()])
+        if rows.num_rows:
+            with self._cursor() as cursor:
+                cursor.executemany(f"INSERT INTO {quoted(table)} ({columns}) VALUES ({values})", rows)
+        return True
+
+    def upsert(self, sql: str, expected: int) -> bool:
+        """Run a statement that writes rows; nobody else writes meanwhile."""
+        self.execute(sql)
+        return True
+
+    def lock(self, name: str, *, shared: bool = False) -> None:
+        """Do nothing: a transaction holds the write lock of the whole file."""
+
+    def hold_run(self, run_id: str, file: Path) -> Lock:
+        """Take a run's lock; raise PipelineError where it is held."""
+        return RunLock(file)
+
+    def is_run_held(self, run_id: str, file: Path) -> bool:
+        """Say whether some process holds a run's lock; where that cannot be seen, one does."""
+        return is_held(file)
+
+    def relations(self) -> set[str]:
+        """Return the names of all tables and indexes."""
+        return {name for (name,) in self.execute("SELECT name FROM sqlite_master")}
+
+    def columns(self, table: str) -> list[str]:
+        """Return the names of a table's columns in their order, none where there is no such table."""
+        return [
+            name for (name,) in self.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", [table])
+        ]
+
+    def forbids_doubles(self, table: str, column: str) -> bool:
+        """Say whether the primary key or a unique index on this column alone keeps its values apart."""
+        [[is_key]] = self.execute(
+            "SELECT count(*) = 1 AND max(name) = ? FROM pragma_table_info(?) WHERE pk > 0", [column, table]
+        )
+        [[indexed]] = self.execute(
+            """SELECT count(*) FROM pragma_index_list(?) l WHERE l."unique" AND NOT l.partial
+            AND (SELECT count(*) = 1 AND max(i.name) = ? FROM pragma_index_info(l.name) i)""",
+            [table, column],
+        )
+        return bool(is_key or indexed)
+
+    def json_key(self, column: str, field: str, kind: str) -> str:
+        """Return the SQL that reads a field of a JSON object in a column, as far as it can be read."""
+        path = '$."' + field.replace('"', '\\"') + '"'
+        name = quoted(column)
+        return f"CASE WHEN json_valid({name}) THEN CAST(json_extract({name}, {literal(path)}) AS {kind}) END"
+
+    def json_items(self, kind: str) -> str:
+        """Return the query of the items of a JSON list that is bound in it."""
+        return "SELECT value FROM json_each(?)"
+
+    def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
+        """Return the condition that a text is not like a glob, and the value to bind in it."""
+        return f"{column} NOT GLOB ?", glob
+
+    def _spelled(self, sql: str) -> str:
+        return sql
+
+    def _commit(self) -> None:
+        self.execute("COMMIT")
+
+    def _statement(self) -> AbstractContextManager[Cursor]:
+        return self._dbapi.cursor(adbc_stmt_kwargs=ONE_BATCH)
+
+    def _problem(self, error: Error) -> PipelineError:
+        return PipelineError(f"{self.name}: {_reason(error)}")
+
+
+def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
+    try:
+        if not read_only:
+            _make_private(path)
+        mode = "ro" if read_only else "rwc"
+        return sqlite.connect(f"file:{quote(str(path))}?mode={mode}", autocommit=True)
+    except OSError as error:
+        raise PipelineError(
+            f"{path}: cannot be opened as a database: {error.strerror}; make the file and its folder writable"
+        ) from error
+    except Error as error:
+        raise PipelineError(f"{path}: cannot be opened as a database: {_reason(error)}") from error
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _reason(error: Error) -> str:
+    """Return what the driver said, without the statement, and what to do about it."""
+    said = str(error).split("\nquery:")[0]
+    remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "")
+    return f"{said} ({remedy})" if remedy else said
