@@ -1,0 +1,153 @@
+"""Run a whole Airflow with a LocalExecutor in a folder of its own, and ask and tell it over its REST API."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from waiting import until
+
+from notebook_pipeline.connections import PREFIX
+from notebook_pipeline.demo import live
+from notebook_pipeline.demo.children import child
+from notebook_pipeline.demo.surroundings import write_private
+
+PASSWORD = "a-long-password-of-admin"
+OPEN = {None, "scheduled", "queued", "running", "restarting", "up_for_retry"}
+# Airflow asks and looks less often than it could; what is decided stays the same.
+QUICK = {
+    "AIRFLOW__CORE__PARALLELISM": "8",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+}
+
+
+class LiveAirflow:
+    """Hold a running Airflow whose home, notebooks, output and temporary files lie in one folder."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str], stack: ExitStack) -> None:
+        self.home = home
+        self.url = environment["AIRFLOW__API__BASE_URL"]
+        self._environment = environment
+        self._stack = stack
+        self._api = requests.Session()
+        self._processes: dict[str, subprocess.Popen] = {}
+
+    def start(self, name: str, *options: str) -> None:
+        """Start a component; what it says goes to a file of its name."""
+        output = self._stack.enter_context((self.home / f"{name}.log").open("ab"))
+        command = [sys.executable, "-m", "airflow", name, *options]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+        started = child(command, env=self._environment, cwd=self.home, **streams)
+        self._processes[name] = self._stack.enter_context(started)
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler; its workers, which supervise the tasks, live on."""
+        self._processes["scheduler"].kill()
+        self._processes["scheduler"].wait()
+
+    def log_in(self) -> None:
+        """Wait until the API answers, and log in."""
+        user = {"username": live.USER, "password": PASSWORD}
+        self._api.headers["Authorization"] = f"Bearer {until(lambda: self._token(user), 120)}"
+
+    def get(self, path: str) -> Any:
+        """Return what the REST API answers about a DAG."""
+        answer = self._api.get(f"{self.url}/api/v2/{path}", timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def tell(self, method: str, path: str, **body: Any) -> Any:
+        """Have the REST API do something."""
+        answer = self._api.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def knows(self, dag_id: str) -> bool:
+        """Say whether the DAG's file was parsed."""
+        return self._api.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
+
+    def tasks(self, run: str) -> dict[str, dict[str, Any]]:
+        """Return the newest try of each task of a run (`dags/…/dagRuns/…`)."""
+        return {task["task_id"]: task for task in self.get(f"{run}/taskInstances")["task_instances"]}
+
+    def is_done(self, run: str) -> bool:
+        """Say whether each task of a run has come to its end."""
+        states = {task["state"] for task in self.tasks(run).values()}
+        return bool(states) and not OPEN & states
+
+    def tries(self, run: str, task_id: str) -> list[tuple[int, str]]:
+        """Return number and state of each try, as Airflow tells them."""
+        tries = self.get(f"{run}/taskInstances/{task_id}/tries")["task_instances"]
+        return sorted((one["try_number"], one["state"]) for one in tries)
+
+    def log(self, run: str, task_id: str, number: int) -> str:
+        """Return the log of a try as Airflow's pages show it."""
+        return json.dumps(self.get(f"{run}/taskInstances/{task_id}/logs/{number}?full_content=true"))
+
+    def kernels(self) -> list[psutil.Process]:
+        """Return every process that belongs to a notebook, whoever its parent is by now."""
+        return [one for one in psutil.process_iter() if self._is_kernel(one)]
+
+    def rests(self) -> list[Path]:
+        """Return locks and temporary files, of which none outlives its run."""
+        beside = [path for path in self.home.glob("output/**/*") if path.suffix in (".lock", ".tmp")]
+        return [*beside, *Path(self._environment["TMPDIR"]).glob("nbp-*")]
+
+    def _is_kernel(self, process: psutil.Process) -> bool:
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            return False
+        is_of_this = environment.get("NOTEBOOK_PIPELINE_HOME") == str(self.home)
+        return is_of_this and "NOTEBOOK_PIPELINE_RUN_ID" in environment
+
+    def _token(self, user: Mapping[str, str]) -> str | None:
+        for name, process in self._processes.items():
+            assert process.poll() is None, (self.home / f"{name}.log").read_text()[-2000:]
+        try:
+            answer = requests.post(f"{self.url}/auth/token", json=user, timeout=30)
+        except requests.ConnectionError:
+            return None
+        return answer.json()["access_token"] if answer.ok else None
+
+
+@contextmanager
+def live_airflow(home: Path, dags: Mapping[str, str], variables: Mapping[str, str]) -> Iterator[LiveAirflow]:
+    """Run Airflow on these DAG files until the block ends; `variables` join its components' environment."""
+    airflow_home = home / "airflow"
+    airflow_home.mkdir(mode=0o700)
+    write_private(airflow_home / "passwords.json", json.dumps({live.USER: PASSWORD}))
+    (home / "dags").mkdir()
+    for name, text in dags.items():
+        (home / "dags" / f"{name}.py").write_text(text)
+    own = {"NOTEBOOK_PIPELINE_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        # A short name, for sockets live in it.
+        temporary = stack.enter_context(TemporaryDirectory(prefix="np-", dir="/tmp"))
+        for name in [name for name in os.environ if name.startswith((PREFIX, "NOTEBOOK_PIPELINE_"))]:
+            patch.delenv(name)
+        patch.setenv("NOTEBOOK_PIPELINE_HOME", str(home))
+        # Below those that the system gives away by itself until the API server has taken it.
+        patch.setattr(live, "UI_PORT", random.randrange(20_000, 32_000))  # noqa: S311
+        environment = live.live_environment(airflow_home) | QUICK | own | {"TMPDIR": temporary, **variables}
+        live.prepare_metadata(environment, airflow_home)
+        airflow = LiveAirflow(home, environment, stack)
+        airflow.start("api-server")
+        airflow.start("dag-processor")
+        airflow.start("scheduler", "--skip-serve-logs")
+        airflow.log_in()
+        yield airflow

@@ -1,0 +1,173 @@
+"""Know every way to end a notebook's task: what its cell does, what is done to it, what is told of it.
+
+A task's first try ends in the way that its name says; the tries that follow go through.
+"""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import tiny
+from live_airflow import LiveAirflow
+
+from notebook_pipeline.connections import Connection, variable
+
+DAG = "ways"
+RUN_ID = "manual__2024-03-01T10:00:00+00:00"
+RUN = f"dags/{DAG}/dagRuns/{RUN_ID}"
+Act = Callable[[LiveAirflow, str], object]
+
+KILLED = "the kernel died: killed by SIGKILL, as the system does when memory runs out"
+STOPPED = "stopped by TaskStopped: task {} was told to stop"
+RETRIED = [(1, "failed"), (2, "success")]
+
+# Merges a row into a `player` of the task's own, and commits when the block has ended well.
+_MERGE = """
+import os, sys
+from contextlib import contextmanager
+sys.path.insert(0, {tests!r})
+import loads
+from notebook_pipeline import load
+from notebook_pipeline.connections import resolve
+from notebook_pipeline.session import Session
+from notebook_pipeline.storage.database import connect
+@contextmanager
+def merged(key):
+    with connect(resolve(database_conn_id)) as database:
+        run = Session(os.environ["NOTEBOOK_PIPELINE_RUN_ID"], {{"dataset": "player"}}, database, None)
+        with load.transaction(run, loads.API, loads.ANY_NUMBER) as merging:
+            merging.merge([loads.checked([(key, "Łopez", "2024-09-01")])])
+            yield
+with merged(1): pass
+"""
+# On the first try ends as the task's name says, while a second row is merged and not committed.
+_DO = """
+import os, resource, signal, time
+from pathlib import Path
+from notebook_pipeline.errors import DataRefused
+def exhaust_memory():
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + 2**28, held + 2**28))
+    bytearray(2**40)
+mark = Path("..", "marks", way)
+with merged(2):
+    if not mark.exists():
+        mark.touch()
+        {deeds}
+"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Say how a first try ends: its cell does `deed`; `act` is done to its task meanwhile, `then` later."""
+
+    error: str
+    deed: str = "time.sleep(600)"
+    act: Act | None = None
+    then: Act | None = None
+    options: str = ""
+    # Airflow tells a task that it is to stop when it next sends a heartbeat.
+    seconds: float = 5 + 1
+    tries: list[tuple[int, str]] = field(default_factory=lambda: RETRIED)
+
+    @property
+    def waits(self) -> bool:
+        """Say whether the cell waits until its end comes from outside."""
+        return "sleep" in self.deed
+
+
+def signalled(number: signal.Signals, *, supervisor: bool = False) -> Act:
+    """Return what sends a signal to a task's process, or to the one that supervises it."""
+
+    def act(airflow: LiveAirflow, task: str) -> None:
+        process = psutil.Process(airflow.tasks(RUN)[task]["pid"])
+        if supervisor:
+            process = process.parents()[0]
+        process.send_signal(number)
+
+    return act
+
+
+def mark_failed(airflow: LiveAirflow, task: str) -> None:
+    """Mark the task as failed, as a button of Airflow's pages does."""
+    airflow.tell("patch", f"{RUN}/taskInstances/{task}", new_state="failed")
+
+
+def clear(airflow: LiveAirflow, task: str) -> None:
+    """Clear the task, so that it runs again, as a button of Airflow's pages does."""
+    asked = {"dag_run_id": RUN_ID, "task_ids": [task], "dry_run": False, "only_failed": False}
+    airflow.tell("post", f"dags/{DAG}/clearTaskInstances", **asked)
+
+
+WAYS = {
+    "exception": Way("ZeroDivisionError: division by zero", "1 / 0"),
+    "data_refused": Way(
+        "DataRefused: 12 rows were rejected",
+        "raise DataRefused('12 rows were rejected')",
+        tries=[(1, "failed")],
+    ),
+    "kernel_exits": Way("the kernel died: exited with code 3", "os._exit(3)"),
+    "kernel_killed": Way(KILLED, "os.kill(os.getpid(), signal.SIGKILL)"),
+    "memory": Way("MemoryError: ", "exhaust_memory()"),
+    "cell_timeout": Way("cell time-out: not done after 20 s", options="cell_timeout=20", seconds=20 + 5),
+    "task_timeout": Way(
+        "stopped by AirflowTaskTimeout: Timeout, PID: …",
+        options="execution_timeout=timedelta(seconds=30)",
+        seconds=30 + 5,
+    ),
+    "sigterm": Way(STOPPED, act=signalled(signal.SIGTERM)),
+    "marked_failed": Way(STOPPED, act=mark_failed, then=clear),
+    "cleared": Way(STOPPED, act=clear),
+    "task_killed": Way("process lost", act=signalled(signal.SIGKILL)),
+    "supervisor_killed": Way(STOPPED, act=signalled(signal.SIGKILL, supervisor=True)),
+}
+
+
+def write(home: Path) -> str:
+    """Write the notebook that ends in every way, and return the DAG's file with a task for each."""
+    (home / "marks").mkdir()
+    tiny.write(
+        home / "notebooks" / "way.ipynb",
+        tiny.parameters('way: str = ""\ndatabase_conn_id: str = "analytics_database"'),
+        _MERGE.format(tests=str(Path(__file__).parent)),
+        "## Do as told",
+        _DO.format(deeds="\n        ".join(f"if way == {name!r}: {way.deed}" for name, way in WAYS.items())),
+        "## After",
+        "print('after')",
+    )
+    return _DAG + "".join(f"    {_task(name, way)}\n" for name, way in WAYS.items())
+
+
+def connections(home: Path) -> dict[str, str]:
+    """Return the variables that give each task a database of its own."""
+    return {
+        variable(f"db_{name}"): Connection(name, "sqlite", host=str(database(home, name))).to_json()
+        for name in WAYS
+    }
+
+
+def database(home: Path, task: str) -> Path:
+    """Return where a task's own database is."""
+    return home / "output" / f"{task}.db"
+
+
+def _task(name: str, way: Way) -> str:
+    # Those that wait for their end go first.
+    options = f"priority_weight={1 + way.waits}, {way.options}"
+    given = {"way": name, "database_conn_id": f"db_{name}"}
+    return f"NotebookOperator(task_id={name!r}, input_nb='way', parameters={given}, {options})"
+
+
+_DAG = f"""
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from notebook_pipeline.airflow import NotebookOperator
+
+retried = {{"retries": 1, "retry_delay": timedelta(seconds=1)}}
+with DAG({DAG!r}, is_paused_upon_creation=False, default_args=retried):
+    NotebookOperator(task_id="wrong_parameter", input_nb="way", parameters={{"wya": 1}})
+"""
