@@ -33,8 +33,7 @@ from notebook_pipeline.contract import stored_schema
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.demo import sample
 from notebook_pipeline.demo.server import create_app
-from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.database import Database
 
 COMMAND = str(Path(sys.executable).with_name("notebook-pipeline"))
 CELLS = 8
@@ -210,9 +209,7 @@ class Runs:
 
     def database(self) -> Database:
         """Open the database, not waiting for who holds it."""
-        database = connect(loads.connection(self.output))
-        database.execute("PRAGMA busy_timeout = 0")
-        return database
+        return loads.open_at_once(self.output)
 
     def artefact(self, path: str | None = None) -> dict[str, Any]:
         """Return an executed notebook, by default the only one."""
@@ -312,25 +309,14 @@ def _in_transaction(runs: Runs, runner: psutil.Process, kernel: psutil.Process, 
     with runs.database() as database:
         database.execute(_TRIGGER.format(event=event))
         runner.resume()
-        until(lambda: is_locked(database))
+        until(lambda: loads.is_locked(database))
         # The rest of the merge takes far less than this: it is where the trigger holds it.
         done = kernel.cpu_times().user
         until(lambda: kernel.cpu_times().user > done + 0.5)
-        assert is_locked(database)
+        assert loads.is_locked(database)
         yield
         database.execute("PRAGMA busy_timeout = 60000")
         database.execute("DROP TRIGGER hold")
-
-
-def is_locked(database: Database) -> bool:
-    """Say whether somebody holds the write lock."""
-    try:
-        with database.transaction():
-            return False
-    except PipelineError as error:
-        if "locked" not in str(error):
-            raise
-        return True
 
 
 def _states(runs: Runs) -> list[str]:

@@ -13,6 +13,7 @@ from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract import Checked, Rejected, stored_schema
 from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.locks import RunLock
 from notebook_pipeline.session import Session
 from notebook_pipeline.storage.database import Database, connect
@@ -35,6 +36,24 @@ def open_database(folder: Path) -> Database:
     database = connect(connection(folder))
     create_tables(database)
     return database
+
+
+def open_at_once(folder: Path) -> Database:
+    """Open the database in a folder as it is, and wait for nobody who holds it."""
+    database = connect(connection(folder))
+    database.execute("PRAGMA busy_timeout = 0")
+    return database
+
+
+def is_locked(database: Database) -> bool:
+    """Say whether somebody else has a transaction open that writes."""
+    try:
+        with database.transaction():
+            return False
+    except PipelineError as error:
+        if "locked" not in str(error):
+            raise
+        return True
 
 
 def stored(row: Row) -> tuple:

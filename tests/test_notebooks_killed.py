@@ -142,7 +142,7 @@ def kill_and_run_again(
         ends_well = victim is Victim.KERNEL and moment.cells == CELLS
         assert code == (-9 if victim is not Victim.KERNEL else 0 if ends_well else 1)
         with runs.database() as database:
-            assert not killing.is_locked(database)
+            assert not loads.is_locked(database)
             assert database.execute("PRAGMA integrity_check") == [("ok",)]
         assert _state(output) == (after if moment.is_committed else before)
         _let_age(temporary)
