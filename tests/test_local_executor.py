@@ -1,16 +1,19 @@
 """Whatever ends a task of Airflow's LocalExecutor is told, leaves nothing, and a retry makes it good."""
 
 import json
+import random
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import leaks
 import loads
+import psutil
 import pytest
 import ways
-from live_airflow import LiveAirflow, live_airflow
+from live_airflow import OPEN, LiveAirflow, live_airflow
 from waiting import family, left_of, until
 from ways import DAG, RUN, WAYS, Way
 
@@ -26,10 +29,10 @@ SAME += ("status", "error")
 def test_whatever_ends_a_task_is_told_and_made_good_and_no_secret_is(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    variables = ways.connections(tmp_path) | {
+    variables = ways.connections(tmp_path, WAYS) | {
         variable("in_environment"): json.dumps(leaks.connection(leaks.IN_ENVIRONMENT))
     }
-    dags = {DAG: ways.write(tmp_path), leaks.DAG: leaks.write(tmp_path)}
+    dags = {DAG: ways.write(tmp_path, WAYS), leaks.DAG: leaks.write(tmp_path)}
     with live_airflow(tmp_path, dags, variables) as airflow:
         airflow.tell("post", "connections", connection_id="stored", **leaks.connection(leaks.STORED))
         for dag in dags:
@@ -52,6 +55,53 @@ def test_whatever_ends_a_task_is_told_and_made_good_and_no_secret_is(
             assert leaks.found(tmp_path) == []
             assert_leaks(airflow)
     assert leaks.found(tmp_path) == []
+
+
+@pytest.mark.soak
+def test_whatever_is_killed_the_scheduler_too_is_made_good(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    hit = {f"any_{number}": ways.AT_ANY_MOMENT for number in range(12)}
+    tasks = {"at_work": ways.AT_WORK, "ends_meanwhile": ways.ENDS_MEANWHILE, **hit}
+    dags = {DAG: ways.write(tmp_path, tasks)}
+    with live_airflow(tmp_path, dags, ways.connections(tmp_path, tasks)) as airflow:
+        until(lambda: airflow.knows(DAG), 120)
+        airflow.tell("post", f"dags/{DAG}/dagRuns", dag_run_id=ways.RUN_ID, logical_date=None)
+        with ThreadPoolExecutor(len(hit)) as pool:
+            list(pool.map(lambda name: hit_at_any_moment(airflow, name), hit))
+        until(lambda: OPEN.isdisjoint(airflow.tasks(RUN)[name]["state"] for name in hit), 240, 0.2)
+        for name in hit:
+            with subtests.test(name):
+                told = tell(airflow, name, [])
+                assert [key for key, _ in told["players"]] == [1, 2]
+                assert told["tries"] in ([(1, "success")], ways.RETRIED)
+                assert told["runs"][-1][1] == "success"
+        outlive_scheduler(airflow)
+        for name in ("at_work", "ends_meanwhile"):
+            with subtests.test(name):
+                assert tell(airflow, name, []) == expected(name, tasks[name])
+        assert airflow.kernels() == []
+
+
+def hit_at_any_moment(airflow: LiveAirflow, task: str) -> None:
+    """Kill a process of a task's first try at a random moment, if it has not ended before."""
+    moments = random.Random(task)  # noqa: S311
+    pid = until(lambda: airflow.tasks(RUN)[task]["pid"], 240, 0.2)
+    with suppress(psutil.NoSuchProcess):
+        psutil.wait_procs([psutil.Process(pid)], moments.uniform(0, 8))
+        moments.choice(family(pid)).kill()
+
+
+def outlive_scheduler(airflow: LiveAirflow) -> None:
+    """Kill the scheduler while two tasks are at work; let one end before there is another, and one not."""
+    for task in ("at_work", "ends_meanwhile"):
+        until((airflow.home / "marks" / task).exists, 120)
+    at_work = family(airflow.tasks(RUN)["at_work"]["pid"])
+    airflow.kill_scheduler()
+    (airflow.home / "marks" / "go").touch()
+    until(lambda: airflow.tasks(RUN)["ends_meanwhile"]["state"] == "success")
+    assert all(process.is_running() for process in at_work)
+    airflow.start("scheduler", "--skip-serve-logs")
+    assert left_of(at_work, 120) == []
+    until(lambda: airflow.is_done(RUN), 240, 0.2)
 
 
 def assert_leaks(airflow: LiveAirflow) -> None:
@@ -112,15 +162,15 @@ def tell_run(artefact: Path, row: dict[str, Any]) -> tuple[Any, ...]:
     about = notebook["metadata"]["notebook_pipeline"]
     assert {name: about.get(name) for name in SAME} == {name: row[name] for name in SAME}
     error = row["error"] and re.sub(r"PID: \d+", "PID: …", row["error"])
-    if row["error"]:
-        banner = "".join(notebook["cells"][0]["source"])
+    banner = "".join(notebook["cells"][0]["source"])
+    if error:
         assert row["error"] in banner
-        assert "in the cell “Do as told”" in banner
     cells = [cell for cell in notebook["cells"] if "papermill" in cell["metadata"]]
     return (
         artefact.name,
         row["status"],
         error,
+        "in the cell “Do as told”" in banner,
         [cell["metadata"]["papermill"]["status"] for cell in cells],
         notebook["metadata"]["papermill"]["exception"],
     )
@@ -128,10 +178,15 @@ def tell_run(artefact: Path, row: dict[str, Any]) -> tuple[Any, ...]:
 
 def expected(task: str, way: Way) -> dict[str, Any]:
     """Return what is to be told of a task."""
+    if not way.error:
+        only = (f"{task}__try1.ipynb", "success", None, False, ["completed"] * 7, None)
+        return {"tries": [(1, "success")], "runs": [only], "left": [], "players": [(1, 1), (2, 1)]}
     cells = [*["completed"] * 4, "failed", "not run", "not run"]
-    runs: list[tuple[Any, ...]] = [(f"{task}__try1.ipynb", "failed", way.error.format(task), cells, True)]
+    runs: list[tuple[Any, ...]] = [
+        (f"{task}__try1.ipynb", "failed", way.error.format(task), True, cells, True)
+    ]
     players = [(1, 1)]
     if way.tries == ways.RETRIED:
-        runs.append((f"{task}__try2.ipynb", "success", None, ["completed"] * 7, None))
+        runs.append((f"{task}__try2.ipynb", "success", None, False, ["completed"] * 7, None))
         players.append((2, 2))
     return {"tries": way.tries, "runs": runs, "left": [], "players": players}

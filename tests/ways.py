@@ -4,7 +4,7 @@ A task's first try ends in the way that its name says; the tries that follow go 
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,30 +121,39 @@ WAYS = {
     "marked_failed": Way(STOPPED, act=mark_failed, then=clear),
     "cleared": Way(STOPPED, act=clear),
     "task_killed": Way("process lost", act=signalled(signal.SIGKILL)),
+    "supervisor_stopped": Way(STOPPED, act=signalled(signal.SIGTERM, supervisor=True)),
     "supervisor_killed": Way(STOPPED, act=signalled(signal.SIGKILL, supervisor=True)),
 }
+# For a run in which the scheduler is killed, and other processes at any moment.
+AT_WORK = Way(STOPPED)
+ENDS_MEANWHILE = Way("", "while not Path('..', 'marks', 'go').exists(): time.sleep(0.1)")
+AT_ANY_MOMENT = Way("", "time.sleep(2)")
 
 
-def write(home: Path) -> str:
-    """Write the notebook that ends in every way, and return the DAG's file with a task for each."""
+def write(home: Path, ways: Mapping[str, Way]) -> str:
+    """Write the notebook that ends in these ways, and return the DAG's file with a task for each."""
     (home / "marks").mkdir()
     tiny.write(
         home / "notebooks" / "way.ipynb",
         tiny.parameters('way: str = ""\ndatabase_conn_id: str = "analytics_database"'),
         _MERGE.format(tests=str(Path(__file__).parent)),
         "## Do as told",
-        _DO.format(deeds="\n        ".join(f"if way == {name!r}: {way.deed}" for name, way in WAYS.items())),
+        _DO.format(
+            deeds="\n        ".join(
+                f"if way == {name!r}:\n            {way.deed}" for name, way in ways.items()
+            )
+        ),
         "## After",
         "print('after')",
     )
-    return _DAG + "".join(f"    {_task(name, way)}\n" for name, way in WAYS.items())
+    return _DAG + "".join(f"    {_task(name, way)}\n" for name, way in ways.items())
 
 
-def connections(home: Path) -> dict[str, str]:
+def connections(home: Path, ways: Mapping[str, Way]) -> dict[str, str]:
     """Return the variables that give each task a database of its own."""
     return {
         variable(f"db_{name}"): Connection(name, "sqlite", host=str(database(home, name))).to_json()
-        for name in WAYS
+        for name in ways
     }
 
 

@@ -17,7 +17,8 @@ from notebook_pipeline.errors import PipelineError
 Say = Callable[[str], None]
 Result = TypeVar("Result")
 
-# Airflow and Docker kill what has not ended about ten seconds after they asked for it.
+# Docker kills what has not ended ten seconds after it was asked to, Airflow after five; what is killed
+# while it waits for the ledger is settled as lost, as what is left is.
 GRACE_SECONDS = 8.0
 _POLL_SECONDS = 0.5
 
