@@ -96,7 +96,9 @@ class PostgresDatabase(Database):
         try:
             with self._undone_if_it_fails(), self._cursor() as cursor:
                 if rows.num_rows:
-                    cursor.adbc_ingest(table, pa.table(columns), mode="append")
+                    # The driver looks for a table in one schema only; temporary ones have their own.
+                    is_temporary = table.startswith("_")
+                    cursor.adbc_ingest(table, pa.table(columns), mode="append", temporary=is_temporary)
         except PipelineError as error:
             if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
                 return False

@@ -1,0 +1,8 @@
+"""Start several commands at once and wait for all of them: at_once COMMANDS, a JSON list of lists."""
+
+import json
+import subprocess
+import sys
+
+started = [subprocess.Popen(command) for command in json.loads(sys.argv[1])]
+sys.exit(max(process.wait() for process in started))
