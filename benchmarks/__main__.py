@@ -1,10 +1,10 @@
-"""Measure and write docs/benchmarks.md: `python -m benchmarks [bulk] [runner] [api] [checks] [--rows N]…`."""
+"""Measure and write docs/benchmarks.md: `python -m benchmarks [SECTION]… [--rows N]…`; by default all."""
 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from benchmarks import api, bulk, checks, data, growth, runner
+from benchmarks import api, bulk, checks, data, growth, postgres, runner
 from benchmarks.race import tell
 from benchmarks.report import PAGE, Section, write
 
@@ -38,6 +38,7 @@ SECTIONS = {
     "runner": lambda _: runner.measure_runner(),
     "api": lambda _: api.measure_updates(),
     "checks": lambda _: checks.measure_checks(),
+    "postgres": lambda rows: map(postgres.measure_loads, rows or postgres.DEFAULT_ROWS),
 }
 
 
@@ -46,7 +47,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all")
     parser.add_argument(
         "--rows", action="append", type=int, default=[], metavar="N",
-        help="measure only bulk loads of so many rows, in place of 100,000 and 2,000,000",
+        help="measure only bulk loads, into SQLite or PostgreSQL, of so many rows in place of the usual ones",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     unknown = [name for name in options.sections if name not in SECTIONS]

@@ -3,6 +3,7 @@
 # pyarrow makes its compute functions at run time, where a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +30,13 @@ def as_parquet(rows: int) -> Path:
 def as_csv(rows: int) -> Path:
     """Return a CSV file of the same players."""
     return _cached(f"players-{rows}.csv", lambda path: csv.write_csv(players(rows), path, _CSV))
+
+
+def parts(rows: int, count: int, suffix: str) -> Path:
+    """Return a folder in which so many files, `parquet` or `csv`, hold the same players in key order."""
+    return _cached(
+        f"players-{rows}-in-{count}-{suffix}", lambda path: _write_parts(rows, count, suffix, path)
+    )
 
 
 def bad_parquet(rows: int) -> Path:
@@ -64,6 +72,9 @@ def forget_large() -> None:
     for path in CACHE.glob("*.*"):
         if path.stat().st_size > _KEPT_BYTES:
             path.unlink()
+    for folder in CACHE.glob("players-*-in-*"):
+        if sum(path.stat().st_size for path in folder.iterdir()) > _KEPT_BYTES:
+            shutil.rmtree(folder)
 
 
 def _cached(name: str, write: Callable[[Path], object]) -> Path:
@@ -75,6 +86,15 @@ def _cached(name: str, write: Callable[[Path], object]) -> Path:
         write(part)
         part.replace(path)
     return path
+
+
+def _write_parts(rows: int, count: int, suffix: str, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    everyone = players(rows)
+    for number in range(count):
+        begin, end = rows * number // count, rows * (number + 1) // count
+        part, path = everyone.slice(begin, end - begin), folder / f"{number:02}.{suffix}"
+        csv.write_csv(part, path, _CSV) if suffix == "csv" else _write_parquet(part, path)
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
