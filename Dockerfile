@@ -5,11 +5,13 @@
 ARG AIRFLOW=apache/airflow:3.3.2-python3.11
 
 FROM ${AIRFLOW} AS locked
+# docker, or cluster with what Celery workers and object storage need.
+ARG PINS=docker
 USER root
 WORKDIR /build
-COPY requirements/install.py requirements/uv.txt requirements/docker.txt requirements/
+COPY requirements/install.py requirements/uv.txt requirements/docker.txt requirements/cluster.txt requirements/
 RUN --mount=type=cache,target=/tmp/.cache,id=notebook-pipeline \
-    UV_LINK_MODE=copy python requirements/install.py /opt/pipeline requirements/docker.txt
+    UV_LINK_MODE=copy python requirements/install.py /opt/pipeline requirements/${PINS}.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY notebook_pipeline notebook_pipeline
 RUN PIP_USER=false /opt/pipeline/bin/python -m pip install -q --no-deps --no-build-isolation --no-cache-dir . \

@@ -17,6 +17,7 @@ GROUPS = {
     "run": ["pyproject.toml"],
     "dev": ["pyproject.toml", "--group", "dev"],
     "docker": ["pyproject.toml", "--group", "docker"],
+    "cluster": ["pyproject.toml", "--group", "cluster"],
     "bench": ["--group", "bench"],
     "lab": ["--group", "lab"],
     "uv": ["--group", "install"],
@@ -26,7 +27,10 @@ GROUPS = {
 def main() -> None:
     """Resolve all groups together, then write each with these versions and its files' hashes."""
     os.environ.update(uv_settings(pip_settings(Path(sys.executable))))
-    together = ["pyproject.toml", *(f"--group={name}" for name in ("dev", "docker", "bench", "lab"))]
+    together = [
+        "pyproject.toml",
+        *(f"--group={name}" for name in ("dev", "docker", "cluster", "bench", "lab")),
+    ]
     compile_pins("all", [*together, *sys.argv[1:]])
     for name, source in GROUPS.items():
         compile_pins(name, [*source, "--generate-hashes", "-c", "requirements/all.txt"])

@@ -12,24 +12,33 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.providers.celery.get_provider_info import get_provider_info
 
 from notebook_pipeline import settings
 
 ROOT = settings.CHECKOUT
-FILES = ("docker-compose.yaml", "docker-compose.override.yaml")
+FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "docker-compose.cluster.yaml")
 TEXTS = {name: (ROOT / name).read_text() for name in FILES}
 SERVICES: dict[str, dict[str, Any]] = {name: yaml.safe_load(text)["services"] for name, text in TEXTS.items()}
-BASE, DEVELOPMENT = SERVICES.values()
+BASE, DEVELOPMENT, CLUSTER = SERVICES.values()
 EVERY_SERVICE = [(file, name) for file, services in SERVICES.items() for name in services]
 AIRFLOW_SERVICES = ("api-server", "dag-processor", "scheduler", "triggerer")
+STORED = (
+    *(f"/opt/airflow/{name}" for name in ("output", "logs", "auth")),
+    "/var/lib/postgresql",
+    "/data",
+)
+VOLUMES = {name for text in TEXTS.values() for name in yaml.safe_load(text).get("volumes", ())}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRETS = {
     "AIRFLOW_ADMIN_PASSWORD",
+    "ANALYTICS_PASSWORD",
     "API_SECRET_KEY",
     "FERNET_KEY",
     "JUPYTER_TOKEN",
     "JWT_SECRET",
     "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
 }
 
 
@@ -104,6 +113,7 @@ def airflow_options() -> dict[str, set[str]]:
     assert found.origin
     text = (Path(found.origin).parent / "config_templates" / "config.yml").read_text()
     described = yaml.load(text, yaml.CSafeLoader)
+    described |= get_provider_info()["config"]
     return {section: set(content["options"]) for section, content in described.items()}
 
 
@@ -116,6 +126,33 @@ def test_airflow_knows_every_command() -> None:
         assert parser.parse_args(command).func
         if test[1] == "airflow":
             assert parser.parse_args(test[2:]).func
+
+
+@pytest.mark.parametrize("name", [*AIRFLOW_SERVICES, "init", "worker"])
+def test_every_service_of_the_cluster_knows_where_work_goes(name: str) -> None:
+    told = {variable for variable in CLUSTER["worker"]["environment"] if "__CELERY" in variable}
+    assert len(told) == 4
+    assert told <= CLUSTER[name]["environment"].keys()
+    assert CLUSTER[name]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert CLUSTER[name]["build"]["args"] == {"PINS": "cluster"}
+
+
+def test_a_worker_holds_no_key_of_airflow_and_no_connection() -> None:
+    told = CLUSTER["worker"]["environment"]
+    assert not [name for name in told if re.search("SECRET|FERNET|SQL_ALCHEMY|_CONN_", name)]
+    shared = BASE["scheduler"]["environment"]
+    for name in ("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__CORE__LOAD_EXAMPLES"):
+        assert told[name] == shared[name]
+
+
+def test_a_worker_mounts_what_the_scheduler_mounts() -> None:
+    assert CLUSTER["worker"]["volumes"] == BASE["scheduler"]["volumes"]
+
+
+def test_airflow_knows_the_command_of_a_worker() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    assert get_parser().parse_args(CLUSTER["worker"]["command"].split()).func
 
 
 def test_the_scheduler_answers_where_its_health_is_asked() -> None:
@@ -135,8 +172,8 @@ def test_every_service_says_whether_it_is_healthy_and_starts_again(name: str) ->
 def test_the_database_never_lies_on_a_folder_of_the_host(file: str, name: str) -> None:
     for volume in SERVICES[file][name].get("volumes", []):
         source, target = volume.split(":")[:2]
-        if target in ("/opt/airflow/output", "/opt/airflow/logs", "/opt/airflow/auth", "/var/lib/postgresql"):
-            assert source in yaml.safe_load(TEXTS["docker-compose.yaml"])["volumes"]
+        if target in STORED:
+            assert source in VOLUMES
         else:
             assert (ROOT / source).is_dir(), f"{name} mounts {source}, which is not there"
 
@@ -178,10 +215,11 @@ def test_the_image_is_the_airflow_that_is_locked() -> None:
 def test_the_image_holds_what_a_run_needs_and_no_jupyterlab() -> None:
     pins = {
         name: set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
-        for name in ("run.txt", "docker.txt")
+        for name in ("run.txt", "docker.txt", "cluster.txt")
     }
     assert pins["docker.txt"] - pins["run.txt"] == {"asyncpg", "psycopg2-binary"}
-    assert pins["run.txt"] < pins["docker.txt"]
+    assert pins["run.txt"] < pins["docker.txt"] < pins["cluster.txt"]
+    assert {"apache-airflow-providers-celery", "celery", "redis"} <= pins["cluster.txt"]
     assert "jupyterlab" not in pins["docker.txt"]
 
 

@@ -65,7 +65,8 @@ def tracked(*patterns: str) -> list[Path]:
 
 def requirement_names() -> list[str]:
     groups = [PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values()]
-    return [re.split(r"[\[=<>~ ]", requirement)[0] for group in groups for requirement in group]
+    written = [requirement for group in groups for requirement in group if isinstance(requirement, str)]
+    return [re.split(r"[\[=<>~ ]", requirement)[0] for requirement in written]
 
 
 @pytest.mark.parametrize("name", sorted(set(requirement_names())))

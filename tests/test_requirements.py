@@ -10,7 +10,7 @@ import pytest
 from notebook_pipeline import settings
 
 FOLDER = settings.CHECKOUT / "requirements"
-GROUPS = ("run", "dev", "docker", "bench", "lab")
+GROUPS = ("run", "dev", "docker", "cluster", "bench", "lab")
 
 
 @pytest.fixture(scope="module")

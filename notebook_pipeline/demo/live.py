@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ SAMPLE_PORT = 8000
 USER = "admin"
 
 # What is started first ends last: the others report to the API server until they are done.
-_COMPONENTS = (
-    ("api-server",),
-    ("dag-processor",),
-    ("triggerer", "--skip-serve-logs"),
-    ("scheduler", "--skip-serve-logs"),
-)
+COMMANDS = {
+    "api-server": ("api-server",),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+}
+_REPORTING = {"dag-processor", "triggerer", "scheduler"}
 _START_SECONDS = 180
 
 Components = Mapping[str, subprocess.Popen]
@@ -61,18 +62,31 @@ def running(home: Path) -> Iterator[tuple[list[str], Components]]:
     Raises PipelineError where Airflow does not get healthy.
     """
     environment = live_environment(home)
-    url = environment["AIRFLOW__API__BASE_URL"]
     metadata = prepare_metadata(environment, home)
     with ExitStack() as stack:
+        url = environment["AIRFLOW__API__BASE_URL"]
         told = [f"Airflow: {url}", login(home), *start_sample(stack, metadata["urls"].get(API))]
-        components = {
-            name: stack.enter_context(_component((name, *options), environment, home))
-            for name, *options in _COMPONENTS
-        }
-        wait_until_healthy(url, components, home)
+        components = stack.enter_context(started(COMMANDS, environment, home))
         if metadata["added"]:
             told.append(f"Connections added (see Admin > Connections): {', '.join(metadata['added'])}")
         yield told, components
+
+
+@contextmanager
+def started(
+    commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], home: Path
+) -> Iterator[Components]:
+    """Run these commands of Airflow, by name, until the block ends; give them once they are healthy.
+
+    Raises PipelineError where one of them is not in time.
+    """
+    with ExitStack() as stack:
+        components = {
+            name: stack.enter_context(_component(name, command, environment, home))
+            for name, command in commands.items()
+        }
+        wait_until_healthy(environment["AIRFLOW__API__BASE_URL"], components, home)
+        yield components
 
 
 def live_environment(home: Path) -> dict[str, str]:
@@ -137,9 +151,9 @@ def free_port(wanted: int) -> int:
 
 
 def wait_until_healthy(url: str, components: Components, home: Path) -> None:
-    """Wait until every component reports itself healthy, or raise PipelineError."""
+    """Wait until every component that reports it is healthy, or raise PipelineError."""
     deadline = time.monotonic() + _START_SECONDS
-    while not _is_healthy(url, home):
+    while not _is_healthy(url, components, home):
         ended = next((name for name, process in components.items() if process.poll() is not None), None)
         if ended or time.monotonic() > deadline:
             place = _log(home, ended) if ended else home / "logs"
@@ -147,7 +161,7 @@ def wait_until_healthy(url: str, components: Components, home: Path) -> None:
         time.sleep(0.5)
 
 
-def _is_healthy(url: str, home: Path) -> bool:
+def _is_healthy(url: str, names: Iterable[str], home: Path) -> bool:
     try:
         health = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()
         # Another Airflow may have taken the port meanwhile; only ours knows the password.
@@ -155,7 +169,7 @@ def _is_healthy(url: str, home: Path) -> bool:
         is_ours = requests.post(f"{url}/auth/token", json=user, timeout=5).ok
     except (requests.RequestException, ValueError):
         return False
-    parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    parts = ("metadatabase", *(name.replace("-", "_") for name in names if name in _REPORTING))
     return is_ours and all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
 
@@ -168,10 +182,10 @@ def _first(conn_id: str) -> Connection:
 
 @contextmanager
 def _component(
-    command: tuple[str, ...], environment: Mapping[str, str], home: Path
+    name: str, command: Sequence[str], environment: Mapping[str, str], home: Path
 ) -> Iterator[subprocess.Popen]:
     options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": settings.CHECKOUT}
-    with _log_file(home, command[0]) as output:
+    with _log_file(home, name) as output:
         arguments = [sys.executable, "-m", "airflow", *command]
         with child(arguments, env=environment, stdout=output, **options) as process:
             yield process
