@@ -86,7 +86,7 @@ def hit_at_any_moment(airflow: LiveAirflow, task: str) -> None:
     moments = random.Random(task)  # noqa: S311
     pid = until(lambda: airflow.tasks(RUN)[task]["pid"], 240, 0.2)
     with suppress(psutil.NoSuchProcess):
-        psutil.wait_procs([psutil.Process(pid)], moments.uniform(0, 8))
+        psutil.wait_procs([psutil.Process(pid)], moments.uniform(0, 5))
         moments.choice(family(pid)).kill()
 
 
