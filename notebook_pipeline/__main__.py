@@ -98,13 +98,13 @@ def _run(options: argparse.Namespace) -> int:
         )
     if finished.error:
         _say(f"failed: {finished.error}")
-    last_line = f"{finished.status}: {finished.artifact}"
+    last_line = f"{finished.status}: {finished.address}"
     if options.json:
         _say(last_line)
         _print_json(
             run_id=finished.run_id,
             status=finished.status,
-            artifact=str(finished.artifact),
+            artifact=finished.address,
             result=finished.result,
             error=finished.error,
         )
@@ -135,8 +135,8 @@ def _prune(options: argparse.Namespace) -> int:
     from notebook_pipeline.running.prune import prune
 
     removed = prune(keep_days=options.keep_days, keep_last=options.keep_last)
-    for path in removed:
-        print(path)
+    for address in removed:
+        print(address)
     _say(f"removed {len(removed)} executed notebook{'' if len(removed) == 1 else 's'}")
     return SUCCESS
 

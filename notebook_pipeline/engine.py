@@ -1,7 +1,6 @@
 """Run a notebook's cells in a kernel, through papermill; mask, say and save what comes of them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -9,7 +8,9 @@ from papermill import __version__ as papermill_version
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.parameterize import parameterize_notebook
 
-from notebook_pipeline.running import artefacts, record
+from notebook_pipeline.outputs.following import Save, following
+from notebook_pipeline.outputs.output import Output
+from notebook_pipeline.running import record
 from notebook_pipeline.running.client import Client
 from notebook_pipeline.running.execution import Execution
 
@@ -38,15 +39,15 @@ def run(notebook: nbformat.NotebookNode, execution: Execution) -> None:
 
 
 class Recorder(NotebookExecutionManager):
-    """Keep the artefact on disk in step with the run, cell by cell."""
+    """Keep the artefact in step with the run, cell by cell."""
 
-    def __init__(self, notebook: nbformat.NotebookNode, execution: Execution) -> None:
+    def __init__(self, notebook: nbformat.NotebookNode, save: Save) -> None:
         super().__init__(notebook, progress_bar=False, autosave_cell_every=SECONDS_BETWEEN_SAVES)
-        self._path = execution.path
+        self._save = save
 
     def save(self, **_: Any) -> None:
         """Save the notebook as it is now."""
-        artefacts.write(self._path, nbformat.v4.writes(self.nb))
+        self._save(nbformat.v4.writes(self.nb))
         self.last_save_time = self.now()
 
     def notebook_complete(self, **_: Any) -> None:
@@ -61,16 +62,19 @@ class NotebookPipelineEngine(Engine):
         cls, nb: nbformat.NotebookNode, kernel_name: str, *, execution: Execution, **_: Any
     ) -> nbformat.NotebookNode:
         """Run the cells and save the artefact after each; an error of theirs is not raised but remembered."""
-        recorder = Recorder(nb, execution)
-        recorder.notebook_start()
-        Client(recorder, execution).execute()
+        with following(execution.output, execution.artifact, execution.say) as save:
+            recorder = Recorder(nb, save)
+            recorder.notebook_start()
+            Client(recorder, execution).execute()
         return nb
 
 
 papermill_engines.register(NAME, NotebookPipelineEngine)
 
 
-def close_artefact(notebook: nbformat.NotebookNode, path: Path, last_word: record.LastWord) -> None:
+def close_artefact(
+    notebook: nbformat.NotebookNode, output: Output, key: str, last_word: record.LastWord
+) -> None:
     """Write the last word on a run into its artefact."""
     record.close(notebook, last_word)
-    artefacts.write(path, nbformat.v4.writes(nbformat.from_dict(notebook)), last=True)
+    output.write(key, nbformat.v4.writes(nbformat.from_dict(notebook)), last=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.outputs.output import Output, open_output
 from notebook_pipeline.running import provenance
-from notebook_pipeline.running.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline.running.artefacts import Identity, new_key, refresh_latest, settle_lost
 from notebook_pipeline.running.background import Say, Stop, do
 from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel import Kernel, environment
@@ -24,11 +25,15 @@ __all__ = ["Finished", "Identity", "Stop", "find_notebook", "run_notebook"]
 
 @dataclass(frozen=True)
 class Finished:
-    """Say how a run ended; `rows` holds the counts that it has, by the ledger's names."""
+    """Say how a run ended; `rows` holds the counts that it has, by the ledger's names.
+
+    `artifact` is relative to the output, as in the ledger; `address` is where that lies.
+    """
 
     run_id: str
     status: str
-    artifact: Path
+    artifact: str
+    address: str
     result: dict[str, Any] | None
     error: str | None
     retryable: bool
@@ -58,11 +63,12 @@ def run_notebook(
     path = find_notebook(notebook)
     limits = Limits(cell_timeout, start_timeout, progress_seconds)
     plan = make_plan(path, parameters, identity or Identity(), connections, limits)
+    output = open_output()
     stop = stop or Stop()
-    return do(lambda say: _run(plan, say, stop), report, stop)
+    return do(lambda say: _run(plan, output, say, stop), report, stop)
 
 
-def _run(plan: Plan, say: Say, stop: Stop) -> Finished:
+def _run(plan: Plan, output: Output, say: Say, stop: Stop) -> Finished:
     """Start the kernel, and while it becomes ready, load what drives it and open the ledger."""
     handed = environment(plan.connections.values(), plan.run_id)
     with Kernel(environment=handed, folder=plan.notebook.parent) as kernel:
@@ -72,19 +78,24 @@ def _run(plan: Plan, say: Say, stop: Stop) -> Finished:
 
         with connect(plan.database) as database:
             create_tables(database)
-            for lost in settle_lost(database):
+            # A store that does not answer ends this here: lost runs wait for one who can set them right.
+            output.stamp("runs")
+            for lost in settle_lost(database, output):
                 say(f"settled run {lost['run_id']} ({lost['notebook']}) as failed: {ledger.LOST}")
             # The last success may have been killed before it could do so itself.
-            refresh_latest(database, plan.notebook.stem)
-            return _execute(plan, kernel, database, say, stop)
+            _refresh_latest(plan, database, output, say)
+            return _execute(plan, output, kernel, database, say, stop)
 
 
-def _execute(plan: Plan, kernel: Kernel, database: Database, say: Say, stop: Stop) -> Finished:
+def _execute(
+    plan: Plan, output: Output, kernel: Kernel, database: Database, say: Say, stop: Stop
+) -> Finished:
     """Hold the run's lock from before its row is there until after its row is closed."""
     from notebook_pipeline import engine
 
-    path = new_path(settings.output(), plan.identity)
-    lock = ledger.hold(database, settings.output(), {"run_id": plan.run_id, "artifact": _relative(path)})
+    key = new_key(output, plan.identity)
+    output.prepare(key)
+    lock = ledger.hold(database, settings.output(), {"run_id": plan.run_id, "artifact": key})
     try:
         about = plan.row | {
             "status": "running",
@@ -92,10 +103,11 @@ def _execute(plan: Plan, kernel: Kernel, database: Database, say: Say, stop: Sto
             "versions": provenance.versions(),
         }
         notebook = engine.load(plan.content, plan.given, about)
-        ledger.start_run(database, **plan.row, artifact=_relative(path))
-        for line in (f"run {plan.run_id} of {plan.notebook.stem} writes {path}", *plan.redactor.warnings):
+        ledger.start_run(database, **plan.row, artifact=key)
+        address = output.address(key)
+        for line in (f"run {plan.run_id} of {plan.notebook.stem} writes {address}", *plan.redactor.warnings):
             say(line)
-        execution = Execution(kernel, path, plan.redactor, say, plan.limits, lambda: stop.cause)
+        execution = Execution(kernel, output, key, plan.redactor, say, plan.limits, lambda: stop.cause)
         _attempt(notebook, execution)
         return _finish(plan, database, notebook, execution)
     finally:
@@ -133,11 +145,12 @@ def _finish(plan: Plan, database: Database, notebook: Any, execution: Execution)
         status = _status(execution)
         _close_artefact(notebook, execution, about)
     if status == "success":
-        refresh_latest(database, plan.notebook.stem)
+        _refresh_latest(plan, database, execution.output, execution.say)
     return Finished(
         run_id=plan.run_id,
         status=status,
-        artifact=execution.path,
+        artifact=execution.artifact,
+        address=execution.output.address(execution.artifact),
         result=execution.result,
         error=execution.error,
         retryable=not execution.refused,
@@ -149,17 +162,20 @@ def _close_artefact(notebook: Any, execution: Execution, about: Mapping[str, Any
     from notebook_pipeline import engine
 
     try:
-        engine.close_artefact(
-            notebook, execution.path, LastWord(_status(execution), execution.error, about=about)
-        )
+        last_word = LastWord(_status(execution), execution.error, about=about)
+        engine.close_artefact(notebook, execution.output, execution.artifact, last_word)
     except OSError as error:
         # The ledger can still tell what the artefact cannot.
         execution.fail(f"the artefact cannot be written: {error}")
 
 
+def _refresh_latest(plan: Plan, database: Database, output: Output, say: Say) -> None:
+    try:
+        refresh_latest(database, output, plan.notebook.stem)
+    except OSError as error:
+        # The next run does it.
+        say(f"latest/{plan.notebook.stem}.ipynb is not the newest success for now: {error}")
+
+
 def _status(execution: Execution) -> str:
     return "failed" if execution.error else "success"
-
-
-def _relative(path: Path) -> str:
-    return str(path.relative_to(settings.output()))

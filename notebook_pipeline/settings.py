@@ -15,8 +15,18 @@ def home() -> Path:
 
 
 def output() -> Path:
-    """Return the output folder: NOTEBOOK_PIPELINE_OUTPUT (relative to `home()`), else `home()/output`."""
-    return home() / Path(os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or "output").expanduser()
+    """Return the output folder of this machine: NOTEBOOK_PIPELINE_OUTPUT (relative to `home()`).
+
+    Without it, or where it names an object store, that is `home()/output`.
+    """
+    given = os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or "output"
+    return home() / ("output" if output_url() else Path(given).expanduser())
+
+
+def output_url() -> str | None:
+    """Return the object store for what comes out, where NOTEBOOK_PIPELINE_OUTPUT is a URL, else None."""
+    given = os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or ""
+    return given if "://" in given else None
 
 
 def notebooks() -> Path:

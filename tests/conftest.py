@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,49 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_HOME", str(tmp_path))
     (tmp_path / "notebooks").mkdir()
     return tmp_path
+
+
+SECRET = "the-secret-of-the-store"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Return the address of an object store that speaks S3, on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Return a new bucket's name; this process and those that it starts know where it is and who they are."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
+        monkeypatch.delenv(name)
+    variables = {
+        "ENDPOINT_URL": s3_server,
+        "ACCESS_KEY_ID": "tester",
+        "SECRET_ACCESS_KEY": SECRET,
+        "DEFAULT_REGION": "us-east-1",
+        "CONFIG_FILE": str(tmp_path / "no-config"),
+        "SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+        "EC2_METADATA_DISABLED": "true",
+        "MAX_ATTEMPTS": "1",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    import s3fs
+
+    made = f"bucket-{uuid.uuid4().hex}"
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(made)
+    return made
+
+
+@pytest.fixture
+def stored(home: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL on an object store that this home's output is, and which is empty."""
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", f"s3://{bucket}/team")
+    return f"s3://{bucket}/team"

@@ -53,7 +53,7 @@ def execute(home: Path, *cells: Any, parameters: dict[str, Any] | None = None, *
     tiny.write(home / "notebooks" / "n.ipynb", *cells)
     lines: list[str] = []
     finished = run_notebook("n", parameters or {}, report=lines.append, **options)
-    return Executed(finished, json.loads(finished.artifact.read_bytes()), row_of(finished.run_id), lines)
+    return Executed(finished, json.loads(Path(finished.address).read_bytes()), row_of(finished.run_id), lines)
 
 
 def row_of(run_id: str) -> dict[str, Any]:

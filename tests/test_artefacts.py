@@ -10,8 +10,8 @@ import pytest
 from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.locks import RunLock
-from notebook_pipeline.running import artefacts
-from notebook_pipeline.running.artefacts import Identity, new_path, refresh_latest, settle_lost
+from notebook_pipeline.outputs.folder import Folder
+from notebook_pipeline.running.artefacts import Identity, new_key, refresh_latest, settle_lost
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 
@@ -26,35 +26,36 @@ def database(home: Path):
         yield opened
 
 
-def folder_of(output: Path, run_id: str) -> str:
-    path = new_path(output, Identity("dag", run_id, "task"))
-    assert path.parent.parent == output / "runs" / "dag"
-    return path.parent.name
+@pytest.fixture
+def output(home: Path) -> Folder:
+    return Folder(home / "output")
 
 
-def test_a_try_has_its_own_file_by_dag_run_task_and_map_index(tmp_path: Path) -> None:
-    assert (
-        new_path(tmp_path, Identity("d", OURS, "group.load"))
-        == tmp_path / "runs/d" / OURS / "group.load__try1.ipynb"
-    )
-    mapped = new_path(tmp_path, Identity("d", "run", "load", 0, 3))
-    assert mapped == tmp_path / "runs/d/run/load__m0__try3.ipynb"
+def folder_of(output: Folder, run_id: str) -> str:
+    runs, dag, folder, _ = new_key(output, Identity("dag", run_id, "task")).split("/")
+    assert (runs, dag) == ("runs", "dag")
+    return folder
 
 
-def test_a_file_that_is_there_is_never_given_again(tmp_path: Path) -> None:
-    identity = Identity("d", "r", "t")
-    names = []
+def test_a_try_has_its_own_file_by_dag_run_task_and_map_index(output: Folder) -> None:
+    assert new_key(output, Identity("d", OURS, "group.load")) == f"runs/d/{OURS}/group.load__try1.ipynb"
+    assert new_key(output, Identity("d", "run", "load", 0, 3)) == "runs/d/run/load__m0__try3.ipynb"
+
+
+def test_a_file_that_is_there_is_never_given_again(output: Folder) -> None:
+    keys = []
     for _ in range(3):
-        path = new_path(tmp_path, identity)
-        path.touch()
-        names.append(path.name)
-    assert names == ["t__try1.ipynb", "t__try1__2.ipynb", "t__try1__3.ipynb"]
+        keys.append(new_key(output, Identity("d", "r", "t")))
+        output.prepare(keys[-1])
+        output.write(keys[-1], "{}")
+    assert keys == [f"runs/d/r/t__try1{again}.ipynb" for again in ("", "__2", "__3")]
 
 
-def test_a_path_whose_lock_is_there_is_not_given_either(tmp_path: Path) -> None:
-    first = new_path(tmp_path, Identity("d", "r", "t"))
-    Path(f"{first}.lock").touch()
-    assert new_path(tmp_path, Identity("d", "r", "t")).name == "t__try1__2.ipynb"
+def test_a_key_whose_lock_is_there_is_not_given_either(home: Path, output: Folder) -> None:
+    lock = RunLock(home / "output/runs/d/r/t__try1.ipynb.lock")
+    assert new_key(output, Identity("d", "r", "t")) == "runs/d/r/t__try1__2.ipynb"
+    lock.release()
+    assert new_key(output, Identity("d", "r", "t")) == "runs/d/r/t__try1.ipynb"
 
 
 RUN_IDS = [
@@ -87,40 +88,26 @@ RUN_IDS = [
 ]
 
 
-def test_no_two_run_ids_share_a_folder_not_even_where_capitals_are_not_told_apart(tmp_path: Path) -> None:
-    names = [folder_of(tmp_path, run_id) for run_id in RUN_IDS]
-    names += [folder_of(tmp_path, name) for name in names if name not in RUN_IDS]
+def test_no_two_run_ids_share_a_folder_not_even_where_capitals_are_not_told_apart(output: Folder) -> None:
+    names = [folder_of(output, run_id) for run_id in RUN_IDS]
+    names += [folder_of(output, name) for name in names if name not in RUN_IDS]
     assert len({name.casefold() for name in names}) == len(names)
     assert all(len(name.encode()) <= 128 and not name.startswith(".") for name in names)
 
 
-def test_a_readable_part_of_a_run_id_stays(tmp_path: Path) -> None:
-    assert folder_of(tmp_path, OURS) == OURS
-    assert folder_of(tmp_path, "nightly-1.2_b") == "nightly-1.2_b"
-    assert folder_of(tmp_path, AIRFLOWS).startswith("manual__2026-11-22T11-45-00-123456-00-00~")
+def test_a_readable_part_of_a_run_id_stays(output: Folder) -> None:
+    assert folder_of(output, OURS) == OURS
+    assert folder_of(output, "nightly-1.2_b") == "nightly-1.2_b"
+    assert folder_of(output, AIRFLOWS).startswith("manual__2026-11-22T11-45-00-123456-00-00~")
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "/x", "a/b", ""])
-def test_no_id_leads_out_of_the_output_folder(tmp_path: Path, name: str) -> None:
-    path = new_path(tmp_path, Identity(name, name, name))
-    assert path.resolve().relative_to(tmp_path / "runs").parts[-1].endswith("__try1.ipynb")
-    assert len(path.relative_to(tmp_path).parts) == 4
-
-
-def test_folders_and_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    path = new_path(tmp_path / "output", Identity("d", "r", "t"))
-    artefacts.write(path, "{}")
-    modes = {part.name: part.stat().st_mode & 0o777 for part in (path, *path.parents[:3])}
-    assert modes == {"t__try1.ipynb": 0o600, "r": 0o700, "d": 0o700, "runs": 0o700}
-
-
-def test_a_write_that_fails_leaves_the_version_before_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "a.ipynb"
-    artefacts.write(path, "before", last=True)
-    with pytest.raises(UnicodeEncodeError):
-        artefacts.write(path, "after" * 100_000 + "\udcff")
-    assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["a.ipynb"]
+def test_no_id_leads_out_of_the_output_folder(output: Folder, name: str) -> None:
+    key = new_key(output, Identity(name, name, name))
+    assert output.contains(key)
+    assert key.startswith("runs/")
+    assert key.endswith("__try1.ipynb")
+    assert len(Path(key).parts) == 4
 
 
 def start(database: Database, run_id: str, notebook: str = "n", **changes: Any) -> str:
@@ -160,8 +147,8 @@ def executed(home: Path, artifact: str, *statuses: str) -> Path:
 def test_a_lost_run_is_settled_in_artefact_and_ledger(home: Path, database: Database) -> None:
     path = executed(home, start(database, "r1"), "completed", "running", "pending")
     (path.parent / f".{path.name}.abc.tmp").touch()
-    assert [run["run_id"] for run in settle_lost(database)] == ["r1"]
-    settled = artefacts.read(path)
+    assert [run["run_id"] for run in settle_lost(database, Folder(home / "output"))] == ["r1"]
+    settled = json.loads(path.read_bytes())
     assert [cell["metadata"].get("papermill", {}).get("status") for cell in settled["cells"]] == [
         None,
         "completed",
@@ -178,7 +165,7 @@ def test_a_lost_run_is_settled_in_artefact_and_ledger(home: Path, database: Data
     row = ledger.get_run(database, "r1")
     assert (row["status"], row["error"], row["finished_at"] is None) == ("failed", "process lost", False)
     before = path.read_bytes()
-    assert settle_lost(database) == []
+    assert settle_lost(database, Folder(home / "output")) == []
     assert path.read_bytes() == before
 
 
@@ -186,16 +173,16 @@ def test_a_run_that_is_at_work_is_left_alone(home: Path, database: Database) -> 
     path = executed(home, start(database, "r1"), "running")
     before = path.read_bytes()
     lock = RunLock(Path(f"{path}.lock"))
-    assert settle_lost(database) == []
+    assert settle_lost(database, Folder(home / "output")) == []
     assert path.read_bytes() == before
     lock.release()
-    assert len(settle_lost(database)) == 1
+    assert len(settle_lost(database, Folder(home / "output"))) == 1
 
 
 def test_a_run_that_was_lost_before_its_first_save_gets_an_artefact(home: Path, database: Database) -> None:
     path = home / "output" / start(database, "r1")
-    settle_lost(database)
-    settled = artefacts.read(path)
+    settle_lost(database, Folder(home / "output"))
+    settled = json.loads(path.read_bytes())
     assert len(settled["cells"]) == 1
     assert settled["metadata"]["notebook_pipeline"] == {
         "run_id": "r1",
@@ -215,13 +202,13 @@ def test_a_run_that_was_lost_before_its_first_save_gets_an_artefact(home: Path, 
 def test_an_artefact_that_cannot_be_read_does_not_keep_its_run_open(home: Path, database: Database) -> None:
     path = executed(home, start(database, "r1"), "running")
     path.write_text("cut off")
-    assert len(settle_lost(database)) == 1
+    assert len(settle_lost(database, Folder(home / "output"))) == 1
     assert path.read_text() == "cut off"
 
 
 def test_a_lost_run_by_hand_has_no_artefact_to_settle(home: Path, database: Database) -> None:
     start(database, "r1", artifact=None)
-    assert len(settle_lost(database)) == 1
+    assert len(settle_lost(database, Folder(home / "output"))) == 1
     assert not (home / "output/runs").exists() or not list((home / "output/runs").rglob("*.ipynb"))
 
 
@@ -239,14 +226,14 @@ def test_latest_is_the_newest_success(
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
     latest = home / "output/latest/n.ipynb"
-    assert refresh_latest(database, "n") is None
+    assert refresh_latest(database, Folder(home / "output"), "n") is None
     succeed(home, database, "r1")
-    assert refresh_latest(database, "n") == latest
+    assert refresh_latest(database, Folder(home / "output"), "n") == "latest/n.ipynb"
     newest = succeed(home, database, "r2")
     ledger.finish_run(database, start(database, "r3").split("/")[2], "failed", "x")
     for _ in range(2):
-        assert refresh_latest(database, "n") == latest
+        assert refresh_latest(database, Folder(home / "output"), "n") == "latest/n.ipynb"
         assert latest.read_text() == "r2"
         assert os.path.samefile(latest, newest) is links
         assert os.listdir(latest.parent) == ["n.ipynb"]
-    assert refresh_latest(database, "other") is None
+    assert refresh_latest(database, Folder(home / "output"), "other") is None

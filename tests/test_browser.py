@@ -308,7 +308,7 @@ def test_static_pages_open_from_the_file_system_and_load_nothing(
 ) -> None:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(airflow.output))
     database = Connection("x", "sqlite", host=str(airflow.output / "analytics_database.db"))
-    index = write_pages(connection=database).index
+    index = Path(write_pages(connection=database).index)
     page = airflow.browser.new_context().new_page()
     asked: list[str] = []
     complaints: list[str] = []

@@ -115,9 +115,9 @@ def test_without_given_parameters_no_cell_is_added(home: Path) -> None:
 
 def test_an_executed_notebook_can_be_executed_again(home: Path) -> None:
     failed = execute(home, tiny.parameters("a: int = 1"), "print(a)\n1 / 0", parameters={"a": 2})
-    (home / "notebooks" / "again.ipynb").write_bytes(failed.finished.artifact.read_bytes())
+    (home / "notebooks" / "again.ipynb").write_bytes(Path(failed.finished.address).read_bytes())
     again = run_notebook("again", {"a": 3})
-    cells = json.loads(again.artifact.read_bytes())["cells"]
+    cells = json.loads(Path(again.address).read_bytes())["cells"]
     assert ["".join(cell["source"]) for cell in cells[1:]] == [
         "a: int = 1",
         "# Parameters\na = 3\n",

@@ -23,6 +23,7 @@ ORDER = [
     "progress",
     "datasets",
     "connections",
+    "outputs",
     "values",
     "parameters",
     "redaction",

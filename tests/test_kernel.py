@@ -44,6 +44,8 @@ def test_the_environment_holds_the_named_connections_and_nothing_secret(
         "AIRFLOW_HOME": "d",
         "GITHUB_TOKEN": "e",
         "POSTGRES_PASSWORD": "f",
+        "AWS_ACCESS_KEY_ID": "h",
+        "AWS_PROFILE": "i",
         "PYTEST_CURRENT_TEST": "g",
         "MPLBACKEND": "Agg",
     }

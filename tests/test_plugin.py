@@ -361,8 +361,9 @@ def test_a_page_can_tell_when_to_look_again(airflow: Any, story: Story, viewer: 
     lock = RunLock(story.output / "runs/x.ipynb.lock")
     first = state()
     assert first == {"page": [run_id, run_id, "running"], "notebook": first["notebook"], "running": True}
-    os.utime(story.output / "runs/x.ipynb", ns=(1, 1))
-    assert state() == {**first, "notebook": 1}
+    path = story.output / "runs/x.ipynb"
+    os.utime(path, ns=(1, 1))
+    assert state() == {**first, "notebook": f"1/{path.stat().st_size}"}
     lock.release()
     assert state()["page"] == [run_id, run_id, "lost"]
     again = in_task(story, "y", try_number=2)

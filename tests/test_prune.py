@@ -66,12 +66,12 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     last = [ran(home, database, f"r1{number}", "failed") for number in range(2)]
     other = ran(home, database, "r00", "success", notebook="m")
     before = database.execute("SELECT count(*) FROM pipeline_run")
-    assert prune(keep_days=30, keep_last=2) == [old_success, old_failure]
+    assert prune(keep_days=30, keep_last=2) == [str(old_success), str(old_failure)]
     assert all(path.exists() for path in (named, still_running, newest_success, young, *last, other))
     assert not old_success.parent.exists()
     assert database.execute("SELECT count(*) FROM pipeline_run") == before
     assert prune(keep_days=30, keep_last=2) == []
-    assert prune(keep_days=30, keep_last=0) == last
+    assert prune(keep_days=30, keep_last=0) == [str(path) for path in last]
 
 
 def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path, database: Database) -> None:

@@ -8,6 +8,7 @@ import pytest
 from nbformat import v4
 from story import ADA, BO, Story, code, printed, shown
 
+from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.difference import CellChange, Change, Difference, compare, review
 from notebook_pipeline.running import record
@@ -22,7 +23,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
 
 def difference(story: Story, before: str, after: str) -> Difference:
     sides = [queries.find_run(story.database, run_id) for run_id in (before, after)]
-    return compare(*(review(story.database, story.output, run) for run in sides))
+    return compare(*(review(story.database, Folder(story.output), run) for run in sides))
 
 
 def cells(story: Story, before: Sequence[Any], after: Sequence[Any]) -> Sequence[CellChange]:

@@ -14,6 +14,7 @@ from story import ADA, API, BO, Story, code, printed, shown
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import html, queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
 from notebook_pipeline.review.difference import compare, review
@@ -72,7 +73,7 @@ def test_every_run_and_dataset_has_a_page_and_every_link_leads_to_one(story: Sto
     second = story.run(rows=[ADA, BO], cells=[code("load()", printed("2 rows"))])
     checked = story.run("data_quality", status="failed", error="DataRefused: <ids> repeat")
     story.check(checked, "ids are unique", passed=False, measured="3 rows")
-    assert write(story) == Written(story.output / "review/index.html", 3, 3)
+    assert write(story) == Written(str(story.output / "review/index.html"), 3, 3)
     made = pages(story)
     runs = [f"runs/{run_id}.html" for run_id in (first, second, checked)]
     assert sorted(made) == ["datasets/player.html", "index.html", *runs]
@@ -194,7 +195,8 @@ def test_a_dataset_shows_rows_watermark_freshness_and_quality(story: Story) -> N
 def test_the_difference_of_two_runs_is_a_page(story: Story) -> None:
     made = [story.run(cells=[code("x", shown(image_png=data))]) for data in ("QUJD", "REVG")]
     sides = [queries.find_run(story.database, run_id) for run_id in made]
-    path = write_difference(compare(*(review(story.database, story.output, run) for run in sides)))
+    found = compare(*(review(story.database, Folder(story.output), run) for run in sides))
+    path = Path(write_difference(found))
     assert path == story.output / f"review/differences/{made[0]}..{made[1]}.html"
     assert Page(path).loads == ["data:image/png;base64,QUJD", "data:image/png;base64,REVG"]
 

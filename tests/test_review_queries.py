@@ -10,8 +10,9 @@ from story import ADA, API, BO, Story, code
 from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import queries
-from notebook_pipeline.review.executed import artefact_path, read_notebook
+from notebook_pipeline.review.executed import read_artefact, read_notebook
 from notebook_pipeline.review.trace import trace_row
 
 
@@ -217,23 +218,24 @@ def test_only_notebooks_below_runs_are_read(story: Story, named: str) -> None:
     (story.output / "runs/link.ipynb").symlink_to(story.output.parent / "outside.ipynb")
     run = queries.find_run(story.database, story.run(artifact=named))
     with pytest.raises(PipelineError, match="is no notebook below"):
-        artefact_path(story.output, run)
+        read_artefact(Folder(story.output), run)
 
 
 def test_an_artefact_that_is_gone_is_none(story: Story) -> None:
     run = queries.find_run(story.database, story.run(cells=[code("1 + 1")]))
-    path = artefact_path(story.output, run)
-    assert path is not None
-    assert read_notebook(path)["cells"][0]["source"] == "1 + 1"
-    path.unlink()
-    assert artefact_path(story.output, run) is None
-    assert artefact_path(story.output, {**run, "artifact": None}) is None
-    assert artefact_path(story.output, {**run, "artifact": "runs/a\0.ipynb"}) is None
+    output = Folder(story.output)
+    notebook = read_notebook(output, run)
+    assert notebook is not None
+    assert notebook["cells"][0]["source"] == "1 + 1"
+    (story.output / run["artifact"]).unlink()
+    for gone in (run, {**run, "artifact": None}, {**run, "artifact": "runs/a\0.ipynb"}):
+        assert read_notebook(output, gone) is None
+        assert read_artefact(output, gone) is None
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"cells": 3}'])
-def test_a_file_that_is_no_notebook_is_named(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "broken.ipynb"
-    path.write_text(content)
-    with pytest.raises(PipelineError, match=r"broken\.ipynb: cannot be read as a notebook"):
-        read_notebook(path)
+def test_a_file_that_is_no_notebook_is_named(story: Story, content: str) -> None:
+    run = queries.find_run(story.database, story.run(artifact="runs/broken.ipynb", cells=[code("1")]))
+    (story.output / "runs/broken.ipynb").write_text(content)
+    with pytest.raises(PipelineError, match=r"runs/broken\.ipynb: cannot be read as a notebook"):
+        read_notebook(Folder(story.output), run)

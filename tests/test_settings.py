@@ -35,6 +35,15 @@ def test_a_relative_output_folder_is_below_home(monkeypatch: pytest.MonkeyPatch,
     assert (settings.notebooks(), settings.output()) == (tmp_path / "notebooks", tmp_path / "out")
 
 
+def test_an_object_store_leaves_the_local_folder_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_HOME", str(tmp_path))
+    assert settings.output_url() is None
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", "s3://bucket/team")
+    assert (settings.output_url(), settings.output()) == ("s3://bucket/team", tmp_path / "output")
+
+
 def test_today_is_a_day_in_utc_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     before = datetime.now(UTC).date()
     assert before <= settings.today() <= datetime.now(UTC).date()

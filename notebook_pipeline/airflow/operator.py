@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.airflow.watchdog import stop_with_parent
 from notebook_pipeline.connections import DATABASE, Connection
@@ -101,7 +100,7 @@ def plain_result(finished: "Finished") -> dict[str, Any]:
     told = {
         "run_id": finished.run_id,
         "status": finished.status,
-        "artifact": str(finished.artifact.relative_to(settings.output())),
+        "artifact": finished.artifact,
         "error": finished.error,
         **finished.rows,
         **(finished.result or {}),
@@ -112,7 +111,7 @@ def plain_result(finished: "Finished") -> dict[str, Any]:
 def failure(finished: "Finished") -> AirflowException:
     """Return the exception that fails the task: for good where another try would end the same way."""
     kind = AirflowException if finished.retryable else AirflowFailException
-    return kind(f"{finished.error} (executed notebook: {finished.artifact})")
+    return kind(f"{finished.error} (executed notebook: {finished.address})")
 
 
 def _identity(task: Any) -> "Identity":

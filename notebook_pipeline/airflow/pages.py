@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -10,14 +9,14 @@ from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from notebook_pipeline import settings
 from notebook_pipeline.airflow import access, layout, selection
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.ledger import get_run
+from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.cells import render_cells
 from notebook_pipeline.review.difference import compare, review
-from notebook_pipeline.review.executed import artefact_path, read_notebook
+from notebook_pipeline.review.executed import artefact_key, read_artefact, read_notebook
 from notebook_pipeline.review.html import file_name
 from notebook_pipeline.review.queries import NoLedgerError, Run
 from notebook_pipeline.review.wording import missing, status
@@ -145,8 +144,8 @@ def show_notebook(dag_id: str, run_id: str, theme: Theme = "") -> Response:
     """Show an executed notebook, or as much of it as there is while it runs."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
-    path = _artefact(run)
-    cells = render_cells(read_notebook(path)) if path else None
+    notebook = read_notebook(open_output(), run)
+    cells = render_cells(notebook) if notebook else None
     return layout.inner("notebook.html", theme, cells=cells, missing=missing(run))
 
 
@@ -157,7 +156,7 @@ def show_difference(dag_id: str, run_id: str, theme: Theme = "") -> Response:
         before = queries.previous_run(database, run, queries.SAME_TASK)
         if not before:
             raise PipelineError(f"run {run_id} is the first of its task")
-        output = settings.output()
+        output = open_output()
         found = compare(review(database, output, before), review(database, output, run))
     return layout.inner("difference.html", theme, found=found)
 
@@ -166,10 +165,10 @@ def download_notebook(dag_id: str, run_id: str) -> Response:
     """Hand out an executed notebook as it was saved."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
-    path = _artefact(run)
-    if not path:
+    content = read_artefact(open_output(), run)
+    if content is None:
         raise PipelineError(f"run {run_id} has no artefact")
-    return layout.download(path.read_bytes(), f"{file_name(run['task_id'])}__{file_name(run_id)}.ipynb")
+    return layout.download(content, f"{file_name(run['task_id'])}__{file_name(run_id)}.ipynb")
 
 
 def _missing(request: Request, error: Exception) -> Response:
@@ -183,10 +182,6 @@ def _find(database: Database, dag_id: str, run_id: str) -> Run:
     if run["dag_id"] != dag_id:
         raise PipelineError(f"run {run_id} is not of DAG {dag_id}")
     return run
-
-
-def _artefact(run: Run) -> Path | None:
-    return artefact_path(settings.output(), run)
 
 
 def _about(database: Database | None, run: Run | None) -> dict[str, object]:
@@ -205,9 +200,10 @@ def _state(run: Run | None, tries: list[str]) -> dict[str, object]:
     if not run:
         return {"page": tries, "notebook": None, "running": False}
     now = status(run)
-    path = _artefact(run)
+    output = open_output()
+    key = artefact_key(output, run)
     return {
         "page": [*tries, run["run_id"], now],
-        "notebook": path.stat().st_mtime_ns if path else None,
+        "notebook": output.stamp(key) if key else None,
         "running": now == "running",
     }

@@ -22,6 +22,7 @@ from notebook_pipeline.demo.surroundings import (
     sample_environment,
 )
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.storage.database import connect
 
 DAG_IDS = ("bulk_player_file_load", "recurring_player_api_insert_update_dag")
@@ -58,7 +59,7 @@ def run_demonstration(home: Path = AIRFLOW_HOME) -> bool:
         print(f"The sample API is up at {url}; Airflow writes to {log}", flush=True)
         ended = list(run_dags(environment, log))
     rows = ledger_rows(run["run_id"] for run in ended)
-    print("", *table(rows), f"\nAll of it lies in {settings.output()}", sep="\n")
+    print("", *table(rows), f"\nAll of it lies in {open_output().address()}", sep="\n")
     succeeded = [run["dag_id"] for run in ended if run["state"] == "success"] == list(DAG_IDS)
     if not succeeded:
         print("", *explanation(rows, log), sep="\n", file=sys.stderr)

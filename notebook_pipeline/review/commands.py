@@ -59,8 +59,8 @@ def show_run(arguments: argparse.Namespace) -> int:
 
 def diff_runs(arguments: argparse.Namespace) -> int:
     """Print in what two runs differ."""
-    from notebook_pipeline import settings
     from notebook_pipeline.errors import UsageError
+    from notebook_pipeline.outputs.output import open_output
     from notebook_pipeline.review import difference, queries, terminal
 
     if len(arguments.runs) not in (0, 2):
@@ -68,7 +68,7 @@ def diff_runs(arguments: argparse.Namespace) -> int:
     with queries.open_ledger() as database:
         pair = [queries.find_run(database, name) for name in arguments.runs]
         before, after = pair or queries.last_two_runs(database)
-        output = settings.output()
+        output = open_output()
         found = difference.compare(
             difference.review(database, output, before), difference.review(database, output, after)
         )
@@ -104,7 +104,7 @@ def write_review(arguments: argparse.Namespace) -> int:
 
     written = write_pages(anew=arguments.all)
     if arguments.json:
-        return _print_json({"index": str(written.index), "runs": written.runs, "rendered": written.rendered})
+        return _print_json({"index": written.index, "runs": written.runs, "rendered": written.rendered})
     runs, pages = wording.counted(written.runs, "run"), wording.counted(written.rendered, "page")
     print(f"{runs}, {pages} written anew: {written.index}")
     return 0

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
-from notebook_pipeline.review.executed import Notebook, artefact_path, read_notebook, run_metadata
+from notebook_pipeline.outputs.output import Output
+from notebook_pipeline.review.executed import Notebook, read_notebook, run_metadata
 from notebook_pipeline.review.queries import COUNTS, Run, read_checks
 from notebook_pipeline.running import record
 from notebook_pipeline.storage.database import Database
@@ -79,10 +79,9 @@ class Difference:
         }
 
 
-def review(database: Database, output: Path, run: Run) -> Reviewed:
+def review(database: Database, output: Output, run: Run) -> Reviewed:
     """Read what is known of a run."""
-    path = artefact_path(output, run)
-    return Reviewed(run, read_notebook(path) if path else None, read_checks(database, run["run_id"]))
+    return Reviewed(run, read_notebook(output, run), read_checks(database, run["run_id"]))
 
 
 def compare(before: Reviewed, after: Reviewed) -> Difference:

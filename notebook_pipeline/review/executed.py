@@ -1,43 +1,56 @@
-"""Find a run's executed notebook below the output folder and read it; refuse whatever else a path names."""
+"""Find a run's executed notebook among what came out and read it; refuse whatever else a path names."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.output import Output, is_artefact
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.running import record
 
 Notebook = Mapping[str, Any]
 
 
-def artefact_path(output: Path, run: Run) -> Path | None:
-    """Return the file of a run's executed notebook, or None where there is none (any more).
+def artefact_key(output: Output, run: Run) -> str | None:
+    """Return the key of a run's executed notebook, or None where it has none.
 
-    Raises PipelineError where the ledger names anything but a notebook below `<output>/runs`.
+    Raises PipelineError where the ledger names anything but a notebook below `runs/`.
     """
-    if not run["artifact"] or "\0" in run["artifact"]:
+    key = run["artifact"]
+    if not key or "\0" in key:
         return None
-    runs = (output / "runs").resolve()
-    path = Path(os.path.realpath(output / run["artifact"]))
-    if not path.is_relative_to(runs) or path.suffix != ".ipynb":
-        raise PipelineError(f"run {run['run_id']}: artefact {run['artifact']!r} is no notebook below {runs}")
-    return path if path.is_file() else None
+    if not is_artefact(key) or not output.contains(key):
+        raise PipelineError(
+            f"run {run['run_id']}: artefact {key!r} is no notebook below {output.address('runs')}"
+        )
+    return key
 
 
-def read_notebook(path: Path) -> Notebook:
-    """Return a notebook as saved, every text in one piece.
+def read_artefact(output: Output, run: Run) -> bytes | None:
+    """Return a run's executed notebook as it was saved, or None where there is none (any more)."""
+    key = artefact_key(output, run)
+    try:
+        return output.read(key) if key else None
+    except FileNotFoundError:
+        return None
 
-    Raises PipelineError where the file is not a notebook.
+
+def read_notebook(output: Output, run: Run) -> Notebook | None:
+    """Return a run's executed notebook, every text in one piece, or None where there is none (any more).
+
+    Raises PipelineError where it is not a notebook.
     """
     try:
-        notebook = orjson.loads(path.read_bytes())
+        content = read_artefact(output, run)
+        if content is None:
+            return None
+        notebook = orjson.loads(content)
         return {**notebook, "cells": [_joined(cell) for cell in notebook["cells"]]}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise PipelineError(f"{path}: cannot be read as a notebook: {error}") from error
+        address = output.address(run["artifact"])
+        raise PipelineError(f"{address}: cannot be read as a notebook: {error}") from error
 
 
 def run_metadata(notebook: Notebook | None) -> Mapping[str, Any]:

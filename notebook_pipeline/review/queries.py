@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from notebook_pipeline import ledger, settings
+from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.storage.database import Database, Value, connect
 
 Run = Mapping[str, Any]
@@ -194,7 +195,7 @@ def seconds(run: Run) -> float | None:
 
 def artefact(run: Run) -> str | None:
     """Return the path of a run's artefact as a person would open it."""
-    return str(settings.output() / run["artifact"]) if run["artifact"] else None
+    return open_output().address(run["artifact"]) if run["artifact"] else None
 
 
 _FIRST_RUN = "run a notebook first (`make run`, or `notebook-pipeline run bulk_load`)"

@@ -1,13 +1,12 @@
 """Render the page of one run: its facts, its difference from the run before, its executed notebook."""
 
-from pathlib import Path
 from typing import Any
 
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.output import Output
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.cells import render_cells
 from notebook_pipeline.review.difference import Reviewed, compare, review
-from notebook_pipeline.review.executed import artefact_path
 from notebook_pipeline.review.html import render
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.wording import missing
@@ -19,9 +18,10 @@ _KEPT = 8
 class RunPages:
     """Render the pages of runs of one ledger, reading each executed notebook once."""
 
-    def __init__(self, database: Database, output: Path) -> None:
+    def __init__(self, database: Database, output: Output) -> None:
         self._database = database
         self._output = output
+        self._stamps = output.stamps("runs")
         self._recent: dict[str, Reviewed] = {}
 
     def render(self, run: Run, previous: Run | None) -> str:
@@ -45,13 +45,7 @@ class RunPages:
 
     def stamp(self, run: Run, status: str) -> str:
         """Return what decides whether the page of a run is out of date."""
-        try:
-            path = artefact_path(self._output, run)
-            file = path.stat() if path else None
-        except (PipelineError, OSError):
-            file = None
-        size = f"{file.st_mtime_ns}/{file.st_size}" if file else "none"
-        return f"{status} {run['finished_at']} {size}"
+        return f"{status} {run['finished_at']} {self._stamps.get(run['artifact'], 'none')}"
 
     def _reviewed(self, run: Run) -> Reviewed:
         if run["run_id"] not in self._recent:

@@ -1,19 +1,16 @@
-"""Know where executed notebooks lie and how they are written: one file a try, whole or not at all."""
+"""Know which executed notebook is whose: one for each try, the latest success, those of lost runs."""
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
 from notebook_pipeline import ledger, settings
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.output import Output
 from notebook_pipeline.running import record
 from notebook_pipeline.storage.database import Database
 
@@ -33,96 +30,75 @@ class Identity:
     try_number: int = 1
 
 
-def new_path(output: Path, identity: Identity) -> Path:
-    """Return where this try's artefact goes; never a file that is there already.
+def new_key(output: Output, identity: Identity) -> str:
+    """Return where this try's artefact goes; never where one is already, nor where a run is at work.
 
     Every id is made safe for a file name; two run ids never share a folder.
     """
-    folder = output / "runs" / _safe(identity.dag_id) / _safe(identity.dag_run_id or "", _PLAIN_RUN)
+    folder = f"runs/{_safe(identity.dag_id)}/{_safe(identity.dag_run_id or '', _PLAIN_RUN)}"
     mapped = f"__m{identity.map_index}" if identity.map_index >= 0 else ""
     name = f"{_safe(identity.task_id or '')}{mapped}__try{identity.try_number}"
-    make_private(folder, output)
-    paths = (folder / f"{name}{again}.ipynb" for again in ("", *(f"__{count}" for count in range(2, 10_000))))
-    return next(path for path in paths if not path.exists() and not _lock(path).exists())
+    keys = (f"{folder}/{name}{again}.ipynb" for again in ("", *(f"__{count}" for count in range(2, 10_000))))
+    return next(key for key in keys if output.stamp(key) is None and not _lock(key).exists())
 
 
-def write(path: Path, text: str, *, last: bool = False) -> None:
-    """Write a notebook beside its place, for its owner alone, and put it there in one step.
-
-    The last version outlives a power cut as well.
-    """
-    # mkstemp's files are for their owner alone.
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            if last:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def read(path: Path) -> record.Notebook:
+def read(output: Output, key: str) -> record.Notebook:
     """Return an executed notebook as JSON."""
-    return json.loads(path.read_bytes())
+    return json.loads(output.read(key))
 
 
-def settle_lost(database: Database) -> list[dict[str, Any]]:
+def settle_lost(database: Database, output: Output) -> list[dict[str, Any]]:
     """Set right, artefact and ledger, every run whose process is gone; return the rows that were open.
 
     The artefact goes first: whoever dies between the two leaves a run that is still found lost.
     """
-    output = settings.output()
+    locks = settings.output()
     for run in database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist():
         # The lock goes after the row is closed, so a row that is open while the lock is free is lost.
-        if not ledger.is_alive(database, output, run) and _is_open(database, run):
+        if not ledger.is_alive(database, locks, run) and _is_open(database, run):
             # An artefact that cannot be read or written must not keep every later run from starting.
-            with suppress(OSError, ValueError, KeyError):
+            with suppress(OSError, PipelineError, ValueError, KeyError):
                 _settle(output, run)
-    return ledger.settle_lost(database, output)
+    return ledger.settle_lost(database, locks)
 
 
-def refresh_latest(database: Database, notebook: str) -> Path | None:
-    """Let `latest/<notebook>.ipynb` be the newest success that the ledger knows, and return its path."""
-    output = settings.output()
+def refresh_latest(database: Database, output: Output, notebook: str) -> str | None:
+    """Let `latest/<notebook>.ipynb` be the newest success that the ledger knows, and return this key.
+
+    None where there is no success, or its artefact is gone.
+    """
     newest = database.execute(
         "SELECT artifact FROM pipeline_run WHERE notebook = ? AND status = 'success' "
         "AND artifact IS NOT NULL ORDER BY finished_at DESC, run_id DESC LIMIT 1",
         [notebook],
     )
-    latest = output / "latest" / f"{_safe(notebook)}.ipynb"
-    if not newest or not (output / newest[0][0]).is_file():
+    if not newest:
         return None
-    if not (latest.exists() and cmp(output / newest[0][0], latest)):
-        _link(output / newest[0][0], latest, output)
+    latest = f"latest/{_safe(notebook)}.ipynb"
+    try:
+        output.copy(newest[0][0], latest)
+    except FileNotFoundError:
+        return None
     return latest
-
-
-def make_private(folder: Path, output: Path) -> None:
-    """Make a folder and those above it, up to the output folder, for their owner alone."""
-    for part in reversed([folder, *folder.relative_to(output).parents]):
-        (output / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _is_open(database: Database, run: dict[str, Any]) -> bool:
     return ledger.get_run(database, run["run_id"])["status"] == "running"
 
 
-def _settle(output: Path, run: dict[str, Any]) -> None:
-    if not run["artifact"]:
+def _settle(output: Output, run: dict[str, Any]) -> None:
+    key = run["artifact"]
+    if not key:
         return
-    path = output / run["artifact"]
-    make_private(path.parent, output)
-    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
-        temporary.unlink(missing_ok=True)
-    notebook = read(path) if path.exists() else _empty(run)
+    output.prepare(key)
+    output.sweep(key)
+    try:
+        notebook = read(output, key)
+    except FileNotFoundError:
+        notebook = _empty(run)
     record.close(record.without_banner(notebook), record.LastWord("failed", ledger.LOST))
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True, separators=(",", ": "))
-    write(path, text + "\n", last=True)
+    output.write(key, text + "\n", last=True)
 
 
 def _empty(run: dict[str, Any]) -> record.Notebook:
@@ -132,22 +108,8 @@ def _empty(run: dict[str, Any]) -> record.Notebook:
     return {"cells": [], "metadata": {record.KEY: about}, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _link(artifact: Path, latest: Path, output: Path) -> None:
-    make_private(latest.parent, output)
-    # Beside the artefact, where it is swept if this process is killed.
-    temporary = artifact.with_name(f".{artifact.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        os.link(artifact, temporary)
-    except OSError:
-        # Not every file system knows links.
-        shutil.copy2(artifact, temporary)
-    os.replace(temporary, latest)
-    # Where both were the same file already, replacing does nothing at all.
-    temporary.unlink(missing_ok=True)
-
-
-def _lock(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
+def _lock(key: str) -> Path:
+    return ledger.lock_path(settings.output(), {"artifact": key})
 
 
 def _safe(name: str, plain: re.Pattern[str] = _PLAIN) -> str:

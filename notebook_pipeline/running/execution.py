@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from notebook_pipeline.outputs.output import Output
 from notebook_pipeline.redaction import Redactor
 from notebook_pipeline.running.kernel import Kernel
 from notebook_pipeline.running.plan import Limits
@@ -18,7 +18,8 @@ class Execution:
     """Hold what one execution needs and, once it is over, how it went: `error` is None after success."""
 
     kernel: Kernel
-    path: Path
+    output: Output
+    artifact: str
     redactor: Redactor
     say: Say
     limits: Limits

@@ -19,6 +19,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection, is_secret_name, variable
+from notebook_pipeline.outputs.credentials import is_of_store
 from notebook_pipeline.running.scratch import Scratch
 
 SHUTDOWN_SECONDS = 5.0
@@ -33,23 +34,24 @@ log.propagate = False
 
 def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str]:
     """Return what a kernel gets to see: this environment without Airflow or secrets, and the run's part."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if "AIRFLOW" not in name.upper() and not is_secret_name(name) and name not in _UNWANTED
-    }
+    inherited = {name: value for name, value in os.environ.items() if _is_for_kernels(name)}
     return (
         inherited
         | {variable(connection.conn_id): connection.to_json() for connection in connections}
         | {
             "NOTEBOOK_PIPELINE_HOME": str(settings.home()),
-            "NOTEBOOK_PIPELINE_OUTPUT": str(settings.output()),
+            "NOTEBOOK_PIPELINE_OUTPUT": settings.output_url() or str(settings.output()),
             "NOTEBOOK_PIPELINE_RUN_ID": run_id,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             # Silences a remark about frozen modules; no debugger is attached here.
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
     )
+
+
+def _is_for_kernels(name: str) -> bool:
+    hidden = "AIRFLOW" in name.upper() or is_secret_name(name) or is_of_store(name)
+    return not hidden and name not in _UNWANTED
 
 
 class Kernel:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.outputs.credentials import credentials
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
 from notebook_pipeline.running.artefacts import Identity
@@ -76,7 +77,8 @@ def make_plan(
     parameters = check_parameters(read_parameters(path), given)
     database = parameters.get("database_conn_id") or DATABASE
     handed = _connections(parameters, connections)
-    redactor = Redactor(handed.values())
+    # The runner alone holds the store's; an error of its may name them.
+    redactor = Redactor([*handed.values(), *([credentials()] if settings.output_url() else [])])
     _refuse_secrets(parameters, redactor)
     run_id = ledger.new_run_id()
     named = Identity(

@@ -1,5 +1,7 @@
 """Remove old executed notebooks that nothing names any more; the ledger stays."""
 
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +9,8 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.datasets import DATASETS
 from notebook_pipeline.locks import is_held
+from notebook_pipeline.outputs.folder import Folder
+from notebook_pipeline.outputs.output import is_artefact, open_output
 from notebook_pipeline.storage.database import Database, connect, quoted
 from notebook_pipeline.storage.tables import create_tables
 
@@ -22,30 +26,45 @@ _CANDIDATES = """
         AND NOT (status = 'success' AND age_by_status = 1)
     ORDER BY run_id"""
 
+_YOUNG_SECONDS = 3600
 
-def prune(*, keep_days: int, keep_last: int) -> list[Path]:
+
+def prune(*, keep_days: int, keep_last: int) -> list[str]:
     """Remove each artefact that is older than `keep_days` and not among its notebook's last `keep_last`.
 
     The newest success of a notebook stays, and so does every artefact whose run a row still names in its
-    `_run_id`. Return the files that were removed.
+    `_run_id`. Return the addresses of those that were removed.
     """
+    output = open_output()
     with connect(resolve(DATABASE)) as database:
         create_tables(database)
         before = (datetime.now(UTC) - timedelta(days=keep_days)).isoformat(timespec="microseconds")
         named = _named_runs(database)
         old = database.execute(_CANDIDATES, [before, keep_last])
-    paths = [settings.output() / artifact for run_id, artifact in old if run_id not in named]
-    removed = [path for path in paths if _remove(path)]
-    _sweep(settings.output() / "runs")
-    return removed
+    there = output.stamps("runs")
+    forgotten = [key for run_id, key in old if run_id not in named and key in there and is_artefact(key)]
+    removed = [key for key in forgotten if output.contains(key)]
+    for key in removed:
+        output.remove(key)
+    _sweep(settings.output())
+    return [output.address(key) for key in removed]
 
 
-def _sweep(runs: Path) -> None:
-    """Remove the locks of processes that were killed just before their row was written or after it closed."""
+def _sweep(output: Path) -> None:
+    """Remove the locks of processes that were killed just before their row was written or after it closed.
+
+    Locks lie on this machine, wherever the artefacts are; so do the folders that they leave empty.
+    """
+    runs, here = output / "runs", Folder(output)
     for lock in [path for path in runs.rglob("*.lock") if not is_held(path)]:
-        for temporary in lock.parent.glob(f".{lock.stem}.*.tmp"):
-            temporary.unlink(missing_ok=True)
-        _remove(lock)
+        key = lock.relative_to(output).as_posix()
+        here.sweep(key.removesuffix(".lock"))
+        here.remove(key)
+    for folder in sorted((path for path in runs.rglob("*") if path.is_dir()), reverse=True):
+        # It may not be empty; and a young one may be about to hold a lock.
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:
+                folder.rmdir()
 
 
 def _named_runs(database: Database) -> set[str]:
@@ -55,16 +74,3 @@ def _named_runs(database: Database) -> set[str]:
         for dataset in DATASETS
         for (run_id,) in database.execute(f"SELECT DISTINCT _run_id FROM {quoted(dataset)}")
     }
-
-
-def _remove(path: Path) -> bool:
-    """Remove a file below the output folder, and the folders that it leaves empty."""
-    runs = settings.output() / "runs"
-    if not path.is_file() or runs.resolve() not in path.resolve().parents:
-        return False
-    path.unlink()
-    for folder in path.parents:
-        if folder == runs or any(folder.iterdir()):
-            break
-        folder.rmdir()
-    return True

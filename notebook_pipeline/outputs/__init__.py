@@ -1,0 +1,1 @@
+"""Keep what comes out, executed notebooks and pages, by their keys: in a folder or on an object store."""

@@ -1,0 +1,113 @@
+"""Keep what comes out in a folder of this machine, for its owner alone."""
+
+import os
+import shutil
+import tempfile
+import threading
+from contextlib import suppress
+from filecmp import cmp
+from pathlib import Path, PurePosixPath
+
+from notebook_pipeline.errors import PipelineError
+
+
+class Folder:
+    """Hold texts as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def address(self, key: str = "") -> str:
+        """Return the path of a key."""
+        return str(self._root / key)
+
+    def contains(self, key: str) -> bool:
+        """Say whether a key names a file below this folder, not by way of a link either."""
+        parts = PurePosixPath(key).parts
+        if not parts or "\0" in key or parts[0] == "/" or ".." in parts:
+            return False
+        above = self._root.joinpath(*parts[:1] if len(parts) > 1 else ())
+        return Path(os.path.realpath(self._root / key)).is_relative_to(above.resolve())
+
+    def prepare(self, key: str) -> None:
+        """Make the folders above a key, for their owner alone."""
+        for part in reversed(PurePosixPath(key).parents):
+            (self._root / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def read(self, key: str) -> bytes:
+        """Return the content of a file."""
+        return self._path(key).read_bytes()
+
+    def write(self, key: str, text: str, *, last: bool = False) -> None:
+        """Write a file beside its place and put it there in one step; force the `last` one to the disk."""
+        path = self._path(key)
+        # mkstemp's files are for their owner alone.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                if last:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def stamp(self, key: str) -> str | None:
+        """Return a file's time and size."""
+        path = self._path(key)
+        return _stamp(path) if path.is_file() else None
+
+    def stamps(self, folder: str) -> dict[str, str]:
+        """Return every file below a folder with its time and size."""
+        found: dict[str, str] = {}
+        for path in (self._root / folder).rglob("*"):
+            with suppress(FileNotFoundError):  # one that goes at this moment
+                if path.is_file():
+                    found[path.relative_to(self._root).as_posix()] = _stamp(path)
+        return found
+
+    def copy(self, key: str, target: str) -> None:
+        """Let the target be the very same file; a copy of it where the file system knows no links."""
+        source, path = self._path(key), self._path(target)
+        if path.exists() and cmp(source, path):
+            return
+        self.prepare(target)
+        # Beside its source, where it is swept if this process is killed.
+        temporary = source.with_name(f".{source.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+        try:
+            os.link(source, temporary)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            shutil.copy2(source, temporary)
+        os.replace(temporary, path)
+        # Where both were the same file already, replacing does nothing at all.
+        temporary.unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        """Remove a file, and the folders that it leaves empty below that of its kind."""
+        path = self._path(key)
+        path.unlink()
+        for folder in path.parents:
+            if folder.parent == self._root or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+    def sweep(self, key: str) -> None:
+        """Remove what a writer of this file left beside it when it was killed."""
+        path = self._path(key)
+        for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+            temporary.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        if not self.contains(key):
+            raise PipelineError(f"{key!r} names no file below {self._root}")
+        return self._root / key
+
+
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_mtime_ns}/{status.st_size}"
