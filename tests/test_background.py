@@ -77,6 +77,23 @@ def test_an_exception_out_of_a_signal_handler_waits_for_the_last_word(
     assert lines == ["at work", "ended"]
 
 
+def test_an_exception_that_strikes_between_two_waits_finds_the_work_told_to_end() -> None:
+    class Struck(Stop):
+        """Stand for a signal that arrives when the overdue stop is looked for."""
+
+        @property
+        def is_overdue(self) -> bool:
+            if self.cause is None:
+                raise Interrupted("now")
+            return super().is_overdue
+
+    written: list[str] = []
+    stop = Struck()
+    with pytest.raises(Interrupted):
+        do(worker(stop, written), lambda _: None, stop)
+    assert written == ["last word: stopped by Interrupted: now"]
+
+
 def test_a_report_that_fails_ends_the_work_too() -> None:
     written: list[str] = []
     stop = Stop()

@@ -60,14 +60,10 @@ def do(work: Callable[[Say], Result], report: Say, stop: Stop) -> Result:
     future: Future[Result] = Future()
     Thread(target=_fill, args=(future, work, lines), daemon=True).start()
     interruption: BaseException | None = None
-    while not stop.is_overdue:
+    while True:
         try:
-            line = lines.get(timeout=_POLL_SECONDS)
-            if line is None:
-                break
-            report(line)
-        except Empty:
-            continue
+            _wait(lines, report, stop)
+            break
         except BaseException as error:
             interruption = interruption or error
             stop.request(_in_words(error))
@@ -76,6 +72,18 @@ def do(work: Callable[[Say], Result], report: Say, stop: Stop) -> Result:
     if not future.done():
         raise PipelineError(f"{stop.cause}; the run waits for the ledger's lock, and will be settled as lost")
     return future.result()
+
+
+def _wait(lines: SimpleQueue[str | None], report: Say, stop: Stop) -> None:
+    """Report the work's lines until it has ended, or is overdue."""
+    while not stop.is_overdue:
+        try:
+            line = lines.get(timeout=_POLL_SECONDS)
+        except Empty:
+            continue
+        if line is None:
+            return
+        report(line)
 
 
 def _fill(future: Future[Result], work: Callable[[Say], Result], lines: SimpleQueue[str | None]) -> None:
