@@ -177,8 +177,17 @@ def test_old_notebooks_are_pruned_from_the_store(
 
 
 def add_run(database: Any, run_id: str, artifact: str) -> None:
-    named = {"dag_id": "manual", "dag_run_id": run_id, "task_id": "n", "notebook": "n"}
-    ledger.start_run(database, run_id=run_id, **named, notebook_sha256="ab", parameters={}, artifact=artifact)
+    ledger.start_run(
+        database,
+        run_id=run_id,
+        dag_id="manual",
+        dag_run_id=run_id,
+        task_id="n",
+        notebook="n",
+        notebook_sha256="ab",
+        parameters={},
+        artifact=artifact,
+    )
     ledger.finish_run(database, run_id, "success")
 
 

@@ -15,6 +15,7 @@ from story import ADA, BO, Story, code, printed, shown
 
 from notebook_pipeline.airflow.plugin import NotebookPipelinePlugin
 from notebook_pipeline.locks import RunLock
+from notebook_pipeline.outputs.output import open_output
 
 DAG_RUN = "manual__2024-03-01T10:00:00+00:00"
 DAG = "a_dag"
@@ -348,6 +349,32 @@ def test_the_difference_is_from_the_run_before_of_the_same_task(
     assert "Difference from the run before" not in task_page(airflow, viewer).text
     shown = task_page(airflow, viewer, dag_run_id="next", view="difference").text
     assert f'data-src="/notebooks/dags/{DAG}/runs/{second}/difference.html"' in shown
+
+
+def test_pages_show_what_lies_on_an_object_store(
+    airflow: Any, story: Story, viewer: Mapping[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", f"s3://{bucket}/team")
+    store = open_output()
+    keys = {"runs/a/1.ipynb": "before", "runs/a/2.ipynb": "after"}
+    runs = [in_task(story, words, artifact=key) for key, words in keys.items()]
+    state = f"dags/{DAG}/runs/{runs[1]}/state"
+    assert ask(airflow, viewer, state).json()["notebook"] is None
+    for key in keys:
+        store.write(key, (story.output / key).read_text())
+        (story.output / key).unlink()
+    shown = ask(airflow, viewer, f"dags/{DAG}/runs/{runs[1]}/notebook.html")
+    assert "after" in shown.text
+    assert "sandbox" in shown.headers["content-security-policy"]
+    difference = ask(airflow, viewer, f"dags/{DAG}/runs/{runs[1]}/difference.html").text
+    assert "before" in difference
+    assert "after" in difference
+    raw = ask(airflow, viewer, f"dags/{DAG}/runs/{runs[1]}/notebook.ipynb")
+    assert raw.content == store.read("runs/a/2.ipynb")
+    assert task_page(airflow, viewer).status_code == 200
+    assert ask(airflow, viewer, state).json()["notebook"] == store.stamp("runs/a/2.ipynb")
+    outside = in_task(story, "x", artifact="runs/../../elsewhere.ipynb")
+    assert ask(airflow, viewer, f"dags/{DAG}/runs/{outside}/notebook.html").status_code == 404
 
 
 def test_a_page_can_tell_when_to_look_again(airflow: Any, story: Story, viewer: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from notebook_pipeline import ledger
+from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.outputs.output import open_output
