@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse, Response
 
 from notebook_pipeline.airflow import access, layout, selection
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.ledger import get_run
 from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.cells import render_cells
@@ -178,8 +177,8 @@ def _missing(request: Request, error: Exception) -> Response:
 
 def _find(database: Database, dag_id: str, run_id: str) -> Run:
     """Return a run by its whole id, if it is of the DAG that the user may read."""
-    run = get_run(database, run_id)
-    if run["dag_id"] != dag_id:
+    run = queries.find_run(database, run_id)
+    if (run["run_id"], run["dag_id"]) != (run_id, dag_id):
         raise PipelineError(f"run {run_id} is not of DAG {dag_id}")
     return run
 
