@@ -83,6 +83,11 @@ def create_tables(database: Database) -> None:
         _hold_to_declaration(database, dataset)
 
 
+def bookkeeping() -> tuple[str, ...]:
+    """Return the names of the tables beside those of the datasets."""
+    return tuple(_TABLES)
+
+
 def sql_type(kind: pa.DataType) -> str:
     """Return how a column is stored; days and everything else that is not a number are text."""
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
