@@ -126,7 +126,8 @@ def test_a_killed_worker_costs_a_retry_and_nothing_else(running: Cluster) -> Non
     assert {(run["error"], run["committed_at"]) for run in lost} == {(ledger.LOST, None)}
     succeeded = [run for run in found if run["status"] == "success"]
     assert len(lost) + len(succeeded) == len(found)
-    assert tries(lost) == {(task, index, 1) for task, index, number in tries(succeeded) if number == 2}
+    # The kernel of another may not have come as far as the ledger.
+    assert tries(lost) <= {(task, index, 1) for task, index, number in tries(succeeded) if number == 2}
     assert tries(succeeded) == tries(running.instances(run, "load", "check"))
     assert sum(run["rows_inserted"] or 0 for run in succeeded) == sample.players().num_rows
     assert_rows_lead_to_successes(found, DISTURBED)
