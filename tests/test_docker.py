@@ -246,7 +246,7 @@ def test_the_page_names_services_volumes_and_variables_that_exist() -> None:
         page,
     )
     assert {"init", "scheduler"} <= set(named)
-    assert set(named) <= BASE.keys() | DEVELOPMENT.keys(), json.dumps(named)
+    assert set(named) <= BASE.keys() | DEVELOPMENT.keys() | CLUSTER.keys(), json.dumps(named)
     for variable in re.findall(r"`([A-Z][A-Z_]{5,})`", page):
         known = [*example(), *(one for services in BASE.values() for one in services.get("environment", {}))]
         assert variable in known, f"the page names {variable}, which nothing reads"
