@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from notebook_pipeline.ending import QuickEnd
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.review.commands import add_commands
 from notebook_pipeline.terminal import Terminal
@@ -39,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print_json(status="failed", error=str(error))
         _say(f"notebook-pipeline: {error}")
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def program() -> NoReturn:
+    """Be the program: run the subcommand and end with its exit code."""
+    ending = QuickEnd()
+    ending.code = main()
+    sys.exit(ending.code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,4 +207,4 @@ def _print_json(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
@@ -95,7 +96,10 @@ def empty(sentence: str) -> Picture:
 
 def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], dataset: Dataset) -> Picture:
     figure, [axes] = new_figure(sentence, height=3.0)
-    axes.bar(calendar, counts, width=0.9, color=BLUE)  # type: ignore[arg-type]
+    # All bars are one polygon: drawn one by one, a few hundred days take half a second.
+    middles, heights = np.array(sorted(zip(date2num(calendar), counts, strict=True))).T
+    edges = np.add.outer(middles, [-0.45, -0.45, 0.45, 0.45])
+    axes.fill_between(edges.ravel(), np.outer(heights, [0, 1, 1, 0]).ravel(), color=BLUE, linewidth=0)
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

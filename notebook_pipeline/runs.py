@@ -12,6 +12,7 @@ from notebook_pipeline.running import provenance
 from notebook_pipeline.running.artefacts import Identity, new_key, refresh_latest, settle_lost
 from notebook_pipeline.running.background import Say, Stop, do
 from notebook_pipeline.running.execution import Execution
+from notebook_pipeline.running.imports import imports_of
 from notebook_pipeline.running.kernel import Kernel, environment
 from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
 from notebook_pipeline.running.record import LastWord
@@ -71,7 +72,8 @@ def run_notebook(
 def _run(plan: Plan, output: Output, say: Say, stop: Stop) -> Finished:
     """Start the kernel, and while it becomes ready, load what drives it and open the ledger."""
     handed = environment(plan.connections.values(), plan.run_id)
-    with Kernel(environment=handed, folder=plan.notebook.parent) as kernel:
+    modules = imports_of(plan.content)
+    with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules) as kernel:
         stop.ends(kernel.kill)
         # Loading papermill takes longer than a kernel's start, so the two go side by side.
         import notebook_pipeline.engine  # noqa: F401

@@ -1,6 +1,7 @@
 """What a notebook says reaches artefact, ledger and log masked, once, and in the order it was said."""
 
 import base64
+import gzip
 import html
 import json
 import sys
@@ -155,6 +156,22 @@ def test_each_cell_is_a_line_and_prints_come_before_it(home: Path) -> None:
 def test_a_kernel_does_not_wait_long_for_a_flush_on_its_way_out(home: Path) -> None:
     run = execute(home, "import sys\nfor stream in (sys.stdout, sys.stderr): print(stream.flush_timeout < 1)")
     assert run.printed == "True\nTrue\n"
+
+
+def test_what_cells_left_open_is_closed_at_the_end(home: Path) -> None:
+    opened = "import gzip\nplain, packed = open('plain', 'w'), gzip.open('packed', 'wt')"
+    circle = "class Circle: pass\nc = Circle()\nc.self, c.file = c, open('circle', 'w')\nc.file.write('c')"
+    execute(home, opened, "plain.write('a')\npacked.write('b')", circle)
+    folder = home / "notebooks"
+    assert (folder / "plain").read_text() == "a"
+    assert gzip.decompress((folder / "packed").read_bytes()) == b"b"
+    assert (folder / "circle").read_text() == "c"
+
+
+def test_what_cells_import_of_this_package_is_there_before_the_first(home: Path) -> None:
+    asks = "import sys\nprint('notebook_pipeline.progress' in sys.modules)"
+    assert execute(home, asks, "from notebook_pipeline.progress import Progress").printed == "True\n"
+    assert execute(home, asks).printed == "False\n"
 
 
 def test_the_progress_of_a_long_step_is_reported(home: Path) -> None:

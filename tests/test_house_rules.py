@@ -15,6 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # What is imported stands to the left of what imports it.
 ORDER = [
     "errors",
+    "ending",
     "batches",
     "messages",
     "declarations",

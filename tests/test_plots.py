@@ -9,6 +9,7 @@ from pathlib import Path
 import parts
 import pyarrow as pa
 import pytest
+from matplotlib.dates import num2date
 from matplotlib.image import imread
 from parts import GOOD, MANY, PART, TODAY, USUAL, check, fill, history, remember
 
@@ -32,12 +33,19 @@ def heights(picture: Picture) -> list[float]:
     return [bar.get_height() for bar in picture.figure.axes[0].patches]  # type: ignore[attr-defined]
 
 
+def heights_by_day(picture: Picture) -> dict[date, float]:
+    """Return how high the filled area is on each day that has a bar."""
+    [bars] = picture.figure.axes[0].collections
+    [path] = bars.get_paths()
+    return {num2date(round(x)).date(): y for x, y in path.vertices.tolist() if y}  # type: ignore[union-attr]
+
+
 def test_rows_per_day_of_a_preview() -> None:
     picture = plots.rows_per_day(preview("2024-03-01", "2024-03-03", None, "2024-03-03", "2024-03-09"), PART)
     assert picture.sentence == (
         "The newest of these 4 rows changed on 2024-03-09, half of them on or after 2024-03-03"
     )
-    assert heights(picture) == [1, 2, 1]
+    assert heights_by_day(picture) == {date(2024, 3, 1): 1, date(2024, 3, 3): 2, date(2024, 3, 9): 1}
     [axes] = picture.figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("changed (day)", "part rows")
 
@@ -50,7 +58,7 @@ def test_changes_per_day() -> None:
     days = [TODAY - timedelta(back) for back in (3, 2, 1, 0)]
     picture = plots.changes_per_day(dict(zip(days, [5, 0, 7, 0], strict=True)), PART)
     assert picture.sentence == "Changes came in on 2 of the last 4 days, the newest on 2024-03-09"
-    assert heights(picture) == [5, 0, 7, 0]
+    assert heights_by_day(picture) == {days[0]: 5, days[2]: 7}
     stuck = plots.changes_per_day(dict.fromkeys(days, 0), PART)
     assert stuck.sentence == "No row changed in the last 4 days, up to 2024-03-10"
 

@@ -58,10 +58,10 @@ class Kernel:
     """Hold one kernel and its files; as a context manager, end it without a trace.
 
     It runs in a process group of its own and speaks over sockets in a folder for its owner alone, so that
-    kernels neither collide over ports nor hear each other.
+    kernels neither collide over ports nor hear each other. It loads `modules` before it is ready.
     """
 
-    def __init__(self, *, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, *, environment: dict[str, str], folder: Path, modules: Iterable[str] = ()) -> None:
         self._scratch = Scratch()
         scratch = self._scratch.path
         self._log = scratch / "log"
@@ -70,7 +70,14 @@ class Kernel:
         self.manager = _Manager(
             transport="ipc", connection_file=str(scratch / "k.json"), autorestart=False, log=log
         )
-        command = [sys.executable, "-m", "notebook_pipeline.running.watch", str(scratch), *_ARGUMENTS]
+        command = [
+            sys.executable,
+            "-m",
+            "notebook_pipeline.running.watch",
+            str(scratch),
+            ",".join(modules),
+            *_ARGUMENTS,
+        ]
         self.manager.spec = KernelSpec(argv=command, display_name="Python 3", language="python")
         # Given here, Jupyter need not search every installed package for another kind of provisioner.
         self._provisioner = LocalProvisioner(

@@ -1,6 +1,7 @@
 """Run a kernel beneath a process that watches its runner.
 
-Usage: `python -m notebook_pipeline.running.watch SCRATCH …`.
+Usage: `python -m notebook_pipeline.running.watch SCRATCH MODULE[,MODULE]… KERNEL-ARGUMENT…`; the modules
+are loaded while the runner still gets ready, so that the cells that import them need not wait.
 
 Standard input is a pipe whose other end the runner alone holds. When the runner is gone, however it went,
 the pipe ends; then the kernel, whatever it started and its scratch folder go at once. A thread in the kernel
@@ -14,20 +15,25 @@ from pathlib import Path
 if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
     del sys.path[0]
 
+import gc
 import os
 import resource
 import shutil
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
+
+from notebook_pipeline.ending import QuickEnd
+from notebook_pipeline.running import imports
 
 
 def main() -> None:
     """Start the kernel, watch over it, and end as it ends."""
-    scratch = sys.argv.pop(1)
+    scratch, modules = sys.argv.pop(1), sys.argv.pop(1).split(",")
     kernel = os.fork()
     if kernel == 0:
-        _become_kernel()
+        _become_kernel(modules)
         return
     # Signals go to the whole group and are meant for the kernel.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -41,20 +47,34 @@ def main() -> None:
     _end_as(os.waitstatus_to_exitcode(status))
 
 
-def _become_kernel() -> None:
+def _become_kernel(modules: Sequence[str]) -> None:
+    ending = QuickEnd(_close_what_cells_left_open)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     # Jupyter's own watch, now over the process between: it ends within a second of that one.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
+    imports.load(modules)
     from ipykernel import kernelapp
 
+    # Nothing of this becomes garbage, so nobody need look through it again.
+    gc.freeze()
     kernelapp.launch_new_instance()
+    ending.code = 0
+
+
+def _close_what_cells_left_open() -> None:
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell:
+        shell.user_ns.clear()
+        gc.collect()
 
 
 def _end_with_runner(kernel: int, scratch: str, alone: threading.Event) -> None:
     while os.read(0, 1):
-        pass
+        shell.user_ns.clear()
     alone.set()
     os.kill(kernel, signal.SIGKILL)
     shutil.rmtree(scratch, ignore_errors=True)
