@@ -20,8 +20,8 @@ test: .venv/.dev ## Run every test that needs no system package
 	@$(TESTS) -m "not soak"
 
 soak: .venv/.dev ## Run the long matrices; needs Debian's chromium
-	@$(TESTS) -m soak --ignore tests/test_browser.py
-	@$(PYTEST) -m soak tests/test_browser.py
+	@$(TESTS) -m soak --ignore tests/test_browser.py --ignore tests/test_cluster.py
+	@$(PYTEST) -m soak tests/test_browser.py tests/test_cluster.py
 
 lint: .venv/.dev ## Check style and types
 	@$(BIN)/ruff check

