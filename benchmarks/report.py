@@ -18,7 +18,16 @@ from notebook_pipeline import settings
 from notebook_pipeline.running import provenance
 
 PAGE = settings.CHECKOUT / "docs" / "benchmarks.md"
-_PACKAGES = ("adbc-driver-sqlite", "pyarrow", "papermill", "pandas", "dlt", "sqlite-utils", "pointblank")
+_PACKAGES = (
+    "adbc-driver-sqlite",
+    "adbc-driver-postgresql",
+    "pyarrow",
+    "papermill",
+    "pandas",
+    "dlt",
+    "sqlite-utils",
+    "pointblank",
+)
 _HEAD = f"""# Benchmarks
 
 `make bench` measures this pipeline beside its alternatives and writes this page. Each figure is of a whole \
