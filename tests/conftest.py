@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import databases
 import pytest
 
 from notebook_pipeline.connections import PREFIX
@@ -17,6 +18,21 @@ _SETTINGS = airflow_environment(Path(_AIRFLOW.name))
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
 os.environ.update(_SETTINGS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that use `each_database` on each kind of database, unless they are marked `only`."""
+    if "each_database" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only")
+        metafunc.parametrize("each_database", only.args if only else databases.KINDS, indirect=True)
+
+
+@pytest.fixture
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Let the databases below `tmp_path` be of the kind in turn, and return it."""
+    databases.settle(tmp_path, request.param)
+    yield request.param
+    databases.drop(tmp_path)
 
 
 @pytest.fixture

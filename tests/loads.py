@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import databases
 import pyarrow as pa
+from databases import connection
 
 from notebook_pipeline import ledger, load
 from notebook_pipeline.batches import Origin
-from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract import Checked, Rejected, stored_schema
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.database import Database, Lock, connect
 from notebook_pipeline.storage.tables import create_tables
 
 BULK, API = Origin("bulk"), Origin("api")
@@ -24,11 +24,6 @@ ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
 
 Row = tuple[int, str, str]
 """A player's id, last name and day; the rest is always the same."""
-
-
-def connection(folder: Path) -> Connection:
-    """Return the connection of the database in a folder."""
-    return Connection("analytics_database", "sqlite", host=str(folder / "analytics_database.db"))
 
 
 def open_database(folder: Path) -> Database:
@@ -41,12 +36,15 @@ def open_database(folder: Path) -> Database:
 def open_at_once(folder: Path) -> Database:
     """Open the database in a folder as it is, and wait for nobody who holds it."""
     database = connect(connection(folder))
-    database.execute("PRAGMA busy_timeout = 0")
+    if not database.is_shared:
+        database.execute("PRAGMA busy_timeout = 0")
     return database
 
 
 def is_locked(database: Database) -> bool:
     """Say whether somebody else has a transaction open that writes."""
+    if database.is_shared:
+        return databases.others(database, "AND xact_start IS NOT NULL") > 0
     try:
         with database.transaction():
             return False
@@ -84,11 +82,11 @@ def checked(rows: Sequence[Row], bad: Sequence[Rejected] = ()) -> Checked:
 
 def start(
     database: Database, source: str = "f.csv", folder: Path | None = None
-) -> tuple[Session, RunLock | None]:
+) -> tuple[Session, Lock | None]:
     """Begin a run as a runner does: lock first, where there is a folder for it, then its row."""
     run_id = ledger.new_run_id()
     artifact = f"runs/manual/{run_id}/load__try1.ipynb"
-    lock = RunLock(ledger.lock_path(folder, {"artifact": artifact})) if folder else None
+    lock = ledger.hold(database, folder, {"run_id": run_id, "artifact": artifact}) if folder else None
     ledger.start_run(
         database,
         run_id=run_id,

@@ -11,6 +11,8 @@ from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.replay import read_rejected
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 BEFORE, DAY, AFTER = "2024-01-01", "2024-01-05", "2024-01-09"
 
 

@@ -7,13 +7,16 @@ import re
 import signal
 from pathlib import Path
 
+import databases
 import loads
 import pytest
+import waiting
 
 from notebook_pipeline import ledger
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.storage.database import Database, Lock
+
+pytestmark = pytest.mark.usefixtures("each_database")
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["notebook_pipeline.load"])
@@ -107,7 +110,7 @@ def test_a_run_that_reads_no_rows_has_no_counts(tmp_path: Path) -> None:
 def test_an_unknown_run_is_named(tmp_path: Path) -> None:
     with (
         loads.open_database(tmp_path) as database,
-        pytest.raises(UsageError, match=r"no run 'x' in .*analytics_database\.db; `notebook-pipeline runs`"),
+        pytest.raises(UsageError, match=r"no run 'x' in .*; `notebook-pipeline runs`"),
     ):
         ledger.get_run(database, "x")
 
@@ -144,7 +147,8 @@ def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         ledger.save_rejected(database, "r", "player", rows)
         ledger.save_rejected(database, "r", "player", [])
-        assert database.execute("SELECT * FROM rejected_row ORDER BY rowid") == [
+        columns = 'run_id, dataset, position, "row", reasons'
+        assert database.execute(f"SELECT {columns} FROM rejected_row ORDER BY rowid") == [
             ("r", "player", position, row, json.dumps(reasons, ensure_ascii=False))
             for position, row, reasons in rows
         ]
@@ -154,10 +158,11 @@ def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:
         ]
 
 
-def _hold(path: Path, sender) -> None:
-    RunLock(path)
-    sender.send("held")
-    signal.pause()
+def _hold(folder: Path, run_id: str, sender) -> None:
+    with loads.open_database(folder) as database:
+        ledger.hold(database, folder, ledger.get_run(database, run_id))
+        sender.send("held")
+        signal.pause()
 
 
 def test_a_run_whose_process_is_gone_is_settled_and_others_are_left(tmp_path: Path) -> None:
@@ -168,13 +173,14 @@ def test_a_run_whose_process_is_gone_is_settled_and_others_are_left(tmp_path: Pa
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs" / "done.ipynb.lock").touch()
         receiver, sender = FORKED.Pipe(duplex=False)
-        holder = FORKED.Process(target=_hold, args=(tmp_path / "runs" / "killed.ipynb.lock", sender))
+        holder = FORKED.Process(target=_hold, args=(tmp_path, "killed", sender), daemon=True)
         holder.start()
         assert receiver.recv() == "held"
-        alive = RunLock(tmp_path / "runs" / "alive.ipynb.lock")
+        alive = ledger.hold(database, tmp_path, ledger.get_run(database, "alive"))
         assert [run["run_id"] for run in ledger.settle_lost(database, tmp_path)] == ["no lock"]
         os.kill(holder.pid or 0, signal.SIGKILL)
         holder.join()
+        waiting.until(lambda: not databases.others(database))
         settled = ledger.settle_lost(database, tmp_path)
         assert [(run["run_id"], run["status"]) for run in settled] == [("killed", "running")]
         assert ledger.settle_lost(database, tmp_path) == []
@@ -184,10 +190,8 @@ def test_a_run_whose_process_is_gone_is_settled_and_others_are_left(tmp_path: Pa
             ("killed", "failed", "process lost"),
             ("no lock", "failed", "process lost"),
         ]
-        assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
-            "alive.ipynb.lock",
-            "done.ipynb.lock",
-        ]
+        locks = {path.name for path in (tmp_path / "runs").iterdir()}
+        assert locks == {"done.ipynb.lock"} | (set() if database.is_shared else {"alive.ipynb.lock"})
         assert ledger.is_alive(database, tmp_path, ledger.get_run(database, "alive"))
         alive.release()
         assert not ledger.is_alive(database, tmp_path, ledger.get_run(database, "alive"))
@@ -199,7 +203,7 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_called_lost(
     """Its runner closes the row and gives up the lock while another is about to take it."""
     with loads.open_database(tmp_path) as database:
         started(database)
-        lock = RunLock(tmp_path / "runs/d/r/t__try1.ipynb.lock")
+        lock = ledger.hold(database, tmp_path, ledger.get_run(database, "r"))
         take = type(database).hold_run
 
         def take_late(self: Database, run_id: str, file: Path) -> Lock:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import loads
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loads import API, BULK
 
@@ -23,7 +23,9 @@ from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.files import fetch_bulk, read_batches
 from notebook_pipeline.load import Limits, prefetched
 from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.database import Database, connect, quoted
+
+pytestmark = pytest.mark.usefixtures("each_database")
 
 DAY, NEXT = "2024-01-05", "2024-01-06"
 BAD = loads.rejected((9, "bad", DAY), position="f.csv:3")
@@ -33,7 +35,7 @@ def everything(database: Database) -> dict[str, list[tuple]]:
     """Return all that a load writes, times left out."""
     tables = ("player", "rejected_row", "deleted_row", "loaded_file")
     tables += ("extraction", "sweep", "row_place", "quality_result")
-    found = {table: database.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in tables}
+    found = {table: _all_of(database, table) for table in tables}
     found["watermark"] = database.execute("SELECT dataset, source, value, run_id FROM watermark ORDER BY 2")
     found["committed"] = database.execute("SELECT run_id FROM pipeline_run WHERE committed_at IS NOT NULL")
     return found
@@ -73,6 +75,11 @@ def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
             **{f"rows_{name}": count for name, count in merge_counts(read=3, inserted=2, rejected=1).items()},
             "watermark": NEXT,
         }
+
+
+def _all_of(database: Database, table: str) -> list[tuple]:
+    columns = ", ".join(map(quoted, database.columns(table)))
+    return database.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3")
 
 
 def merge_counts(**given: int) -> dict[str, int]:
@@ -216,6 +223,7 @@ def test_the_watermark_is_what_was_merged_and_not_what_was_rejected(tmp_path: Pa
         assert everything(database)["watermark"][1][2] == "2023-06-01"
 
 
+@pytest.mark.only("sqlite")
 def test_two_loads_at_once_wait_for_each_other(tmp_path: Path) -> None:
     merging, may_go_on = threading.Event(), threading.Event()
 
@@ -276,6 +284,7 @@ def test_no_more_is_made_than_is_used_soon() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
+@pytest.mark.only("sqlite")
 def test_a_full_disk_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         loads.run(database, BULK, loads.checked([(1, "a", DAY)]))
@@ -312,13 +321,17 @@ FAULTS = {
 }
 
 
-def adds_up(dice: random.Random) -> None:
+# The fixture only says where databases are.
+UNCHANGED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+def adds_up(dice: random.Random, place: Path) -> None:
     """Load a file with every kind of fault, and find every row again: in the table, or among the rejected."""
     faults = [dice.choice(["good", "good", *FAULTS]) for _ in range(dice.randint(1, 60))]
     keys = [dice.randint(1, 40) for _ in faults]
     lines = [FAULTS[fault].format(key=key) for fault, key in zip(faults, keys, strict=True)]
     header = ",".join(PLAYER.schema.names)
-    with tempfile.TemporaryDirectory() as name, loads.open_database(Path(name)) as database:
+    with tempfile.TemporaryDirectory(dir=place) as name, loads.open_database(Path(name)) as database:
         folder = Path(name)
         (folder / "p.csv").write_bytes("\n".join([header, *lines, ""]).encode("latin-1"))
         bulk = fetch_bulk("p.csv", Connection("files", "fs", extra={"path": name}), folder / "cache")
@@ -329,7 +342,7 @@ def adds_up(dice: random.Random) -> None:
         expected = {"read": len(faults), "inserted": len(good), "unchanged": faults.count("good") - len(good)}
         assert counts == merge_counts(**expected, rejected=len(faults) - faults.count("good"))
         assert [row[0] for row in loads.rows_of(database)] == sorted(good)
-        found = database.execute("SELECT position, row, reasons FROM rejected_row ORDER BY rowid")
+        found = database.execute('SELECT position, "row", reasons FROM rejected_row ORDER BY rowid')
         odd = {
             f"p.csv:{number}": lines[number - 1] for number, fault in enumerate(faults, 1) if fault != "good"
         }
@@ -353,14 +366,14 @@ def _hold_to_line(received: object, line: str) -> None:
         assert received == line
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
-@given(st.randoms(use_true_random=False))
-def test_every_row_is_accounted_for(dice: random.Random) -> None:
-    adds_up(dice)
+@settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=UNCHANGED)
+@given(dice=st.randoms(use_true_random=False))
+def test_every_row_is_accounted_for(tmp_path: Path, dice: random.Random) -> None:
+    adds_up(dice, tmp_path)
 
 
 @pytest.mark.soak
-@settings(max_examples=1000, deadline=None, derandomize=True, database=None)
-@given(st.randoms(use_true_random=False))
-def test_every_row_is_accounted_for_in_many_files(dice: random.Random) -> None:
-    adds_up(dice)
+@settings(max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=UNCHANGED)
+@given(dice=st.randoms(use_true_random=False))
+def test_every_row_is_accounted_for_in_many_files(tmp_path: Path, dice: random.Random) -> None:
+    adds_up(dice, tmp_path)

@@ -4,7 +4,6 @@ import mmap
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import struct
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+import databases
 import loads
 import psutil
 import pytest
@@ -20,6 +20,8 @@ import waiting
 from notebook_pipeline import ledger, load
 from notebook_pipeline.contract import Checked
 from notebook_pipeline.storage.database import Database
+
+pytestmark = pytest.mark.usefixtures("each_database")
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["notebook_pipeline.load"])
@@ -127,7 +129,7 @@ def prepared(folder: Path, seed: int, *, has_rows: bool) -> Scene:
             loads.run(database, loads.BULK, *file_of(seed + 1))
             loads.run(database, loads.API, *update_of(seed + 2))
         before = state(database)
-    shutil.copytree(folder / "before", folder / "after")
+    databases.copy(folder / "before", folder / "after")
     load_file(folder / "after", seed)
     with loads.open_database(folder / "after") as database:
         after = state(database)
@@ -137,7 +139,7 @@ def prepared(folder: Path, seed: int, *, has_rows: bool) -> Scene:
 
 def killed(scene: Scene, folder: Path, dice: random.Random) -> Phase:
     """Kill a load at some moment, look at what it left, load again, and return the phase it was killed in."""
-    shutil.copytree(scene.folder, folder)
+    databases.copy(scene.folder, folder)
     told = Told(folder / "told")
     moment = dice.randint(0, BATCHES + 1)
     process = FORKED.Process(target=_load_in_process, args=(folder, scene.seed))
@@ -148,7 +150,8 @@ def killed(scene: Scene, folder: Path, dice: random.Random) -> Phase:
     phase = _kill(process.pid or 0, told, folder)
     process.join()
     with loads.open_database(folder) as database:
-        assert database.execute("PRAGMA integrity_check") == [("ok",)]
+        waiting.until(lambda: not databases.others(database))
+        assert databases.is_sound(database)
         found = state(database)
         if phase <= Phase.OPEN:
             assert found == scene.before

@@ -23,6 +23,8 @@ from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.replay import read_rejected
 from notebook_pipeline.storage.database import Database
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 OLD, NEW = "2024-01-01", "2024-01-02"
 
 
@@ -141,11 +143,11 @@ class Merged:
             self.replay(replayed)
 
 
-def converges(dice: random.Random) -> None:
+def converges(dice: random.Random, place: Path) -> None:
     """Merge a history in some order, and hold the table to what the words of the design make of it."""
     told, left = histories.tell(dice)
     last = Extraction("api", sum(one.source == "api" for one in told), left, [], "2024-01-31")
-    with tempfile.TemporaryDirectory() as folder, loads.open_database(Path(folder)) as database:
+    with tempfile.TemporaryDirectory(dir=place) as folder, loads.open_database(Path(folder)) as database:
         merged = Merged(database, dice, told)
         for step in histories.merged_in_some_order(dice, told):
             merged.merge(step)
@@ -165,18 +167,40 @@ def property_of(examples: int) -> Callable:
         max_examples=examples,
         deadline=None,
         derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.function_scoped_fixture,  # it only says where databases are
+        ],
         database=None,
-    )(given(st.randoms(use_true_random=False))(test))
+    )(given(dice=st.randoms(use_true_random=False))(test))
 
 
+@pytest.mark.only("postgres")
+@property_of(4)
+def test_no_order_of_merging_makes_a_difference_in_postgres(tmp_path: Path, dice: random.Random) -> None:
+    converges(dice, tmp_path)
+
+
+@pytest.mark.only("sqlite")
 @property_of(15)
-def test_no_order_of_merging_makes_a_difference(dice: random.Random) -> None:
-    converges(dice)
+def test_no_order_of_merging_makes_a_difference(tmp_path: Path, dice: random.Random) -> None:
+    converges(dice, tmp_path)
 
 
 @pytest.mark.soak
+@pytest.mark.only("postgres")
+@pytest.mark.timeout(1800)
+@property_of(150)
+def test_no_order_makes_a_difference_in_many_histories_in_postgres(
+    tmp_path: Path, dice: random.Random
+) -> None:
+    converges(dice, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.only("sqlite")
 @pytest.mark.timeout(1800)
 @property_of(1500)
-def test_no_order_of_merging_makes_a_difference_in_many_histories(dice: random.Random) -> None:
-    converges(dice)
+def test_no_order_makes_a_difference_in_many_histories(tmp_path: Path, dice: random.Random) -> None:
+    converges(dice, tmp_path)

@@ -14,6 +14,8 @@ from notebook_pipeline.replay import read_rejected
 from notebook_pipeline.session import Session
 from notebook_pipeline.storage import places
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 DAY = "2024-01-05"
 
 

@@ -19,6 +19,8 @@ from notebook_pipeline.files import fetch_bulk, read_batches
 from notebook_pipeline.replay import RejectedRows, read_rejected
 from notebook_pipeline.storage.database import Database
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 DAY = "2024-01-05"
 HEADER = "player_id,gsis_id,first_name,last_name,position,last_changed_date\n"
 
@@ -69,7 +71,7 @@ def test_rows_of_a_csv_file_come_back_with_their_positions(tmp_path: Path) -> No
             "p.csv:6",
         }
         before = database.execute(
-            "SELECT position, row FROM rejected_row WHERE position <> 'p.csv:2' ORDER BY 1"
+            "SELECT position, \"row\" FROM rejected_row WHERE position <> 'p.csv:2' ORDER BY 1"
         )
         assert sorted((row.position, row.row) for row in still) == before
 

@@ -19,6 +19,8 @@ from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.staging import Staging
 from notebook_pipeline.warehouse import Merge, MergeCounts, ordered_parts
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 DAY, NEXT = "2024-01-05", "2024-01-06"
 
 
@@ -104,6 +106,7 @@ def test_a_few_rows_among_many_are_not_compared_with_all_between(tmp_path: Path)
         assert known.to_pylist() == [True, False, True]
 
 
+@pytest.mark.only("sqlite")
 def test_a_small_update_scans_no_table_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask the database how it goes about every statement of an update."""
     said: list[tuple[str, Sequence[Any]]] = []

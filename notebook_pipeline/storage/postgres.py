@@ -254,10 +254,14 @@ def _number(kind: str, name: str) -> int:
 
 def _said(error: Error) -> str:
     """Return what the server or the driver said, without the statement."""
-    said = {key: value.decode(errors="replace") for key, value in error.details}
+    said = {_text(key): _text(value) for key, value in error.details}
     first = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
     lines = [first.removeprefix("IO: [libpq] "), said.get("PG_DIAG_MESSAGE_DETAIL", "")]
     return ": ".join(" ".join(line.split()) for line in lines if line)
+
+
+def _text(part: str | bytes) -> str:
+    return part.decode(errors="replace") if isinstance(part, bytes) else part
 
 
 def _without(connection: Connection, said: str) -> str:
