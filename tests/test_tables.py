@@ -76,7 +76,7 @@ def test_a_missing_table_is_made_again(tmp_path: Path) -> None:
     ("columns", "refused"),
     [
         ("(1, NULL, 'a', 'b', 'QB', NULL, 'r', 'bulk')", "last_changed_date"),
-        ("(1, NULL, 'a', 'b', 'QB', '2024-01-01', 'r', 'file')", "_source"),
+        ("(1, NULL, 'a', 'b', 'QB', '2024-01-01', 'r', NULL)", "_source"),
         ("(1, NULL, 'a', 'b', 'QB', '2024-01-01', NULL, 'bulk')", "_run_id"),
     ],
 )

@@ -21,7 +21,10 @@ from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
 # So long may the log get before a commit copies it into the database (64 MB): scattered pages of a large
 # table cost much more to copy than those of a small one, and the last to close the database does it anyway.
-LOG_PAGES = 16_384
+LOG_PAGES = 8_192
+# Of a new database. Twice SQLite's own: a first load takes an eighth less time, an update of scattered rows
+# as long. With pages of 16 KiB a large table's updates take twice as long as a small one's.
+PAGE_BYTES = 8_192
 # Pages that an update reads to judge its rows are still there when it writes them.
 CACHE_KIB = 32 * 1024
 # A column gets its type from the first batch of a result: one batch a result, or a column that begins
@@ -54,6 +57,7 @@ class SqliteDatabase(Database):
         try:
             self.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             if not read_only:
+                self.execute(f"PRAGMA page_size = {PAGE_BYTES}")
                 self.execute("PRAGMA journal_mode = WAL")
                 self.execute("PRAGMA synchronous = NORMAL")
                 self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
