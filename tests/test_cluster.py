@@ -128,6 +128,7 @@ def test_a_killed_worker_costs_a_retry_and_nothing_else(running: Cluster) -> Non
     assert len(lost) + len(succeeded) == len(found)
     # The kernel of another may not have come as far as the ledger.
     assert tries(lost) <= {(task, index, 1) for task, index, number in tries(succeeded) if number == 2}
+    assert ("load", 1) in {(task, number) for task, _, number in tries(succeeded)}, "all were tried again"
     assert tries(succeeded) == tries(running.instances(run, "load", "check"))
     assert sum(run["rows_inserted"] or 0 for run in succeeded) == sample.players().num_rows
     assert_rows_lead_to_successes(found, DISTURBED)

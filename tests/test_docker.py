@@ -15,6 +15,7 @@ import yaml
 from airflow.providers.celery.get_provider_info import get_provider_info
 
 from notebook_pipeline import settings
+from notebook_pipeline.connections import Connection, resolve
 
 ROOT = settings.CHECKOUT
 FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "docker-compose.cluster.yaml")
@@ -143,6 +144,22 @@ def test_a_worker_holds_no_key_of_airflow_and_no_connection() -> None:
     shared = BASE["scheduler"]["environment"]
     for name in ("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__CORE__LOAD_EXAMPLES"):
         assert told[name] == shared[name]
+
+
+def test_the_cluster_s_connection_is_its_own_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = CLUSTER["init"]["environment"]["AIRFLOW_CONN_ANALYTICS_DATABASE"]
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", re.sub(r"\$\{[^}]*\}", "abc", told))
+    database = CLUSTER["analytics"]["environment"]
+    login, name = database["POSTGRES_USER"], database["POSTGRES_DB"]
+    assert resolve("analytics_database") == Connection(
+        "analytics_database",
+        "postgres",
+        host="analytics",
+        login=login,
+        password="abc",
+        schema=name,
+        port=5432,
+    )
 
 
 def test_a_worker_mounts_what_the_scheduler_mounts() -> None:
