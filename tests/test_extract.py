@@ -5,11 +5,13 @@
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
+from pyarrow import parquet
 
 from notebook_pipeline import extract, ledger, load, session
 from notebook_pipeline.connections import API, variable
@@ -59,6 +61,18 @@ def test_parquet_and_csv_fill_the_same_table() -> None:
     from_csv, _ = bulk_run("data/players.csv")
     assert from_parquet["rows_inserted"] == from_csv["rows_unchanged"] == sample.COUNT
     assert players() == rows
+
+
+def test_a_group_of_files_is_recognised_whatever_was_loaded_beside_it(tmp_path: Path) -> None:
+    a, b, c = (str(tmp_path / f"{name}.parquet") for name in "abc")
+    for number, path in enumerate((a, b, c)):
+        parquet.write_table(sample.players(30).slice(10 * number, 10), path)
+    assert bulk_run(f"{a}\n{b}")[0]["rows_inserted"] == 20
+    assert bulk_run(c)[0]["rows_inserted"] == 10
+    again, notes = bulk_run(f"{b}\n{a}")
+    assert again["rows_read"] == 0
+    assert notes[0].startswith(f"{b}, {a} is loaded already, by run ")
+    assert bulk_run(f"{b}\n{c}")[0]["rows_unchanged"] == 20
 
 
 def test_a_loaded_file_is_recognised_unless_forced() -> None:

@@ -90,7 +90,11 @@ def test_files_are_shared_out_among_the_task_slots(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "expected"), [("sqlite", ["*.csv"]), ("postgres", ["a.csv", "b.csv"])])
 def test_only_a_database_with_several_writers_is_loaded_by_several_tasks(
-    kind: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    expected: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).touch()
@@ -100,6 +104,10 @@ def test_only_a_database_with_several_writers_is_loaded_by_several_tasks(
     monkeypatch.setattr(tasks, "_context", lambda: {"params": params})
     monkeypatch.setattr(tasks, "resolve_connection", found.__getitem__)
     assert tasks.plan_bulk_load.function() == [{"source": source} for source in expected]
+    assert f"load 0 of {len(expected)}: {expected[0]}\n" in capsys.readouterr().out
+    params["source"] = "https://me:hidden@files.example/p.csv?token=hidden"
+    assert tasks.plan_bulk_load.function() == [{"source": params["source"]}]
+    assert "hidden" not in capsys.readouterr().out
 
 
 def test_what_cannot_be_listed_is_left_to_one_notebook_to_tell(

@@ -26,11 +26,14 @@ def plan_bulk_load() -> list[dict[str, str]]:
 
     SQLite has one writer, so that several tasks would only wait for each other.
     """
+    from notebook_pipeline.reading.sources import shown
+
     params = _context()["params"]
     database = resolve_connection(params["database_conn_id"])
     at_most = 1 if database.conn_type == "sqlite" else conf.getint("core", "parallelism")
     sources = bulk_sources(params["source"], resolve_connection(params["file_conn_id"]), at_most)
-    print(f"{len(sources)} tasks load {params['source']}", *map(repr, sources), sep="\n  ")
+    for number, source in enumerate(sources):
+        print(f"load {number} of {len(sources)}: {shown(source)}")
     return [{"source": source} for source in sources]
 
 
