@@ -17,6 +17,7 @@ from notebook_pipeline.connections import (
     base_url,
     default,
     is_secret_name,
+    postgres_uri,
     resolve,
     sqlite_path,
     variable,
@@ -160,3 +161,30 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["source", "page_size", "passing", "max_deleted_percent", "file_conn_id"])
 def test_a_plain_name_is_no_secret(name: str) -> None:
     assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("form", "uri"),
+    [
+        (
+            "postgresql://me:p%40s%2Fs@db.example:6543/data%20base?sslmode=require",
+            "postgresql://me:p%40s%2Fs@db.example:6543/data%20base?connect_timeout=15"
+            "&application_name=notebook_pipeline&sslmode=require",
+        ),
+        (
+            '{"conn_type": "postgres", "host": "::1", "schema": "x", "extra": {"connect_timeout": 3}}',
+            "postgresql://[::1]/x?connect_timeout=3&application_name=notebook_pipeline",
+        ),
+        (
+            "postgres://me@%2Frun%2Fpostgresql/x",
+            "postgresql://me@%2Frun%2Fpostgresql/x?connect_timeout=15&application_name=notebook_pipeline",
+        ),
+    ],
+)
+def test_every_part_of_a_postgres_connection_reaches_the_server(
+    form: str, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable(DATABASE), form)
+    connection = resolve(DATABASE)
+    assert (connection.conn_type, postgres_uri(connection)) == ("postgres", uri)
+    assert resolve(DATABASE) == connection
