@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow as pa
 # Text is sorted and compared by its bytes, as SQLite does, whatever language the server speaks.
 _TYPES = {"TEXT": 'TEXT COLLATE "C"', "INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION"}
 _TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|\b(?:TEXT|INTEGER|REAL)\b""")
+ROWS_IN_A_PIECE = 4096
 
 
 @lru_cache(maxsize=1024)
@@ -29,6 +31,11 @@ def stored(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return column.cast(pa.int64())
     return column.cast(pa.float64() if pa.types.is_floating(kind) else pa.string())
+
+
+def in_pieces(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
+    """Return a table in small pieces: the server stores one while the driver spells the next."""
+    return pa.Table.from_batches(pa.table(columns).to_batches(max_chunksize=ROWS_IN_A_PIECE))
 
 
 def pattern(glob: str) -> str:

@@ -35,7 +35,6 @@ _JSON_FIELD = r"""CREATE OR REPLACE FUNCTION _json_field(object text, field text
         RETURN CAST(regexp_replace(object, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g') AS JSONB) ->> field;
     EXCEPTION WHEN data_exception THEN RETURN NULL;
     END $$"""
-ROWS_IN_A_PIECE = 4096
 _UNIQUE_VIOLATION = "23505"
 _REMEDIES = {
     "23505": "another writer stored it at the same time; run again",
@@ -99,7 +98,9 @@ class PostgresDatabase(Database):
                 if rows.num_rows:
                     # The driver looks for a table in one schema only; temporary ones have their own.
                     is_temporary = table.startswith("_")
-                    cursor.adbc_ingest(table, _in_pieces(columns), mode="append", temporary=is_temporary)
+                    cursor.adbc_ingest(
+                        table, dialect.in_pieces(columns), mode="append", temporary=is_temporary
+                    )
         except PipelineError as error:
             if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
                 return False
@@ -245,11 +246,6 @@ class _SessionLock:
     def release(self) -> None:
         """Give the lock up; to do so twice does nothing."""
         self._database.release(self._number)
-
-
-def _in_pieces(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
-    """Return a table in small pieces: the server stores one while the driver spells the next."""
-    return pa.Table.from_batches(pa.table(columns).to_batches(max_chunksize=ROWS_IN_A_PIECE))
 
 
 def _number(kind: str, name: str) -> int:
