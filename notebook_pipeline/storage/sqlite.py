@@ -26,7 +26,7 @@ LOG_PAGES = 8_192
 # as long. With pages of 16 KiB a large table's updates take twice as long as a small one's.
 PAGE_BYTES = 8_192
 # Pages that an update reads to judge its rows are still there when it writes them.
-CACHE_KIB = 32 * 1024
+CACHE_KIB = 16 * 1024
 # A column gets its type from the first batch of a result: one batch a result, or a column that begins
 # with 1,024 nulls is taken for numbers and the first text in it is an error.
 ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
