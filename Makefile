@@ -19,9 +19,9 @@ run: .venv/.run ## Run both DAGs through Airflow on the sample data and show wha
 test: .venv/.dev ## Run every test that needs no system package
 	@$(TESTS) -m "not soak"
 
-soak: .venv/.dev ## Run the long matrices; needs Debian's chromium
-	@$(TESTS) -m soak --ignore tests/test_browser.py --ignore tests/test_cluster.py
-	@$(PYTEST) -m soak tests/test_browser.py tests/test_cluster.py
+soak: .venv/.dev .venv-lab/.lab ## Run the long matrices; needs Debian's chromium
+	@$(TESTS) -m soak --ignore-glob 'tests/test_browser*' --ignore tests/test_cluster.py
+	@$(PYTEST) -m soak tests/test_browser*.py tests/test_cluster.py
 
 lint: .venv/.dev ## Check style and types
 	@$(BIN)/ruff check

@@ -1,17 +1,17 @@
 """Executed notebooks in a real browser: in the pages of a real Airflow, and as files."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import chromium
 import pytest
 import requests
 import tiny
-from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 from waiting import until
 
 from notebook_pipeline.connections import Connection
@@ -82,13 +82,8 @@ class Airflow:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not installed: apt-get install --no-install-recommends chromium"
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        opened = playwright.chromium.launch(executable_path=chromium, args=options)
+    with chromium.opened() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

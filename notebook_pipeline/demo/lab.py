@@ -12,6 +12,8 @@ from notebook_pipeline.demo.children import child, end_on_signals
 from notebook_pipeline.demo.surroundings import sample_environment
 
 JUPYTER = settings.CHECKOUT / ".venv-lab" / "bin" / "jupyter-lab"
+# It opens the start page, shows pages of text as they are meant to be read, and asks nobody for news.
+CONFIGURATION = Path(__file__).with_name("jupyter")
 
 
 def main() -> int:
@@ -21,15 +23,21 @@ def main() -> int:
     try:
         with nullcontext(own_api) if own_api else server.running() as url:
             print(f"API: {variable(API)}" if own_api else f"Sample API: {url}", flush=True)
-            environment = sample_environment(url or "") | os.environ
-            with child(command(JUPYTER), env=environment, cwd=settings.CHECKOUT) as lab:
+            environment = lab_environment(url or "")
+            with child(command(JUPYTER), env=environment, cwd=settings.home()) as lab:
                 return lab.wait()
     except KeyboardInterrupt:
         return 0
 
 
+def lab_environment(url: str) -> dict[str, str]:
+    """Return JupyterLab's variables: its configuration, and the sample's where nothing else is set."""
+    found = [str(CONFIGURATION), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return sample_environment(url) | os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(found)}
+
+
 def command(jupyter: Path) -> list[str]:
-    """Return JupyterLab's command line: loopback and a token, the checkout's files, its notebooks first."""
+    """Return JupyterLab's command line: loopback, a token, the folder that holds `notebooks/`."""
     return [
         str(jupyter),
         "-y",
@@ -37,12 +45,7 @@ def command(jupyter: Path) -> list[str]:
         # Containers often have no other user; it serves this machine alone, to whoever has the token.
         "--allow-root",
         "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.open_browser=False",
-        f"--ServerApp.root_dir={settings.CHECKOUT}",
-        "--LabApp.default_url=/lab/tree/notebooks",
-        "--LabApp.extension_manager=readonly",
-        "--LabApp.news_url=",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--ServerApp.root_dir={settings.home()}",
     ]
 
 
