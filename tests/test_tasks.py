@@ -13,7 +13,7 @@ from notebook_pipeline.connections import Connection
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 
-SATURDAY, SUNDAY, MONDAY = "20240921", "20240922", "20240923"
+SATURDAY, SUNDAY, MONDAY = "2024-09-21", "2024-09-22", "2024-09-23"
 TODAY = date(2024, 9, 24)
 
 
@@ -25,7 +25,7 @@ def database(tmp_path) -> Iterator[Database]:
 
 
 def ran(database: Database, day: str, *, full_sweep: bool, status: str = "success") -> None:
-    run_id = f"{day}T000000.000000Z-{day}"
+    run_id = ledger.new_run_id()
     ledger.start_run(
         database,
         run_id=run_id,
@@ -38,6 +38,8 @@ def ran(database: Database, day: str, *, full_sweep: bool, status: str = "succes
         artifact=None,
     )
     ledger.finish_run(database, run_id, status)
+    began = f"{day}T00:00:00.000000+00:00"
+    database.execute("UPDATE pipeline_run SET started_at = ? WHERE run_id = ?", [began, run_id])
 
 
 def due(database: Database, today: date = TODAY) -> bool:
@@ -83,9 +85,7 @@ def test_files_are_shared_out_among_the_task_slots(tmp_path: Path) -> None:
     files = Connection("files", "fs", extra={"path": str(tmp_path)})
     assert bulk_sources("*.csv", files, 2) == ["a.csv", "b.csv\nc.csv"]
     assert bulk_sources("*.csv", files, 1) == ["*.csv"]
-    assert bulk_sources("rejected:20240921T000000.000000Z-1", files, 8) == [
-        "rejected:20240921T000000.000000Z-1"
-    ]
+    assert bulk_sources("rejected:240921-00000000000001", files, 8) == ["rejected:240921-00000000000001"]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("sqlite", ["*.csv"]), ("postgres", ["a.csv", "b.csv"])])

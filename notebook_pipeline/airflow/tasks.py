@@ -77,9 +77,8 @@ def choose_full_sweep() -> bool:
 def sweep_is_due(database: "Database", dataset: str, today: date) -> bool:
     """Say whether a source that was read before this week's Sunday has not been swept since."""
     sunday = today - timedelta(days=today.isoweekday() % 7)
-    succeeded = "FROM pipeline_run WHERE notebook = ? AND dataset = ? AND status = 'success' AND run_id"
-    # A run's id begins with its day.
-    values = [_UPDATE, dataset, f"{sunday:%Y%m%d}"]
+    succeeded = "FROM pipeline_run WHERE notebook = ? AND dataset = ? AND status = 'success' AND started_at"
+    values = [_UPDATE, dataset, sunday.isoformat()]
     if not database.execute(f"SELECT 1 {succeeded} < ? LIMIT 1", values):
         return False
     since = database.execute(f"SELECT parameters {succeeded} >= ?", values)
