@@ -2,7 +2,8 @@
 
 Runs **every day at midnight (UTC)**, one run at a time: asks whether the API is up, merges what has changed
 since the watermark, and checks the table. The first run of a week (from Sunday on) reads everything, to find
-what the source no longer has; the form's `full_sweep` does so at any time.
+what the source no longer has; the form's `full_sweep` does so at any time. Switched on, it brings the table
+up to date at once: a run that is asked for in that moment waits half a minute for this one.
 
 * **Reads** the API that the connection `sportsworldcentral_url` names.
 * **Writes** table `player` of the connection `analytics_database`, in one transaction.
