@@ -373,6 +373,7 @@ def test_every_row_is_accounted_for(tmp_path: Path, dice: random.Random) -> None
 
 
 @pytest.mark.soak
+@pytest.mark.only("sqlite")  # a thousand databases; what differs between files is decided before one is asked
 @settings(max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=UNCHANGED)
 @given(dice=st.randoms(use_true_random=False))
 def test_every_row_is_accounted_for_in_many_files(tmp_path: Path, dice: random.Random) -> None:
