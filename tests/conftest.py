@@ -5,12 +5,16 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import databases
 import pytest
 
 from notebook_pipeline.connections import PREFIX
 from notebook_pipeline.demo.surroundings import airflow_environment
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Airflow reads its settings when it is first imported, by whichever test that is.
 _AIRFLOW = tempfile.TemporaryDirectory(prefix="airflow-")
@@ -89,3 +93,12 @@ def stored(home: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the URL on an object store that this home's output is, and which is empty."""
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", f"s3://{bucket}/team")
     return f"s3://{bucket}/team"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Open a browser for the tests of a module; to others, what drives it is not loaded."""
+    import chromium
+
+    with chromium.opened() as opened:
+        yield opened

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import chromium
 import pytest
 import requests
 import tiny
@@ -78,12 +77,6 @@ class Airflow:
     def states(self) -> dict[str, str]:
         """Return the state of each task instance, mapped ones by their index."""
         return {f"{one['task_id']}{one['map_index']}": one["state"] for one in self.instances()}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.opened() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

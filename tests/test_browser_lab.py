@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import chromium
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -88,12 +87,6 @@ def saved(path: Path, count: int) -> nbformat.NotebookNode | None:
     assert not failed, f"{path.name}: {failed[0].ename}: {failed[0].evalue}"
     numbers = [cell.execution_count for cell in code]
     return notebook if numbers == list(range(count - len(code) + 1, count + 1)) else None
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.opened() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
