@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -186,6 +187,17 @@ def test_each_group_of_files_has_a_load_of_its_own(bag: DagBag) -> None:
     mapped_over = load.expand_input.value
     assert mapped_over.keys() == {"parameters"}
     assert mapped_over["parameters"].operator.task_id == "plan_bulk_load"
+
+
+def test_a_source_out_of_the_form_is_no_template(bag: DagBag) -> None:
+    asked_for = {"source": "{{ conn.analytics_database.password }}-{{ 6 * 7 }}.parquet"}
+    task = SimpleNamespace(
+        map_index=0, _upstream_map_indexes={}, dag_id=BULK, xcom_pull=lambda **_: [asked_for]
+    )
+    context: dict[str, Any] = {"ti": task, "dag": bag.dags[BULK], "dag_run": SimpleNamespace(conf={})}
+    load: Any = bag.dags[BULK].get_task("load")
+    load.render_template_fields(context)
+    assert context["task"].parameters == asked_for
 
 
 def test_the_report_waits_for_verified_data(bag: DagBag) -> None:

@@ -55,7 +55,9 @@ def notebook(home: Path, *cells: Any) -> None:
 
 
 def test_a_task_returns_one_small_plain_result_and_publishes_it(home: Path) -> None:
-    notebook(home, tiny.says(verdict="passed", watermark="2024-09-01", missing=None))
+    notebook(
+        home, tiny.says(verdict="passed", watermark="2024-09-01", missing=None, status="fine", run_id="mine")
+    )
     task = Task()
     result = task.execute()
     [row] = ledger()

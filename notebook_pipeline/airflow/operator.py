@@ -45,7 +45,9 @@ class NotebookOperator(PapermillOperator):
         decided = sorted(_DECIDED & kwargs.keys())
         if decided:
             raise TypeError(f"NotebookOperator takes no {', '.join(decided)}: its runner decides that")
-        super().__init__(input_nb=input_nb, parameters=dict(parameters or {}), **kwargs)
+        # The very object, no copy: what a mapped task gets from another Airflow knows by it, and leaves as
+        # it is. A text out of a form would be rendered as a template else, and could ask for any secret.
+        super().__init__(input_nb=input_nb, parameters=parameters or {}, **kwargs)  # pyright: ignore[reportArgumentType]
         self.cell_timeout = cell_timeout
         self._is_running = False
 
@@ -98,12 +100,12 @@ class NotebookOperator(PapermillOperator):
 def plain_result(finished: "Finished") -> dict[str, Any]:
     """Return what other tasks and asset events are told: small and plain."""
     told = {
+        **(finished.result or {}),
         "run_id": finished.run_id,
         "status": finished.status,
         "artifact": finished.artifact,
         "error": finished.error,
         **finished.rows,
-        **(finished.result or {}),
     }
     return {name: value for name, value in told.items() if value is not None}
 
