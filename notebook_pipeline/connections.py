@@ -23,6 +23,12 @@ _SECRET_WORDS = (
     "api_key",
     "apikey",
     "private_key",
+    "service_account",
+    "keyfile_dict",
+    "passphrase",
+    "credential",
+    "bearer",
+    "_pwd",
     "authorization",
     "cookie",
 )
@@ -30,11 +36,11 @@ _SECRET_WORDS = (
 
 @dataclass(frozen=True)
 class Connection:
-    """Hold one connection's parts, named as in Airflow; `password` and `extra` stay out of its repr."""
+    """Hold one connection's parts, named as in Airflow; what may hold a secret stays out of its repr."""
 
     conn_id: str
     conn_type: str
-    host: str = ""
+    host: str = field(default="", repr=False)
     login: str = ""
     password: str = field(default="", repr=False)
     schema: str = ""
@@ -43,7 +49,9 @@ class Connection:
 
     def secrets(self) -> list[str]:
         """Return every value of this connection that must never be seen, longest first."""
-        found = {self.password, *_password_in(self.host), *_secret_values(self.extra, hidden=False)}
+        # What names a file may hold an @, but no password.
+        host = [] if self.conn_type in ("sqlite", "fs") else _password_in(self.host)
+        found = {self.password, *host, *_secret_values(self.extra, hidden=False)}
         return sorted((value for value in found if value), key=len, reverse=True)
 
     def to_json(self) -> str:
@@ -126,17 +134,12 @@ def base_url(connection: Connection) -> str:
 def _from_json(conn_id: str, text: str) -> Connection:
     try:
         parts = json.loads(text)
-        extra = parts.get("extra") or {}
-        return Connection(
-            conn_id,
-            _kind(parts["conn_type"]),
-            host=parts.get("host") or "",
-            login=parts.get("login") or "",
-            password=parts.get("password") or "",
-            schema=parts.get("schema") or "",
-            port=int(parts["port"]) if parts.get("port") else None,
-            extra=json.loads(extra) if isinstance(extra, str) else extra,
+        host, login, password, schema = (
+            str(parts.get(name) or "") for name in ("host", "login", "password", "schema")
         )
+        port = int(parts["port"]) if parts.get("port") else None
+        kind, extra = _kind(parts["conn_type"]), _extra(parts.get("extra"))
+        return Connection(conn_id, kind, host, login, password, schema, port, extra)
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         # The value is not shown: it may hold a password.
         raise UsageError(
@@ -149,15 +152,16 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        extra = _extra(query["__extra__"]) if "__extra__" in query else query
+    except (ValueError, TypeError):
         raise UsageError(
-            f"{variable(conn_id)} is not a connection URI; expected type://login:password@host:port/schema"
+            f"{variable(conn_id)} is not a connection URI; expected type://login:password@host:port/schema, "
+            "and behind it ?name=value or ?__extra__= with a JSON object"
         ) from None
     # urlsplit lowers the case of a host name, but a host may be a file's path here.
     place = parts.netloc.rpartition("@")[2]
     host = place.rpartition(":")[0] if port is not None else place
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    extra = json.loads(query["__extra__"]) if "__extra__" in query else query
     return Connection(
         conn_id,
         _kind(parts.scheme),
@@ -168,6 +172,14 @@ def _from_uri(conn_id: str, text: str) -> Connection:
         port=port,
         extra=extra,
     )
+
+
+def _extra(value: object) -> Mapping[str, object]:
+    """Return the extra as an object, in which form ever it is written; raise TypeError where it is none."""
+    extra = (json.loads(value) if isinstance(value, str) and value else value) or {}
+    if not isinstance(extra, dict):
+        raise TypeError
+    return extra
 
 
 def _kind(scheme: str) -> str:
@@ -185,14 +197,21 @@ def _secret_values(value: object, *, hidden: bool) -> list[str]:
         ]
     if isinstance(value, list):
         return [text for inner in value for text in _secret_values(inner, hidden=hidden)]
-    if not hidden or value in (None, ""):
+    if not hidden:
+        # The address of a proxy, for one, holds a password under a name of no secret.
+        return _password_in(value) if isinstance(value, str) and "://" in value else []
+    if value in (None, "") or isinstance(value, bool):
         return []
     # The token of a header such as `Bearer abc` is a secret on its own, too.
     return [str(value), str(value).rpartition(" ")[2]]
 
 
 def _password_in(host: str) -> list[str]:
-    """Return the password that stands in a host such as `https://login:password@host`."""
-    login = host.partition("://")[2].rpartition("@")[0]
-    password = login.partition(":")[2]
-    return [password, unquote(password)]
+    """Return the password that stands in a host such as `https://login:password@host`, with or without https.
+
+    A login without a password is taken for a token.
+    """
+    before, scheme, behind = host.partition("://")
+    login, _, password = (behind if scheme else before).rpartition("@")[0].partition(":")
+    secret = "" if "/" in login else password or (login if scheme else "")
+    return [secret, unquote(secret)]

@@ -153,7 +153,8 @@ def _forms(secret: str, login: str) -> set[str]:
     plain = {secret, *lines}
     once = {escape(text) for text in plain for escape in _ESCAPES}
     twice = {escape(text) for text in once for escape in _ESCAPES}
-    return {form for form in plain | once | twice | set(_base64_forms(secret, login)) if form}
+    encoded = {form for text in _base64_forms(secret, login) for form in _base64_in(text)}
+    return {form for form in plain | once | twice | encoded if form}
 
 
 def _base64_forms(secret: str, login: str) -> Iterator[str]:
@@ -165,6 +166,11 @@ def _base64_forms(secret: str, login: str) -> Iterator[str]:
                     yield from {encode(whole).decode(), encode(whole).decode().rstrip("=")}
             if len(value) >= SHORT:
                 yield from _aligned(value, encode)
+
+
+def _base64_in(text: str) -> Iterator[str]:
+    """Return what becomes of base64 in an address or in pandas' JSON."""
+    yield from (text, _url("")(text), _url_lower(text), _json_slashes(text))
 
 
 def _aligned(value: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
@@ -185,6 +191,20 @@ def _json_utf8(text: str) -> str:
 def _json_in_html(text: str) -> str:
     marks = {mark: f"\\u{ord(mark):04x}" for mark in "<>&'"}
     return "".join(marks.get(mark, mark) for mark in _json(text))
+
+
+def _json_slashes(text: str) -> str:
+    """Return the form that pandas' `to_json` and PHP write."""
+    return _json(text).replace("/", "\\/")
+
+
+def _quotes_doubled(mark: str) -> Callable[[str], str]:
+    """Return what CSV makes of a text with `"`, and SQL of one with `'`."""
+    return lambda text: text.replace(mark, mark * 2)
+
+
+def _ascii(text: str) -> str:
+    return ascii(text)[1:-1]
 
 
 def _repr(text: str) -> str:
@@ -229,6 +249,10 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
     _json,
     _json_utf8,
     _json_in_html,
+    _json_slashes,
+    _quotes_doubled('"'),
+    _quotes_doubled("'"),
+    _ascii,
     _repr,
     _repr_single,
     _repr_bytes,

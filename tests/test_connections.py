@@ -117,7 +117,17 @@ def test_an_unknown_connection_is_refused_with_the_variable_to_set() -> None:
         default("nowhere")
 
 
-@pytest.mark.parametrize("text", ['{"host": "pass-word-1"}', '{"conn_type"', "http://me:pass-word-1@host:x/"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"host": "pass-word-1"}',
+        '{"conn_type"',
+        '{"conn_type": "http", "extra": ["pass-word-1"]}',
+        "http://me:pass-word-1@host:x/",
+        "http://host/?__extra__={pass-word-1",
+        'http://host/?__extra__=["pass-word-1"]',
+    ],
+)
 def test_an_unreadable_connection_is_refused_without_showing_it(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,14 +161,40 @@ def test_secrets_are_found_at_any_depth_and_stay_out_of_the_repr() -> None:
     assert not any(secret in repr(connection) for secret in connection.secrets())
 
 
+def test_a_password_of_digits_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable("api"), '{"conn_type": "http", "password": 12345678, "extra": "null"}')
+    assert resolve("api") == Connection("api", "http", password="12345678")
+
+
 @pytest.mark.parametrize(
-    "name", ["password", "db_password", "API-Key", "x_api_key", "Authorization", "access_token"]
+    "connection",
+    [
+        Connection("api", "http", "me:hunter2-horse@host"),
+        Connection("api", "http", "https://hunter2-horse@host/path"),
+        Connection("api", "http", extra={"proxies": {"https": "http://me:hunter2-horse@proxy:3128"}}),
+        Connection("api", "http", extra={"use_token": True, "passphrase": "hunter2-horse"}),
+    ],
+)
+def test_a_secret_in_an_address_is_found_and_what_is_none_is_left(connection: Connection) -> None:
+    assert set(connection.secrets()) == {"hunter2-horse"}
+    assert "hunter2" not in repr(connection)
+
+
+@pytest.mark.parametrize("host", ["/srv/a:b@c.db", "a:b@c/d.db"])
+def test_the_path_of_a_database_holds_no_secret(host: str) -> None:
+    assert Connection("db", "sqlite", host).secrets() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "db_password", "API-Key", "x_api_key", "Authorization", "access_token", "MYSQL_PWD"]
 )
 def test_a_secret_is_known_by_its_name(name: str) -> None:
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize("name", ["source", "page_size", "passing", "max_deleted_percent", "file_conn_id"])
+@pytest.mark.parametrize(
+    "name", ["source", "page_size", "passing", "OLDPWD", "max_deleted_percent", "file_conn_id"]
+)
 def test_a_plain_name_is_no_secret(name: str) -> None:
     assert not is_secret_name(name)
 

@@ -6,6 +6,7 @@ import json
 import re
 from urllib.parse import quote, quote_plus
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from notebook_pipeline.redaction import MASK, RedactedStream, Redactor
 
 PLAIN = "hunter2-correct-horse"
 HARD = "p@ss w\"ör'd<&>/+%\\x"
-SECRETS = (PLAIN, HARD)
+SLASHES = "hunter2/correct/horse"
+SECRETS = (PLAIN, HARD, SLASHES)
 
 
 def redactor(secret: str, login: str = "admin") -> Redactor:
@@ -39,6 +41,14 @@ FORMS = {
     "url path": quote,
     "url small digits": lambda s: re.sub("%..", lambda code: code[0].lower(), quote(s, safe="")),
     "form": quote_plus,
+    "json of pandas": lambda s: pd.DataFrame({"a": [s]}).to_json(),
+    "cell of csv": lambda s: s.replace('"', '""'),
+    "text of sql": lambda s: s.replace("'", "''"),
+    "ascii": ascii,
+    "base64 in a url": lambda s: quote(base64.b64encode(s.encode()).decode(), safe=""),
+    "base64 in json of pandas": lambda s: pd.DataFrame(
+        {"a": [base64.b64encode(s.encode()).decode()]}
+    ).to_json(),
     "url in json": lambda s: json.dumps({"url": f"http://admin:{quote(s, safe='')}@host/"}),
 }
 
