@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,15 @@ KEPT_REJECTED_ROWS = 10_000
 def now() -> str:
     """Return the time in UTC as the ledger writes it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def days_ago(days: float) -> str:
+    """Return the time so many days ago as the ledger writes it; at the earliest its first possible one."""
+    try:
+        then = datetime.now(UTC) - timedelta(days=days)
+    except OverflowError:
+        then = datetime.min.replace(tzinfo=UTC)
+    return then.isoformat(timespec="microseconds")
 
 
 def new_run_id() -> str:
@@ -215,13 +224,21 @@ def hold(database: Database, output: Path, run: Mapping[str, object]) -> Lock:
 
 def is_alive(database: Database, output: Path, run: Mapping[str, object]) -> bool:
     """Say whether some process still holds the lock of a run; where that cannot be seen, one does."""
-    return database.is_run_held(str(run["run_id"]), lock_path(output, run))
+    is_held = database.is_run_held(str(run["run_id"]), lock_path(output, run))
+    return is_held or _is_elsewhere(database, output, run)
 
 
 def settle_lost(database: Database, output: Path) -> list[dict[str, object]]:
     """Close every `running` row whose process is gone as failed, and return those rows."""
     running = database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist()
-    return [run for run in running if _settle(database, output, run)]
+    here = [run for run in running if not _is_elsewhere(database, output, run)]
+    return [run for run in here if _settle(database, output, run)]
+
+
+def _is_elsewhere(database: Database, output: Path, run: Mapping[str, object]) -> bool:
+    """Say whether a run has another output folder, its lock with it: neither lock nor artefact is in this."""
+    lock = lock_path(output, run)
+    return not (database.is_shared or lock.exists() or lock.with_suffix("").exists())
 
 
 def _settle(database: Database, output: Path, run: Mapping[str, object]) -> bool:

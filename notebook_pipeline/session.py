@@ -17,8 +17,10 @@ from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.datasets import Dataset, get
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.messages import RESULT, RUN_ID
+from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.running.artefacts import settle_lost
 from notebook_pipeline.storage.database import Database, Lock, connect
 from notebook_pipeline.storage.tables import create_tables
 
@@ -106,7 +108,11 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     run_id = ledger.new_run_id()
-    ledger.settle_lost(database, settings.output())
+    # Where the output cannot be reached, they wait for one who can set their artefacts right.
+    with suppress(OSError, PipelineError):
+        output = open_output()
+        output.stamp("runs")
+        settle_lost(database, output)
     lock = ledger.hold(database, settings.output(), {"run_id": run_id, "artifact": None})
     try:
         ledger.start_run(

@@ -181,6 +181,8 @@ def test_a_run_that_is_at_work_is_left_alone(home: Path, database: Database) -> 
 
 def test_a_run_that_was_lost_before_its_first_save_gets_an_artefact(home: Path, database: Database) -> None:
     path = home / "output" / start(database, "r1")
+    path.parent.mkdir(parents=True)
+    Path(f"{path}.lock").touch()
     settle_lost(database, Folder(home / "output"))
     settled = json.loads(path.read_bytes())
     assert len(settled["cells"]) == 1
@@ -200,14 +202,17 @@ def test_a_run_that_was_lost_before_its_first_save_gets_an_artefact(home: Path, 
 
 
 def test_an_artefact_that_cannot_be_read_does_not_keep_its_run_open(home: Path, database: Database) -> None:
-    path = executed(home, start(database, "r1"), "running")
-    path.write_text("cut off")
-    assert len(settle_lost(database, Folder(home / "output"))) == 1
-    assert path.read_text() == "cut off"
+    for run_id, content in (("r1", "cut off"), ("r2", "[]"), ("r3", '{"cells": [1]}')):
+        path = executed(home, start(database, run_id), "running")
+        path.write_text(content)
+        assert len(settle_lost(database, Folder(home / "output"))) == 1
+        assert path.read_text() == content
 
 
 def test_a_lost_run_by_hand_has_no_artefact_to_settle(home: Path, database: Database) -> None:
     start(database, "r1", artifact=None)
+    (home / "output/runs/manual").mkdir(parents=True)
+    (home / "output/runs/manual/r1.lock").touch()
     assert len(settle_lost(database, Folder(home / "output"))) == 1
     assert not (home / "output/runs").exists() or not list((home / "output/runs").rglob("*.ipynb"))
 

@@ -158,6 +158,25 @@ def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:
         ]
 
 
+def leave_lock(folder: Path) -> None:
+    """Leave what a killed process does."""
+    (folder / "runs/d/r").mkdir(parents=True)
+    (folder / "runs/d/r/t__try1.ipynb.lock").touch()
+
+
+def test_a_run_with_another_output_folder_is_not_called_lost(tmp_path: Path) -> None:
+    """Two checkouts may share one database; their locks are files, each beside its own artefact."""
+    with loads.open_database(tmp_path) as database:
+        started(database)
+        run = ledger.get_run(database, "r")
+        lock = ledger.hold(database, tmp_path / "mine", run)
+        assert ledger.is_alive(database, tmp_path / "yours", run)
+        assert ledger.settle_lost(database, tmp_path / "yours") == []
+        assert ledger.get_run(database, "r")["status"] == "running"
+        assert not (tmp_path / "yours").exists()
+        lock.release()
+
+
 def _hold(folder: Path, run_id: str, sender) -> None:
     with loads.open_database(folder) as database:
         ledger.hold(database, folder, ledger.get_run(database, run_id))
@@ -171,7 +190,8 @@ def test_a_run_whose_process_is_gone_is_settled_and_others_are_left(tmp_path: Pa
             started(database, name, f"runs/{name}.ipynb")
         ledger.finish_run(database, "done", "success")
         (tmp_path / "runs").mkdir()
-        (tmp_path / "runs" / "done.ipynb.lock").touch()
+        for left in ("done.ipynb.lock", "no lock.ipynb", "alive.ipynb"):
+            (tmp_path / "runs" / left).touch()
         receiver, sender = FORKED.Pipe(duplex=False)
         holder = FORKED.Process(target=_hold, args=(tmp_path, "killed", sender), daemon=True)
         holder.start()
@@ -190,7 +210,7 @@ def test_a_run_whose_process_is_gone_is_settled_and_others_are_left(tmp_path: Pa
             ("killed", "failed", "process lost"),
             ("no lock", "failed", "process lost"),
         ]
-        locks = {path.name for path in (tmp_path / "runs").iterdir()}
+        locks = {path.name for path in (tmp_path / "runs").glob("*.lock")}
         assert locks == {"done.ipynb.lock"} | (set() if database.is_shared else {"alive.ipynb.lock"})
         assert ledger.is_alive(database, tmp_path, ledger.get_run(database, "alive"))
         alive.release()
@@ -220,6 +240,7 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_called_lost(
 def test_a_run_is_settled_by_one_of_those_who_find_it(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         started(database)
+        leave_lock(tmp_path)
         with FORKED.Pool(4) as pool:
             settled = pool.map(_settle, [tmp_path] * 8, chunksize=1)
         assert sorted(settled) == [[]] * 7 + [["r"]]

@@ -419,7 +419,8 @@ def test_the_ledger_is_filtered_paged_and_leads_to_tasks(
     assert "data_quality</a>" not in failed
     assert "<option selected>failed</option>" in failed
     assert "0 runs" in ask(airflow, viewer, "runs", dataset="none").text
-    assert ask(airflow, viewer, "runs", days="x").status_code == 404
+    assert {ask(airflow, viewer, "runs", days=wrong).status_code for wrong in ("x", "--5", "٣")} == {404}
+    assert "52 runs" in ask(airflow, viewer, "runs", days="999999").text
     assert ask(airflow, viewer, f"dags/manual/runs/{by_hand}").status_code == 200
 
 

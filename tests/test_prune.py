@@ -8,6 +8,7 @@ from notebook_pipeline import ledger
 from notebook_pipeline.__main__ import main
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.locks import RunLock
+from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.running.prune import prune
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
@@ -61,6 +62,7 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     old_success = ran(home, database, "r02", "success")
     old_failure = ran(home, database, "r03", "failed")
     still_running = ran(home, database, "r04", "running")
+    lock = RunLock(Path(f"{still_running}.lock"))
     newest_success = ran(home, database, "r05", "success", "2020-01-02")
     young = ran(home, database, "r06", "failed", NEW)
     last = [ran(home, database, f"r1{number}", "failed") for number in range(2)]
@@ -72,6 +74,8 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     assert database.execute("SELECT count(*) FROM pipeline_run") == before
     assert prune(keep_days=30, keep_last=2) == []
     assert prune(keep_days=30, keep_last=0) == [str(path) for path in last]
+    assert prune(keep_days=10**11, keep_last=0) == []
+    lock.release()
 
 
 def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path, database: Database) -> None:
@@ -87,6 +91,33 @@ def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path,
     assert sorted(left) == ["c__try1.ipynb.lock", "n__try1.ipynb"]
     assert not empty.parent.exists()
     held.release()
+
+
+def test_what_another_process_removes_at_the_same_time_is_not_missed(
+    home: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another prune takes the artefact, a run that ends its lock, between the look and the removal."""
+    ran(home, database, "r1", "failed")
+    lock = home / "output/runs/manual/r2/b__try1.ipynb.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    remove = Folder.remove
+
+    def be_late(self: Folder, key: str) -> None:
+        (home / "output" / key).unlink()
+        remove(self, key)
+
+    monkeypatch.setattr(Folder, "remove", be_late)
+    assert prune(keep_days=0, keep_last=0) == []
+
+
+def test_what_was_killed_is_settled_before_its_lock_is_swept(home: Path, database: Database) -> None:
+    path = ran(home, database, "r1", "running")
+    path.unlink()
+    Path(f"{path}.lock").touch()
+    prune(keep_days=30, keep_last=0)
+    assert ledger.get_run(database, "r1")["error"] == ledger.LOST
+    assert [left.name for left in path.parent.iterdir()] == [path.name]
 
 
 def test_a_path_that_leads_out_of_the_runs_is_left_alone(home: Path, database: Database) -> None:

@@ -82,7 +82,7 @@ def test_runs_filters_and_speaks_json(story: Story, call: Call) -> None:
 
 
 def test_a_running_row_whose_process_is_gone_is_shown_as_lost(story: Story, call: Call) -> None:
-    story.run(status="running")
+    story.run(status="running", cells=[])
     _, out, _ = call("runs")
     assert "lost" in words(out)[1]
 

@@ -48,6 +48,7 @@ def test_filters_narrow_the_list_one_by_one_and_together(story: Story) -> None:
         queries.Filters(dataset="team"): [other],
         queries.Filters(status="failed"): [failed],
         queries.Filters(days=2): [other, failed],
+        queries.Filters(days=1e9): [other, failed, loaded],
         queries.Filters(dag_ids=frozenset({"a", "manual"})): [other, loaded],
         queries.Filters(dag_ids=frozenset()): [],
         queries.Filters(notebook="bulk_load", status="success", days=4): [loaded],

@@ -1,5 +1,6 @@
 """Notebooks that people run cell by cell, with real kernels: each run has its row, and none stays open."""
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,6 +129,19 @@ def test_a_kernel_that_is_killed_leaves_a_row_that_the_next_settles(database: Da
     shut = ("failed", "the kernel was shut down before the run was finished")
     assert [run[2:4] for run in runs(database)] == [("failed", "process lost"), shut]
     assert locks() == []
+
+
+def test_what_a_killed_runner_left_is_settled_in_its_artefact_too(database: Database) -> None:
+    key = "runs/d/dr/t__try1.ipynb"
+    about: dict[str, Any] = {"dag_id": "d", "dag_run_id": "dr", "task_id": "t", "notebook": "n"}
+    ledger.start_run(database, run_id="r", notebook_sha256="0", parameters={}, artifact=key, **about)
+    artefact = settings.output() / key
+    artefact.parent.mkdir(parents=True)
+    artefact.write_text('{"cells": [], "metadata": {"notebook_pipeline": {"status": "running"}}}')
+    session.join_run("bulk_load", {}).finish({})
+    assert sorted(run[2:4] for run in runs(database)) == [("failed", "process lost"), ("success", None)]
+    told = json.loads(artefact.read_text())["metadata"]["notebook_pipeline"]
+    assert (told["status"], told["error"]) == ("failed", "process lost")
 
 
 def test_under_the_runner_the_run_is_the_runners(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Choose which of a task's runs a page shows: a map index, and of its tries one."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,6 @@ def days(text: str) -> float | None:
 
 
 def _integer(name: str, text: str) -> int:
-    if not (text.lstrip("-").isascii() and text.lstrip("-").isdecimal() and len(text) < 7):
+    if not re.fullmatch("-?[0-9]{1,6}", text):
         raise UsageError(f"{name} is {text[:40]!r}; expected a whole number")
     return int(text)

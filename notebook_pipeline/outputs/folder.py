@@ -91,10 +91,12 @@ class Folder:
         """Remove a file, and the folders that it leaves empty below that of its kind."""
         path = self._path(key)
         path.unlink()
-        for folder in path.parents:
-            if folder.parent == self._root or any(folder.iterdir()):
-                break
-            folder.rmdir()
+        # Another process may put something in, or be first, between a look and a removal.
+        with suppress(OSError):
+            for folder in path.parents:
+                if folder.parent == self._root:
+                    break
+                folder.rmdir()
 
     def sweep(self, key: str) -> None:
         """Remove what a writer of this file left beside it when it was killed."""

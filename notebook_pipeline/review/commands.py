@@ -115,7 +115,7 @@ def _add_runs(commands: Subcommands) -> None:
     runs.add_argument("--notebook", default="", help="only this notebook, as in bulk_load")
     runs.add_argument("--dataset", default="", help="only this dataset, as in player")
     runs.add_argument("--status", default="", choices=["running", "success", "failed"])
-    runs.add_argument("--days", type=float, default=None, help="only the last days")
+    runs.add_argument("--days", type=_days, default=None, help="only the last days")
     runs.add_argument("--limit", type=int, default=20, help="so many at most; -1 for all (default 20)")
 
 
@@ -124,6 +124,13 @@ def _add(commands: Subcommands, name: str, command: Any, text: str) -> argparse.
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.set_defaults(command=command)
     return parser
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not days >= 0:
+        raise ValueError
+    return days
 
 
 def _filters(arguments: argparse.Namespace) -> "Filters":

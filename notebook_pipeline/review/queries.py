@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from notebook_pipeline import ledger, settings
@@ -55,9 +55,10 @@ class Filters:
         values: list[Value] = [value for value in wanted.values() if value]
         if self.days is not None:
             parts.append("started_at >= ?")
-            values.append((datetime.now(UTC) - timedelta(days=self.days)).isoformat(timespec="microseconds"))
+            values.append(ledger.days_ago(self.days))
         if self.dag_ids is not None:
-            parts.append(f"dag_id IN ({', '.join('?' * len(self.dag_ids))})")
+            # An empty list is no SQL everywhere; no DAG is called NULL.
+            parts.append(f"dag_id IN ({', '.join('?' * len(self.dag_ids)) or 'NULL'})")
             values += sorted(self.dag_ids)
         return " AND ".join(parts) or "1 = 1", values
 
@@ -77,12 +78,12 @@ def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
 def list_runs(
     database: Database, filters: Filters = Filters(), *, limit: int = ALL, offset: int = 0
 ) -> list[dict[str, Any]]:
-    """Return runs, newest first; a limit of -1 means all."""
+    """Return runs, newest first; a limit below 0 means all."""
     condition, values = filters.where()
     return _runs(
         database,
         f"SELECT * FROM pipeline_run WHERE {condition} ORDER BY run_id DESC LIMIT ? OFFSET ?",
-        [*values, 2**62 if limit == ALL else limit, offset],
+        [*values, 2**62 if limit < 0 else limit, offset],
     )
 
 

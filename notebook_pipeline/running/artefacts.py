@@ -57,7 +57,7 @@ def settle_lost(database: Database, output: Output) -> list[dict[str, Any]]:
         # The lock goes after the row is closed, so a row that is open while the lock is free is lost.
         if not ledger.is_alive(database, locks, run) and _is_open(database, run):
             # An artefact that cannot be read or written must not keep every later run from starting.
-            with suppress(OSError, PipelineError, ValueError, KeyError):
+            with suppress(OSError, PipelineError, ValueError, KeyError, TypeError, AttributeError):
                 _settle(output, run)
     return ledger.settle_lost(database, locks)
 

@@ -2,15 +2,15 @@
 
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notebook_pipeline import settings
+from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.datasets import DATASETS
 from notebook_pipeline.locks import is_held
 from notebook_pipeline.outputs.folder import Folder
-from notebook_pipeline.outputs.output import is_artefact, open_output
+from notebook_pipeline.outputs.output import Output, is_artefact, open_output
+from notebook_pipeline.running.artefacts import settle_lost
 from notebook_pipeline.storage.database import Database, connect, quoted
 from notebook_pipeline.storage.tables import create_tables
 
@@ -38,16 +38,24 @@ def prune(*, keep_days: int, keep_last: int) -> list[str]:
     output = open_output()
     with connect(resolve(DATABASE)) as database:
         create_tables(database)
-        before = (datetime.now(UTC) - timedelta(days=keep_days)).isoformat(timespec="microseconds")
+        # What was killed is set right while its lock still tells whose it is.
+        settle_lost(database, output)
         named = _named_runs(database)
-        old = database.execute(_CANDIDATES, [before, keep_last])
+        old = database.execute(_CANDIDATES, [ledger.days_ago(keep_days), keep_last])
     there = output.stamps("runs")
     forgotten = [key for run_id, key in old if run_id not in named and key in there and is_artefact(key)]
-    removed = [key for key in forgotten if output.contains(key)]
-    for key in removed:
-        output.remove(key)
+    removed = [output.address(key) for key in forgotten if output.contains(key) and _is_removed(output, key)]
     _sweep(settings.output())
-    return [output.address(key) for key in removed]
+    return removed
+
+
+def _is_removed(output: Output, key: str) -> bool:
+    """Remove a key and say so, unless another process was first."""
+    try:
+        output.remove(key)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sweep(output: Path) -> None:
@@ -59,7 +67,7 @@ def _sweep(output: Path) -> None:
     for lock in [path for path in runs.rglob("*.lock") if not is_held(path)]:
         key = lock.relative_to(output).as_posix()
         here.sweep(key.removesuffix(".lock"))
-        here.remove(key)
+        _is_removed(here, key)
     for folder in sorted((path for path in runs.rglob("*") if path.is_dir()), reverse=True):
         # It may not be empty; and a young one may be about to hold a lock.
         with suppress(OSError):
