@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
+_LONGEST_SECONDS = 1e9
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(given)
         return options.command(options)
-    except PipelineError as error:
+    except BrokenPipeError:  # whoever read has read enough
+        return FAILED
+    except (PipelineError, OSError) as error:
         if given[:1] == ["run"] and "--json" in given:
             _print_json(status="failed", error=str(error))
         _say(f"notebook-pipeline: {error}")
@@ -131,7 +134,9 @@ def _stopped_by_signals() -> Iterator["Stop"]:
     def request(number: int, _: object) -> None:
         stop.request(f"stopped by {signal.Signals(number).name}")
 
-    before = {number: signal.signal(number, request) for number in _ENDING}
+    # What is ignored already, as under nohup, is to stay so.
+    taken = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, request) for number in taken}
     try:
         yield stop
     finally:
@@ -154,8 +159,8 @@ def _serve_api(options: argparse.Namespace) -> int:
 
     try:
         serve(options.host, options.port, ready=lambda url: _say(f"the sample API listens on {url}"))
-    except OSError as error:
-        raise PipelineError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        raise PipelineError(f"cannot listen on {options.host}:{options.port}: {error}") from None
     return SUCCESS
 
 
@@ -178,7 +183,7 @@ def _once_each(pairs: Sequence[Sequence[str]]) -> dict[str, str]:
 
 def _seconds(text: str) -> float:
     seconds = float(text)
-    if not seconds > 0:
+    if not 0 < seconds < _LONGEST_SECONDS:
         raise ValueError
     return seconds
 

@@ -95,10 +95,20 @@ def _read(notebook: Path, _changed: int, _size: int) -> tuple[Parameter, ...]:
 
 
 def _cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return the cells of a file that is a notebook as far as everybody who reads it needs it to be one."""
     try:
-        return json.loads(notebook.read_bytes())["cells"]
+        # Not as bytes: of those, JSON's reader would take encodings that Jupyter does not.
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        if all(_is_cell(cell) for cell in cells):
+            return cells
     except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{notebook}: is not a notebook (JSON with `cells`, nbformat 4)") from None
+        pass
+    raise UsageError(f"{notebook}: is not a notebook (JSON in UTF-8 with `cells`, nbformat 4)")
+
+
+def _is_cell(cell: Any) -> bool:
+    texts = (cell["cell_type"], "".join(cell["source"]))
+    return all(isinstance(text, str) for text in texts) and isinstance(cell["metadata"], dict)
 
 
 def _declared(source: str, place: str) -> tuple[Parameter, ...]:

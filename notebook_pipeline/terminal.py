@@ -15,7 +15,8 @@ class Terminal:
     """Say lines as they come; that nobody reads them any more is no reason to stop a run."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+        # A program that is started without a standard error has None for it.
+        self._stream = stream or sys.stderr or open(os.devnull, "w")  # noqa: SIM115
         self.is_live = self._stream.isatty()
         self._bar_is_shown = False
 
@@ -26,7 +27,7 @@ class Terminal:
         try:
             self._stream.write(clear + (_bar(line) if self._bar_is_shown else f"{line}\n"))
             self._stream.flush()
-        except BrokenPipeError:
+        except OSError:  # a closed pipe, a terminal that is gone, a full disk
             self._stream = open(os.devnull, "w")  # noqa: SIM115
 
 

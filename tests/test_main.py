@@ -204,6 +204,7 @@ USAGE = [
     (["run", "obedient", "-p", "how", "a", "-p", "how", "b"], "how is given more than once"),
     (["run", "obedient", "-p", "how"], "expected 2 arguments"),
     (["run", "obedient", "--cell-timeout", "0"], "invalid"),
+    (["run", "obedient", "--cell-timeout", "inf"], "invalid"),
     (["run", "obedient", "--nope"], "unrecognized arguments: --nope"),
     (["run"], "required: NOTEBOOK"),
 ]
@@ -248,6 +249,8 @@ def test_a_port_that_is_taken_is_named(notebooks: Path, capsys: pytest.CaptureFi
         port = taken.getsockname()[1]
         assert main(["api", "--port", str(port)]) == 1
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+    assert main(["api", "--port", "70000"]) == 1
+    assert "cannot listen on 127.0.0.1:70000" in capsys.readouterr().err
 
 
 def test_a_number_below_zero_is_a_value(
@@ -267,6 +270,27 @@ def test_an_error_before_the_run_is_exit_1_with_an_object(
     object_ = json.loads(capsys.readouterr().out)
     assert object_["status"] == "failed"
     assert "cannot be opened as a database" in object_["error"]
+
+
+def test_an_output_that_cannot_be_written_is_told_the_same_way(
+    home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "output").mkdir()
+    (home / "output" / "runs").write_text("a file where a folder should be")
+    code, object_ = answer(capsys, "run", "obedient")
+    assert (code, object_["status"]) == (1, "failed")
+    assert str(home / "output" / "runs") in object_["error"]
+    assert rows() == []
+
+
+def test_a_run_outlives_the_terminal_where_that_was_asked_for(home: Path, notebooks: Path) -> None:
+    process = subprocess.Popen(
+        ["nohup", *COMMAND, "run", "obedient", "-p", "wait", "2"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(lambda: list(home.glob("output/runs/**/*.ipynb")))
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
 
 
 @pytest.mark.soak

@@ -94,9 +94,23 @@ def test_two_parameters_cells_are_refused(tmp_path: Path) -> None:
         read_parameters(book)
 
 
-@pytest.mark.parametrize("content", ["not json", "[]", "{}"])
-def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "n.ipynb").write_text(content)
+@pytest.mark.parametrize(
+    "content",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"cells": 5}',
+        '{"cells": ["x"]}',
+        '{"cells": [{"cell_type": "code", "metadata": {"tags": ["parameters"]}}]}',
+        '{"cells": [{"cell_type": "code", "metadata": {}, "source": null}]}',
+        '{"cells": [{"cell_type": "code", "metadata": [], "source": ""}]}',
+        '\ufeff{"cells": []}',
+        b"\xff\xfe{\0}\0",
+    ],
+)
+def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str | bytes) -> None:
+    (tmp_path / "n.ipynb").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match=r"n\.ipynb: is not a notebook"):
         read_parameters(tmp_path / "n.ipynb")
 

@@ -1,5 +1,6 @@
 """In a terminal the bar stays in its place; elsewhere every line is a line."""
 
+import errno
 import io
 
 import pytest
@@ -21,6 +22,21 @@ def progress(text: str, share: float | None) -> ProgressLine:
     line = ProgressLine(f"    {text}")
     line.share = share
     return line
+
+
+class Gone(io.StringIO):
+    """Stand for a terminal that was closed, or a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, "gone")
+
+
+def test_that_nobody_can_read_it_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(Gone())
+    terminal.say("one")
+    terminal.say("two")
+    monkeypatch.setattr("sys.stderr", None)
+    Terminal().say("three")
 
 
 def test_a_bar_is_replaced_by_the_next_one_and_gives_way_to_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
