@@ -100,6 +100,8 @@ def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], datase
     middles, heights = np.array(sorted(zip(date2num(calendar), counts, strict=True))).T
     edges = np.add.outer(middles, [-0.45, -0.45, 0.45, 0.45])
     axes.fill_between(edges.ravel(), np.outer(heights, [0, 1, 1, 0]).ravel(), color=BLUE, linewidth=0)
+    # Margins must not reach out of the calendar: 0001-01-01 is what some sources write for "never".
+    axes.set_xlim(*np.clip(axes.get_xlim(), *date2num([date.min, date.max])).tolist())
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

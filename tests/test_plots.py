@@ -54,6 +54,14 @@ def test_a_preview_without_rows_says_so() -> None:
     assert plots.rows_per_day(preview(), PART).sentence == "There are no rows to look at"
 
 
+@pytest.mark.parametrize("days", [["0001-01-01"], ["9999-12-31"], ["0001-01-01", "2024-03-01"]])
+def test_the_ends_of_the_calendar_can_be_drawn(days: list[str]) -> None:
+    """Some sources write 0001-01-01 for a day that they do not know."""
+    picture = plots.rows_per_day(preview(*days), PART)
+    assert picture._repr_png_()[0].startswith(b"\x89PNG")
+    assert sorted(heights_by_day(picture)) == [date.fromisoformat(day) for day in days]
+
+
 def test_changes_per_day() -> None:
     days = [TODAY - timedelta(back) for back in (3, 2, 1, 0)]
     picture = plots.changes_per_day(dict(zip(days, [5, 0, 7, 0], strict=True)), PART)
