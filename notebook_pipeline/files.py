@@ -32,7 +32,8 @@ class Stamp:
 class Part:
     """Hold one file of a bulk: its name in positions, where it lies, its checksum, and its columns.
 
-    `path` is what is read: the file itself, its copy, or its unpacked copy; `stamp` tells when it changes.
+    `path` is what is read: the file itself, its copy, or its unpacked copy. Of the file itself `stamp` tells
+    when it changes; a copy is named by its content, and another run may put the same one in its place.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Part:
     schema: pa.Schema
     rows: int | None
     bytes: int
-    stamp: Stamp
+    stamp: Stamp | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
         raise PipelineError(f"{name}: found a name of unknown format, expected {formats.KNOWN}")
     path, sha256 = (found.path, None) if isinstance(found, Local) else download(found, connection, cache)
     stamp = _stamp(path, name)
-    part = Part(name, path, promised, sha256 or _sha256(path, name), pa.schema([]), None, stamp.size, stamp)
+    sha256 = sha256 or _sha256(path, name)
+    own = stamp if isinstance(found, Local) else None
+    part = Part(name, path, promised, sha256, pa.schema([]), None, stamp.size, own)
     formats.check_content(path, name, promised)
     if promised.kind == "csv":
         header = csv_reader.read_header(path, name, promised.compression)
@@ -121,8 +124,9 @@ def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
     if promised.compression:
         path = unpack(path, name, promised.compression, cache)
         _check_unchanged(part)
+        part = replace(part, path=path, stamp=None)
     schema, rows = parquet_reader.read_schema(path, name)
-    return replace(part, path=path, schema=schema, rows=rows, stamp=_stamp(path, name))
+    return replace(part, schema=schema, rows=rows)
 
 
 def _stamp(path: Path, name: str) -> Stamp:
@@ -179,5 +183,5 @@ def _read_part(part: Part, dataset: Dataset) -> Iterator[RawBatch]:
 
 def _check_unchanged(part: Part) -> None:
     """Raise where a file was written to since its checksum was taken; nobody could tell what was read."""
-    if _stamp(part.path, part.name) != part.stamp:
+    if part.stamp and _stamp(part.path, part.name) != part.stamp:
         raise PipelineError(f"{part.name}: changed while it was read; run it again when it is written")

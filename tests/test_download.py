@@ -123,6 +123,13 @@ def test_streams_a_file_into_the_cache(tmp_path: Path, name: str, body: bytes) -
     assert (good.to_pylist(), rejected, read) == ([player(1), player(2)], [], 2)
 
 
+def test_a_copy_may_be_fetched_again_while_it_is_read(tmp_path: Path) -> None:
+    with serve({"/p.csv": [Reply(CSV)]}) as server:
+        first, again = (fetch_bulk("p.csv", connect(server), tmp_path) for _ in range(2))
+    assert [part.path for part in first.parts] == [part.path for part in again.parts]
+    assert sum(len(batch) for batch in read_batches(first, PLAYER)) == CSV.count(b"\n") - 1
+
+
 def test_takes_a_whole_url_without_the_credentials_of_another_server(tmp_path: Path) -> None:
     with serve({"/p.csv": [Reply(CSV)]}) as server, serve({}) as other:
         url = f"http://127.0.0.1:{server.port}/p.csv?token={SECRET}"
