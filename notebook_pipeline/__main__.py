@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from notebook_pipeline.ending import QuickEnd
 from notebook_pipeline.errors import PipelineError, UsageError
@@ -15,6 +15,8 @@ from notebook_pipeline.review.commands import add_commands
 from notebook_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
+    from io import TextIOWrapper
+
     from notebook_pipeline.running.background import Stop
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def program() -> NoReturn:
     """Be the program: run the subcommand and end with its exit code."""
     ending = QuickEnd()
+    # Not every locale has every character of a name or a table; that is no reason to say nothing.
+    cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     ending.code = main()
     sys.exit(ending.code)
 

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import loads
 import pytest
 import tiny
 from waiting import family, left_of, until
 
+from notebook_pipeline import settings
 from notebook_pipeline.__main__ import main
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.storage.database import connect
@@ -251,6 +253,16 @@ def test_a_port_that_is_taken_is_named(notebooks: Path, capsys: pytest.CaptureFi
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
     assert main(["api", "--port", "70000"]) == 1
     assert "cannot listen on 127.0.0.1:70000" in capsys.readouterr().err
+
+
+def test_a_locale_without_a_character_is_told_it_in_others(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loads.open_database(settings.output()) as database:
+        loads.run(database, loads.BULK, loads.checked([(1, "Šarić", "2024-01-01")]))
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    output, errors = start("trace", "player", "1").communicate()
+    assert ("\\u0160ari\\u0107" in output, errors) == (True, "")
 
 
 def test_a_number_below_zero_is_a_value(
