@@ -67,6 +67,11 @@ def test_numbers_rows_across_malformed_ones(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_are_found_behind_any_number_of_empty_lines(tmp_path: Path) -> None:
+    good, malformed = read_one(tmp_path, b"a,b\n" + b"\n" * csv_reader._BLOCK + b"1,2\n")
+    assert (good, malformed) == ({"p.csv:1": ["1", "2"]}, [])
+
+
 def test_quotes_within_a_value_are_characters(tmp_path: Path) -> None:
     assert read_one(tmp_path, b'a,b\nO"Neil,"say ""hi"""\n') == ({"p.csv:1": ['O"Neil', 'say "hi"']}, [])
 

@@ -67,7 +67,7 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
 
 
 def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[str], bool]:
-    """Return the fields of the first line that is not empty, and whether anything follows it."""
+    """Return the fields of the first line that is not empty, and whether anything may follow it."""
     with _open(path, name, compression) as (_, stream):
         start = stream.read(_BLOCK)
     text = io.StringIO(start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"), newline="")
@@ -78,7 +78,7 @@ def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[st
         raise PipelineError(
             f"{name}: found {start[:_SHOWN]!r}…, expected the column names of a CSV file in UTF-8"
         ) from None
-    return header, bool(text.read().strip("\r\n"))
+    return header, len(start) == _BLOCK or bool(text.read().strip("\r\n"))
 
 
 @contextmanager
