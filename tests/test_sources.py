@@ -1,12 +1,13 @@
 """Sources that are cut into groups, one a task, and lists of files, one a line."""
 
+import os
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.errors import UsageError
+from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.reading.sources import groups, locate, shown
 from tests.bulk_data import folder
 
@@ -101,3 +102,10 @@ def test_a_list_names_each_file_once_and_nothing_but_files(tmp_path: Path, sourc
     connection = fill(tmp_path, NAMES)
     with pytest.raises(UsageError, match="in a list of files: name one file a line, and each file once"):
         locate(source, connection)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """Neither a position nor a message could be kept."""
+    connection = fill(tmp_path / "in", ["a.csv", os.fsdecode(b"\xfc.csv")])
+    with pytest.raises(PipelineError, match=r"\\udcfc\.csv': found a name that is not UTF-8 text; rename it"):
+        locate("*.csv", connection)

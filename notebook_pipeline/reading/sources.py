@@ -120,9 +120,20 @@ def _local(source: str, bases: Sequence[Path]) -> Sequence[Local]:
     for base in bases:
         found = _below(base, source)
         if found:
-            return found
+            return [_spelled(file) for file in found]
     places = ", ".join(dict.fromkeys(str(base) for base in bases))
     raise PipelineError(f"no file {source!r} in {places}; expected a name, folder or glob of {formats.KNOWN}")
+
+
+def _spelled(file: Local) -> Local:
+    """Return a file whose name can be kept and shown, which is UTF-8 text, or raise PipelineError."""
+    try:
+        str(file.path).encode()
+    except UnicodeEncodeError:
+        raise PipelineError(
+            f"{str(file.path)!a}: found a name that is not UTF-8 text; rename it, or use a locale of UTF-8"
+        ) from None
+    return file
 
 
 def _below(base: Path, source: str) -> Sequence[Local]:
