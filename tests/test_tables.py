@@ -104,6 +104,13 @@ def test_another_declaration_than_the_table_is_refused(
         loads.open_database(tmp_path)
 
 
+def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path) as database:
+        database.execute("ALTER TABLE pipeline_run DROP COLUMN rows_stale")
+        with pytest.raises(UsageError, match=r"table pipeline_run has the columns .*asks for .*'rows_stale'"):
+            tables.create_tables(database)
+
+
 def test_a_dataset_with_the_name_of_a_bookkeeping_table_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Make the tables that are not there yet: one a dataset, and the bookkeeping beside them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -60,6 +61,9 @@ _TABLES: Mapping[str, str] = {
     "sweep": """dataset TEXT PRIMARY KEY, cursor TEXT NOT NULL, run_id TEXT NOT NULL, spared TEXT NOT NULL""",
 }
 
+_COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER)\b')
+_MARKS = ("_run_id", "_source")
+
 _INDEXES: Mapping[str, str] = {
     "pipeline_run_running": "pipeline_run (run_id) WHERE status = 'running'",
     "rejected_row_run": "rejected_row (run_id)",
@@ -71,7 +75,7 @@ _INDEXES: Mapping[str, str] = {
 def create_tables(database: Database) -> None:
     """Create every table and index that is missing; a database that has them all is not written to.
 
-    Raises UsageError where a dataset's table has other columns than its declaration.
+    Raises UsageError where a table has other columns than its declaration, as those of another version have.
     """
     wanted = _wanted(database)
     if not wanted.keys() <= database.relations():
@@ -79,8 +83,8 @@ def create_tables(database: Database) -> None:
             database.lock("tables")
             for statement in wanted.values():
                 database.define(statement)
-    for dataset in DATASETS.values():
-        _hold_to_declaration(database, dataset)
+    for table, declared in _declared().items():
+        _hold_to_declaration(database, table, declared)
 
 
 def bookkeeping() -> tuple[str, ...]:
@@ -138,15 +142,20 @@ def _columns(dataset: Dataset) -> str:
         for column in dataset.schema
     ]
     # A CHECK of the source would be asked of every row, and take a tenth of a load.
-    columns += ["_run_id TEXT NOT NULL", "_source TEXT NOT NULL"]
+    columns += [f"{mark} TEXT NOT NULL" for mark in _MARKS]
     return ", ".join(columns)
 
 
-def _hold_to_declaration(database: Database, dataset: Dataset) -> None:
-    there = database.columns(dataset.name)
-    declared = [*dataset.schema.names, "_run_id", "_source"]
+def _declared() -> dict[str, list[str]]:
+    """Return the names of every table's columns."""
+    datasets = {name: [*dataset.schema.names, *_MARKS] for name, dataset in DATASETS.items()}
+    return {name: _COLUMN.findall(columns) for name, columns in _TABLES.items()} | datasets
+
+
+def _hold_to_declaration(database: Database, table: str, declared: Sequence[str]) -> None:
+    there = database.columns(table)
     if sorted(there) != sorted(declared):
         raise UsageError(
-            f"{database.name}: table {dataset.name} has the columns {there}, but its declaration in "
-            f"datasets.py asks for {declared}; change the table (ALTER TABLE) or the declaration"
+            f"{database.name}: table {table} has the columns {there}, but this version asks for "
+            f"{list(declared)}; change the table (ALTER TABLE), or a dataset's declaration in datasets.py"
         )
