@@ -153,6 +153,8 @@ def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
     try:
         if not read_only:
             _make_private(path)
+        elif not path.exists():
+            raise PipelineError(f"{path}: no database yet; load something first, or check the connection")
         mode = "ro" if read_only else "rwc"
         return sqlite.connect(f"file:{quote(str(path))}?mode={mode}", autocommit=True)
     except OSError as error:
