@@ -35,7 +35,8 @@ from notebook_pipeline.errors import UsageError
 class Dataset:
     """Describe one table of the analytics database and where its rows come from.
 
-    `schema` holds the dataset's own columns in order; dates are stored as ISO days in text.
+    `schema` holds the dataset's own columns in order; dates are stored as ISO days in text. The key is a
+    whole number or a text, the cursor a day; no row is without them, or without what is not nullable.
     `endpoint` and `count_field` are the API's list and the name of its total in `counts_endpoint`.
     `ignored` columns may arrive and are dropped; any other unknown column is reported as drift.
     """
@@ -59,6 +60,13 @@ class Dataset:
             raise UsageError(
                 f"dataset {self.name!r} declares no column {sorted(unknown)}; it has {sorted(columns)}"
             )
+        for name, kinds in ((self.key, (pa.int64(), pa.string())), (self.cursor, (pa.date32(),))):
+            field = self.schema.field(name)
+            if field.nullable or field.type not in kinds:
+                raise UsageError(
+                    f"dataset {self.name!r} declares {name} as {field}; rows are merged by it, so declare it "
+                    f"as {' or '.join(map(str, kinds))} with nullable=False"
+                )
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise UsageError(f"dataset name {self.name!r}: use small letters, digits and _, a letter first")
         twice = [name for name, count in Counter(check.name for check in self.checks).items() if count > 1]

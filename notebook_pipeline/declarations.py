@@ -49,8 +49,8 @@ class Range(Named):
 
     phrase = "{column} is in range"
     column: str
-    low: int | str | None = None
-    high: int | str | None = None
+    low: float | str | None = None
+    high: float | str | None = None
 
 
 @dataclass(frozen=True)

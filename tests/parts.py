@@ -45,7 +45,7 @@ PART = Dataset(
             pa.field("kind", pa.string()),
             pa.field("weight", pa.int64()),
             pa.field("maker", pa.int64()),
-            pa.field("changed", pa.date32()),
+            pa.field("changed", pa.date32(), nullable=False),
         ]
     ),
     key="id",

@@ -121,6 +121,12 @@ def test_values_without_a_name_are_other(database: Database) -> None:
     assert result.measured == "bolt 20.00 % · nut 40.00 % · other 40.00 % of 5 rows"
 
 
+def test_a_value_called_other_counts_with_the_rest(database: Database) -> None:
+    fill(database, [*GOOD, (4, "A-4", "other", 1, 7, "2024-03-01"), (5, "A-5", None, 1, 7, "2024-03-01")])
+    result = only(check(database, UsualMix("kind", ("bolt", "nut", "other"))))
+    assert result.measured == "bolt 20.00 % · nut 40.00 % · other 40.00 % of 5 rows"
+
+
 def test_only_the_newest_runs_are_remembered(database: Database) -> None:
     fill(database, MANY)
     values = ["5,000 rows"] * 40 + ["100 rows"] * 60

@@ -55,6 +55,8 @@ class History:
 
 def read_history(database: Database, dataset: str, check_names: Sequence[str]) -> History:
     """Return what the last runs that checked this dataset have measured for the named checks."""
+    if not check_names:
+        return History()
     marks = ", ".join("?" * len(check_names))
     found = database.query(
         f"""SELECT q.run_id, q.check_name, q.measured, coalesce(p.parameters, '{{}}') AS parameters

@@ -102,7 +102,8 @@ def _mix(check: UsualMix, subject: Subject, rows: int) -> dict[str, Share]:
     counts = {
         value: subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
     }
-    counts[OTHER] = rows - sum(counts.values())
+    # A value may itself be called so.
+    counts[OTHER] = rows - sum(counts.values()) + counts.get(OTHER, 0)
     return {name: Share(100 * count / rows, rows) for name, count in counts.items()}
 
 

@@ -57,14 +57,14 @@ def _pattern(values: pa.Array, expression: str) -> list[Breach]:
     return _breach(bad, lambda index: f"{shown(values[index].as_py())} does not match {expression}")
 
 
-def _below(values: pa.Array, low: int | str | None) -> list[Breach]:
+def _below(values: pa.Array, low: float | str | None) -> list[Breach]:
     if low is None:
         return []
     bad = mask(pc.less(values, pa.scalar(low).cast(values.type)))
     return _breach(bad, lambda index: f"{shown(values[index].as_py())} is below {low}")
 
 
-def _above(values: pa.Array, high: int | str | None, word: str) -> list[Breach]:
+def _above(values: pa.Array, high: float | str | None, word: str) -> list[Breach]:
     if high is None:
         return []
     bad = mask(pc.greater(values, pa.scalar(high).cast(values.type)))
