@@ -72,6 +72,14 @@ def test_rows_are_found_behind_any_number_of_empty_lines(tmp_path: Path) -> None
     assert (good, malformed) == ({"p.csv:1": ["1", "2"]}, [])
 
 
+def test_wide_rows_make_batches_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_BLOCK", 1_000)
+    monkeypatch.setattr(csv_reader, "_BYTES", 3_000)
+    batches = read(tmp_path / "p.csv", b"a,b\n" + (b"x" * 400 + b",1\n") * 100)
+    assert sum(len(batch) for batch in batches) == 100
+    assert max(len(batch) for batch in batches) < 12
+
+
 def test_quotes_within_a_value_are_characters(tmp_path: Path) -> None:
     assert read_one(tmp_path, b'a,b\nO"Neil,"say ""hi"""\n') == ({"p.csv:1": ['O"Neil', 'say "hi"']}, [])
 

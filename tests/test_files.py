@@ -12,6 +12,7 @@ from notebook_pipeline.connections import Connection
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.files import fetch_bulk, read_batches, unknown_columns
+from notebook_pipeline.reading import parquet_reader
 from tests.bulk_data import csv_bytes, folder, load, pack, parquet_bytes, parquet_table, player
 
 ROWS = [player(1), player(2, gsis_id=None, first_name="NA", last_name="Null"), player(3)]
@@ -233,6 +234,25 @@ def test_names_the_row_where_parquet_is_damaged(tmp_path: Path) -> None:
         match=r"^p\.parquet, after row 0: not a whole Parquet file: .*; fetch or write it again$",
     ):
         list(read_batches(bulk, PLAYER))
+
+
+def test_a_value_that_belies_its_checksum_is_not_read(tmp_path: Path) -> None:
+    data = pa.BufferOutputStream()
+    options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    parquet.write_table(parquet_table([player(last_name="Right")]), data, **options)
+    put(tmp_path / "p.parquet", data.getvalue().to_pybytes().replace(b"Right", b"Wrong"))
+    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
+    with pytest.raises(PipelineError, match=r"not a whole Parquet file: .*checksum"):
+        list(read_batches(bulk, PLAYER))
+
+
+def test_wide_rows_of_parquet_make_batches_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_reader, "_BYTES", 3_000)
+    wide = [player(number, last_name=f"{number:0400}") for number in range(1, 101)]
+    put(tmp_path / "p.parquet", parquet_bytes(wide))
+    batches = list(read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache"), PLAYER))
+    assert sum(len(batch) for batch in batches) == 100
+    assert max(len(batch) for batch in batches) < 10
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from notebook_pipeline.values import utf8
 from notebook_pipeline.values.arrow import mask, pc, text_bytes
 
 _BLOCK = 1 << 20  # the longest row, too; Arrow reads up to 32 blocks ahead
-_ROWS = 65_536  # so many rows make a batch
+_ROWS = 65_536  # so many rows make a batch,
+_BYTES = 16 << 20  # or so many bytes
 _SHOWN = 60  # so many bytes of a file that is no CSV are shown
 _BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -131,7 +132,7 @@ def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     try:
         for batch in batches:
             few.append(batch)
-            if sum(part.num_rows for part in few) >= _ROWS:
+            if sum(part.num_rows for part in few) >= _ROWS or sum(part.nbytes for part in few) >= _BYTES:
                 yield pa.concat_batches(few)
                 few = []
     except pa.ArrowInvalid:

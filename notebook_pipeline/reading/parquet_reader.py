@@ -9,7 +9,8 @@ from pyarrow import parquet
 from notebook_pipeline.batches import RawBatch
 from notebook_pipeline.reading.formats import whole
 
-_BATCH = 65_536  # rows
+_ROWS = 65_536  # make a batch,
+_BYTES = 16 << 20  # or so many bytes
 _BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk
 
 
@@ -29,10 +30,17 @@ def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[Raw
         total = file.metadata.num_rows
         columns = [column for column in file.schema_arrow.names if column not in leave_out]
         # One thread costs less time in all; the load overlaps reading with writing instead.
-        batches = file.iter_batches(_BATCH, columns=columns, use_threads=False)
+        batches = file.iter_batches(_rows_at_once(file.metadata), columns=columns, use_threads=False)
         while batch := _next(batches, name, done):
             yield RawBatch(batch, _positions(name, done + 1), share=(done + batch.num_rows) / total)
             done += batch.num_rows
+
+
+def _rows_at_once(metadata: parquet.FileMetaData) -> int:
+    """Return how many rows make a batch, by what the row that is written largest takes in its group."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    row = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
+    return max(1, min(_ROWS, int(_BYTES / row))) if row else _ROWS
 
 
 def _next(batches: Iterator[pa.RecordBatch], name: str, done: int) -> pa.RecordBatch | None:
@@ -46,4 +54,7 @@ def _positions(name: str, first: int) -> Callable[[int], str]:
 
 def _open(path: Path, name: str) -> parquet.ParquetFile:
     with whole(name, "Parquet"):
-        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
+        # Checksums, where the writer left any, tell a damaged value from a good one.
+        return parquet.ParquetFile(
+            path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+        )
