@@ -12,7 +12,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from notebook_pipeline import settings
-from notebook_pipeline.connections import API, DATABASE, FILES, variable
+from notebook_pipeline.connections import API, variable
 from notebook_pipeline.demo import sample, server
 
 # Each reads what those before it wrote.
@@ -33,8 +33,6 @@ def fixed_surroundings() -> Iterator[dict[str, str]]:
             "NOTEBOOK_PIPELINE_OUTPUT": folder,
             "NOTEBOOK_PIPELINE_TODAY": sample.SAMPLE_TODAY.isoformat(),
             variable(API): url,
-            variable(DATABASE): f'{{"conn_type": "sqlite", "host": "{folder}/analytics_database.db"}}',
-            variable(FILES): f'{{"conn_type": "fs", "extra": {{"path": "{settings.data()}"}}}}',
         }
 
 

@@ -28,7 +28,7 @@ def typed(sql: str) -> str:
 def stored(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return a column in the type of the table's: COPY in binary converts nothing."""
     kind = column.type
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+    if pa.types.is_integer(kind):
         return column.cast(pa.int64())
     return column.cast(pa.float64() if pa.types.is_floating(kind) else pa.string())
 

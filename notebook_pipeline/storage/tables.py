@@ -94,7 +94,7 @@ def bookkeeping() -> tuple[str, ...]:
 
 def sql_type(kind: pa.DataType) -> str:
     """Return how a column is stored; days and everything else that is not a number are text."""
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+    if pa.types.is_integer(kind):
         return "INTEGER"
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
 
