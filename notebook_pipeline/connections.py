@@ -93,7 +93,10 @@ def resolve(conn_id: str) -> Connection:
 def default(conn_id: str) -> Connection:
     """Return the connection that works in a fresh checkout, or raise UsageError."""
     if conn_id == DATABASE:
-        return Connection(conn_id, "sqlite", host=str(settings.database()))
+        path = str(settings.database())
+        if "?" in path:
+            raise UsageError(f"{path}: a connection ends a file's path at `?`; choose another output folder")
+        return Connection(conn_id, "sqlite", host=path)
     if conn_id == API:
         return Connection(conn_id, "http", host="127.0.0.1", port=8000, schema="http")
     if conn_id == FILES:

@@ -23,6 +23,7 @@ Value = str | int | float | bool
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 _INT = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _FORM = "expected lines of the form `name: type = literal  # help`"
 
 
@@ -204,6 +205,7 @@ def _checked(parameter: Parameter, value: Any) -> Value:
         raise UsageError(f"parameter {parameter.name} is {value}; expected a finite number")
     if isinstance(value, str):
         _refuse_undecodable(parameter.name, value)
+        refuse_password(parameter.name, value)
     return value
 
 
@@ -219,6 +221,15 @@ def _refuse_undecodable(name: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise UsageError(f"parameter {name} is {text!r}; expected text that is valid UTF-8") from None
+
+
+def refuse_password(name: str, text: str) -> None:
+    """Raise UsageError where the value of a parameter holds an address with a password in it."""
+    if _ADDRESS_WITH_PASSWORD.search(text):
+        raise UsageError(
+            f"parameter {name} holds an address with a password, and parameters are saved and shown; "
+            "put it into a connection instead"
+        )
 
 
 def _parsed(name: str, kind: str, text: str) -> Value:

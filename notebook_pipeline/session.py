@@ -21,6 +21,7 @@ from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
 from notebook_pipeline.running.artefacts import settle_lost
+from notebook_pipeline.running.plan import refuse_secrets
 from notebook_pipeline.storage.database import Database, Lock, connect
 from notebook_pipeline.storage.tables import create_tables
 
@@ -107,6 +108,7 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
+    refuse_secrets(parameters, Redactor(_connections(parameters)))
     run_id = ledger.new_run_id()
     # Where the output cannot be reached, they wait for one who can set their artefacts right.
     with suppress(OSError, PipelineError):

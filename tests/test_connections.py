@@ -112,6 +112,12 @@ def test_every_connection_has_a_default_that_a_checkout_works_with(monkeypatch: 
     assert resolve(FILES) == Connection(FILES, "fs", extra={"path": str(settings.data())})
 
 
+def test_an_output_folder_that_no_connection_can_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", "/what?")
+    with pytest.raises(UsageError, match="choose another output folder"):
+        default(DATABASE)
+
+
 def test_an_unknown_connection_is_refused_with_the_variable_to_set() -> None:
     with pytest.raises(UsageError, match="AIRFLOW_CONN_NOWHERE"):
         default("nowhere")

@@ -200,6 +200,11 @@ def test_a_source_out_of_the_form_is_no_template(bag: DagBag) -> None:
     assert context["task"].parameters == asked_for
 
 
+def test_airflow_logs_no_address_whole(bag: DagBag) -> None:
+    plan: Any = bag.dags[BULK].get_task("plan_bulk_load")
+    assert plan.show_return_value_in_logs is False
+
+
 def test_the_report_waits_for_verified_data(bag: DagBag) -> None:
     schedule: Any = bag.dags[REPORT].schedule
     assert schedule.name == "analytics_database/player"

@@ -47,6 +47,14 @@ def test_an_error_of_the_service_is_a_failure_and_shows_no_password(monkeypatch:
     assert "hunter22" not in str(raised.value)
 
 
+def test_an_address_that_cannot_be_read_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, json.dumps({"conn_type": "http", "host": "http://me:hunter/22-horse@host"}))
+    with pytest.raises(AirflowException) as raised:
+        check()
+    assert "22-horse" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
 def test_a_connection_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(AirflowException, match=r"connection 'an_api' is not defined.*AIRFLOW_CONN_AN_API"):

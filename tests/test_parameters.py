@@ -88,6 +88,19 @@ def test_a_cell_that_is_no_list_of_parameters_is_refused(tmp_path: Path, source:
     assert says in str(refused.value)
 
 
+def test_an_address_with_a_password_is_refused_and_not_shown(tmp_path: Path) -> None:
+    declared = read_parameters(tiny.write(tmp_path / "n.ipynb", tiny.parameters('source: str = "a"')))
+    for value in ("https://me:hunter2@host/p.csv", "a.csv\nhttps://:hunter2@host/p.csv"):
+        for check in (check_parameters, parse_text):
+            with pytest.raises(
+                UsageError, match="parameter source holds an address with a password"
+            ) as refused:
+                check(declared, {"source": value})
+            assert "hunter2" not in str(refused.value)
+    plain = {"source": "https://host:80/a:b@c.csv"}
+    assert check_parameters(declared, plain) == plain
+
+
 def test_two_parameters_cells_are_refused(tmp_path: Path) -> None:
     book = tiny.write(tmp_path / "n.ipynb", tiny.parameters("a: int = 1"), tiny.parameters("b: int = 1"))
     with pytest.raises(UsageError, match="2 cells are tagged `parameters`; expected exactly one"):

@@ -98,6 +98,10 @@ def test_what_a_notebook_leaves_open_or_closes_too_often_stays_inside_its_cell()
     assert clean_html("</main></div><ul><li><b>x</ul>y</section>") == "<ul><li><b>x</b></li></ul>y"
 
 
+def test_what_is_nested_without_end_is_nested_no_deeper() -> None:
+    assert clean_html("<div>" * 10_000 + "x" + "</p>" * 10_000).count("<div>") < 1000
+
+
 def test_a_link_opens_elsewhere_and_says_nothing_of_where_it_came_from() -> None:
     assert render_markdown("[docs](https://example.org/a?b=c&d=e)") == (
         '<p><a target="_blank" rel="noopener noreferrer" href="https://example.org/a?b=c&amp;d=e">'

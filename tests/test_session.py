@@ -172,6 +172,8 @@ def test_under_the_runner_the_run_is_the_runners(database: Database, monkeypatch
 
 
 def test_parameters_of_the_wrong_kind_begin_no_run(database: Database) -> None:
+    with pytest.raises(UsageError, match="parameter source holds a secret of a connection"):
+        session.join_run("bulk_load", {"source": f"{SECRET}.csv"})
     with pytest.raises(UsageError, match="parameter force is 'yes'"):
         session.join_run("bulk_load", {"force": "yes"})
     assert runs(database) == []

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from notebook_pipeline import ledger
 from notebook_pipeline.airflow import tasks
@@ -105,9 +106,17 @@ def test_only_a_database_with_several_writers_is_loaded_by_several_tasks(
     monkeypatch.setattr(tasks, "resolve_connection", found.__getitem__)
     assert tasks.plan_bulk_load.function() == [{"source": source} for source in expected]
     assert f"load 0 of {len(expected)}: {expected[0]}\n" in capsys.readouterr().out
-    params["source"] = "https://me:hidden@files.example/p.csv?token=hidden"
+    params["source"] = "https://files.example/p.csv?token=hidden"
     assert tasks.plan_bulk_load.function() == [{"source": params["source"]}]
     assert "hidden" not in capsys.readouterr().out
+
+
+def test_a_source_with_a_password_is_handed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = {"source": "https://me:hidden@files.example/p.csv"}
+    monkeypatch.setattr(tasks, "_context", lambda: {"params": params})
+    with pytest.raises(AirflowFailException, match="source holds an address with a password") as refused:
+        tasks.plan_bulk_load.function()
+    assert "hidden" not in str(refused.value)
 
 
 def test_what_cannot_be_listed_is_left_to_one_notebook_to_tell(

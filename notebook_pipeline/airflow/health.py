@@ -8,6 +8,9 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from requests import RequestException
 
+from notebook_pipeline.airflow.hook import resolve_connection
+from notebook_pipeline.redaction import Redactor
+
 
 class HealthCheckOperator(HttpOperator):
     """Get one page of a service; where it does not answer, fail with its URL and its connection."""
@@ -28,10 +31,13 @@ class HealthCheckOperator(HttpOperator):
                 f"AIRFLOW_CONN_{self.http_conn_id.upper()}"
             ) from None
         except (RequestException, AirflowException) as error:
+            said = f"{self.url()} did not answer, through connection {self.http_conn_id!r} ({error})"
+            redactor = Redactor([resolve_connection(self.http_conn_id)])
+            # Without the error itself: that names the address as it is written.
             raise AirflowException(
-                f"{self.url()} did not answer, through connection {self.http_conn_id!r} ({error}). "
-                "Start the service, or correct the connection under Admin > Connections"
-            ) from error
+                f"{redactor.text(said)}. Start the service, or correct the connection under "
+                "Admin > Connections"
+            ) from None
 
     def url(self) -> str:
         """Return the address that is asked, without any password in it."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.parameters import refuse_password
 
 if TYPE_CHECKING:
     from notebook_pipeline.storage.database import Database
@@ -20,7 +22,8 @@ _UPDATE = "api_incremental_update"
 _COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
 
 
-@task
+# Airflow's line would show addresses whole; this prints them without what may be secret in them.
+@task(show_return_value_in_logs=False)
 def plan_bulk_load() -> list[dict[str, str]]:
     """Give each `load` task its files: to one task all of them, or to each task slot a group of them.
 
@@ -29,6 +32,10 @@ def plan_bulk_load() -> list[dict[str, str]]:
     from notebook_pipeline.reading.sources import shown
 
     params = _context()["params"]
+    try:
+        refuse_password("source", params["source"])
+    except UsageError as error:
+        raise AirflowFailException(str(error)) from None
     database = resolve_connection(params["database_conn_id"])
     at_most = 1 if database.conn_type == "sqlite" else conf.getint("core", "parallelism")
     sources = bulk_sources(params["source"], resolve_connection(params["file_conn_id"]), at_most)

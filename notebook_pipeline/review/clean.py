@@ -29,6 +29,9 @@ _LINK = re.compile(r"https?://[^\s\"'<>]+")
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/=]+")
 _TEXT = re.compile(r"[^<>]*")
 
+# Deeper than any table; each closing tag is looked for among those that are open.
+_DEEPEST = 200
+
 # What an attribute's value must be, whole, for it to stay.
 _VALUES = {
     ("th", "colspan"): _NUMBER,
@@ -66,6 +69,8 @@ def _kept(tag: re.Match[str], opened: list[str]) -> str:
     if tag["close"]:
         return _closed(name, opened)
     if name not in _VOID:
+        if len(opened) == _DEEPEST:
+            return ""
         opened.append(name)
     return f"<{name}{_attributes(name, tag['attributes'])}>"
 

@@ -79,7 +79,7 @@ def make_plan(
     handed = _connections(parameters, connections)
     # The runner alone holds the store's; an error of its may name them.
     redactor = Redactor([*handed.values(), *([credentials()] if settings.output_url() else [])])
-    _refuse_secrets(parameters, redactor)
+    refuse_secrets(parameters, redactor)
     run_id = ledger.new_run_id()
     named = Identity(
         identity.dag_id,
@@ -116,7 +116,8 @@ def _connections(
     return {conn_id: resolved[conn_id] for conn_id in named}
 
 
-def _refuse_secrets(parameters: Mapping[str, Any], redactor: Redactor) -> None:
+def refuse_secrets(parameters: Mapping[str, Any], redactor: Redactor) -> None:
+    """Raise UsageError where a parameter holds a secret that the redactor knows."""
     for name, value in parameters.items():
         if isinstance(value, str) and redactor.is_in(value):
             raise UsageError(
