@@ -1,12 +1,14 @@
 """Checks against earlier runs, each kind passing and failing."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import parts
 import pytest
-from parts import GOOD, MANY, NO_BOUNDS, USUAL, check, fill, history, load, only, remember
+from parts import FIRST, GOOD, MANY, NO_BOUNDS, USUAL, check, fill, history, load, only, remember, start
 
+from notebook_pipeline import checks
 from notebook_pipeline.checks import CheckResult
 from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
 from notebook_pipeline.storage.database import Database
@@ -125,6 +127,23 @@ def test_a_value_called_other_counts_with_the_rest(database: Database) -> None:
     fill(database, [*GOOD, (4, "A-4", "other", 1, 7, "2024-03-01"), (5, "A-5", None, 1, 7, "2024-03-01")])
     result = only(check(database, UsualMix("kind", ("bolt", "nut", "other"))))
     assert result.measured == "bolt 20.00 % · nut 40.00 % · other 40.00 % of 5 rows"
+
+
+def test_a_fault_is_not_made_usual_by_judging_the_same_load_again(database: Database) -> None:
+    fill(database, MANY)
+    remember(database, history(rows=100, changed=100, nulls=0, bolts=75))
+    load(database, [], FIRST)
+    database.execute("DELETE FROM part WHERE id >= 50")
+    for attempt in range(6):
+        run_id = f"240310-{attempt}"
+        start(database, run_id, "data_quality")
+        database.execute(
+            "UPDATE pipeline_run SET parameters = ? WHERE run_id = ?",
+            [json.dumps({"run_id": FIRST}), run_id],
+        )
+        report = check(database, UsualRowCount("drop"), run_id=FIRST)
+        checks.save(database, run_id, report)
+        assert (only(report).passed, only(report).measured) == (False, "50 rows")
 
 
 def test_only_the_newest_runs_are_remembered(database: Database) -> None:

@@ -16,9 +16,10 @@ _BETWEEN = " · "
 
 @dataclass(frozen=True)
 class Stored:
-    """Hold one result of an earlier run; `scope` is the one that the run was given."""
+    """Hold one result of an earlier run, which was given `scope` and, where it was, the loads to judge."""
 
     run_id: str
+    loads: str
     check_name: str
     measured: str
     scope: str
@@ -53,8 +54,14 @@ class History:
         )
 
 
-def read_history(database: Database, dataset: str, check_names: Sequence[str]) -> History:
-    """Return what the last runs that checked this dataset have measured for the named checks."""
+def read_history(
+    database: Database, dataset: str, check_names: Sequence[str], loads: Sequence[str]
+) -> History:
+    """Return what the last runs that checked this dataset have measured for the named checks.
+
+    Of several that judged the same loads the last counts, and none of those that are judged now: who runs
+    a failed check again and again must not make its fault usual.
+    """
     if not check_names:
         return History()
     marks = ", ".join("?" * len(check_names))
@@ -67,12 +74,15 @@ def read_history(database: Database, dataset: str, check_names: Sequence[str]) -
         ORDER BY q.run_id""",
         [dataset, *check_names, dataset, SOURCE_COUNT, KEPT_RUNS],
     )
-    return History([_stored(row) for row in found.to_pylist()])
+    stored = map(_stored, found.to_pylist())
+    others = {(one.loads, one.scope, one.check_name): one for one in stored if one.loads != " ".join(loads)}
+    return History(list(others.values()))
 
 
 def _stored(row: dict[str, str]) -> Stored:
-    scope = json.loads(row["parameters"]).get("scope") or "table"
-    return Stored(row["run_id"], row["check_name"], row["measured"], scope)
+    given = json.loads(row["parameters"])
+    loads, scope = given.get("run_id") or row["run_id"], given.get("scope") or "table"
+    return Stored(row["run_id"], loads, row["check_name"], row["measured"], scope)
 
 
 def read_source_count(database: Database, dataset: str) -> tuple[str, int] | None:

@@ -128,9 +128,8 @@ def _measured(
     else:
         rows = scan.measure(database, source, of_rows)
         table = scan.measure(database, Source(dataset), of_table)
-    history = read_history(
-        database, dataset.name, [check.name for check in dataset.checks if _looks_back(check)]
-    )
+    looking_back = [check.name for check in dataset.checks if _looks_back(check)]
+    history = read_history(database, dataset.name, looking_back, loads)
     return Subject(database, source, scope, loads, today, history, rows, table)
 
 
