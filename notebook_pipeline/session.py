@@ -87,7 +87,7 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
         parameter.name: namespace[parameter.name] for parameter in declared if parameter.name in namespace
     }
     parameters = check_parameters(declared, given)
-    database = connect(resolve(str(parameters.get("database_conn_id", DATABASE))))
+    database = connect(resolve(str(parameters.get("database_conn_id") or DATABASE)))
     try:
         create_tables(database)
         run_id = os.environ.get(RUN_ID)

@@ -151,11 +151,14 @@ def test_a_missing_damaged_or_foreign_artefact_is_told_on_its_page(story: Story)
     damaged = story.run(artifact="runs/damaged.ipynb")
     (story.output / "runs").mkdir(exist_ok=True)
     (story.output / "runs/damaged.ipynb").write_text("{")
+    odd = story.run(artifact="runs/odd.ipynb")
+    (story.output / "runs/odd.ipynb").write_text('{"cells": [{"source": "x"}]}')
     foreign = story.run(artifact="../foreign.ipynb")
     write(story)
     made = pages(story)
     assert "is not there (any more)" in made[f"runs/{gone}.html"].text
     assert "cannot be read as a notebook" in made[f"runs/{damaged}.html"].text
+    assert "cannot be read as a notebook" in made[f"runs/{odd}.html"].text
     assert "is no notebook below" in made[f"runs/{foreign}.html"].text
 
 

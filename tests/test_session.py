@@ -138,7 +138,7 @@ def test_what_a_killed_runner_left_is_settled_in_its_artefact_too(database: Data
     artefact = settings.output() / key
     artefact.parent.mkdir(parents=True)
     artefact.write_text('{"cells": [], "metadata": {"notebook_pipeline": {"status": "running"}}}')
-    session.join_run("bulk_load", {}).finish({})
+    session.join_run("bulk_load", {"database_conn_id": ""}).finish({})
     assert sorted(run[2:4] for run in runs(database)) == [("failed", "process lost"), ("success", None)]
     told = json.loads(artefact.read_text())["metadata"]["notebook_pipeline"]
     assert (told["status"], told["error"]) == ("failed", "process lost")

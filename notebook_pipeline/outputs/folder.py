@@ -70,22 +70,15 @@ class Folder:
         return found
 
     def copy(self, key: str, target: str) -> None:
-        """Let the target be the very same file; a copy of it where the file system knows no links."""
+        """Let the target hold the same in a file of its own: JupyterLab saves into what it opened."""
         source, path = self._path(key), self._path(target)
         if path.exists() and cmp(source, path):
             return
         self.prepare(target)
         # Beside its source, where it is swept if this process is killed.
         temporary = source.with_name(f".{source.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-        try:
-            os.link(source, temporary)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            shutil.copy2(source, temporary)
+        shutil.copy2(source, temporary)
         os.replace(temporary, path)
-        # Where both were the same file already, replacing does nothing at all.
-        temporary.unlink(missing_ok=True)
 
     def remove(self, key: str) -> None:
         """Remove a file, and the folders that it leaves empty below that of its kind."""

@@ -41,6 +41,9 @@ class RunPages:
                 values["difference"] = compare(self._reviewed(previous), reviewed)
         except PipelineError as error:
             values["missing"] = str(error)
+        except (AttributeError, KeyError, TypeError) as error:
+            # JSON, but none that Jupyter writes; the pages of all other runs are to be made.
+            values["missing"] = f"{queries.artefact(run)}: cannot be read as a notebook: {error!r}"
         return render("run.html", **values)
 
     def stamp(self, run: Run, status: str) -> str:
