@@ -59,6 +59,8 @@ def name_in_a_row(database: Database, run_id: str) -> None:
 def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Database) -> None:
     named = ran(home, database, "r01", "success")
     name_in_a_row(database, "r01")
+    deleted = ran(home, database, "r015", "success")
+    database.execute("INSERT INTO deleted_row VALUES ('player', '2', '2024-01-01', 'r015')")
     old_success = ran(home, database, "r02", "success")
     old_failure = ran(home, database, "r03", "failed")
     still_running = ran(home, database, "r04", "running")
@@ -69,7 +71,7 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     other = ran(home, database, "r00", "success", notebook="m")
     before = database.execute("SELECT count(*) FROM pipeline_run")
     assert prune(keep_days=30, keep_last=2) == [str(old_success), str(old_failure)]
-    assert all(path.exists() for path in (named, still_running, newest_success, young, *last, other))
+    assert all(path.exists() for path in (named, deleted, still_running, newest_success, young, *last, other))
     assert not old_success.parent.exists()
     assert database.execute("SELECT count(*) FROM pipeline_run") == before
     assert prune(keep_days=30, keep_last=2) == []

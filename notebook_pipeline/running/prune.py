@@ -33,7 +33,7 @@ def prune(*, keep_days: int, keep_last: int) -> list[str]:
     """Remove each artefact that is older than `keep_days` and not among its notebook's last `keep_last`.
 
     The newest success of a notebook stays, and so does every artefact whose run a row still names in its
-    `_run_id`. Return the addresses of those that were removed.
+    `_run_id`, or that deleted a row: `trace` leads there. Return the addresses of those that were removed.
     """
     output = open_output()
     with connect(resolve(DATABASE)) as database:
@@ -76,9 +76,7 @@ def _sweep(output: Path) -> None:
 
 
 def _named_runs(database: Database) -> set[str]:
-    """Return every run that a row of a dataset names."""
-    return {
-        run_id
-        for dataset in DATASETS
-        for (run_id,) in database.execute(f"SELECT DISTINCT _run_id FROM {quoted(dataset)}")
-    }
+    """Return every run that a row of a dataset names, or the tombstone of one."""
+    of_rows = (f"SELECT DISTINCT _run_id FROM {quoted(dataset)}" for dataset in DATASETS)
+    queries = (*of_rows, "SELECT DISTINCT run_id FROM deleted_row")
+    return {run_id for query in queries for (run_id,) in database.execute(query)}
