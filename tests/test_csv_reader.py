@@ -115,6 +115,17 @@ def test_an_unclosed_quote_swallows_no_row_unseen(tmp_path: Path, lines: bytes, 
     )
 
 
+def test_a_value_of_several_lines_may_hold_any_commas(tmp_path: Path) -> None:
+    lines = b'1,"12 Main St, Apt 4\nSpringfield, IL",x\n2,"a,b,c\nd,e,f\n",y\n3,"4,z\n5,"6",z\n7,8,9\n'
+    good, malformed = read_one(tmp_path, b"a,b,c\n" + lines)
+    assert good == {
+        "p.csv:1": ["1", "12 Main St, Apt 4\nSpringfield, IL", "x"],
+        "p.csv:2": ["2", "a,b,c\nd,e,f\n", "y"],
+        "p.csv:4": ["7", "8", "9"],
+    }
+    assert malformed == [Malformed("p.csv:3", b'3,"4,z\n5,6""",z', "a quote is opened and never closed")]
+
+
 def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

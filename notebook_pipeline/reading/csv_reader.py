@@ -2,8 +2,8 @@
 
 Fields are separated by commas and may stand in double quotes. Nothing is guessed: every column is text,
 empty is null. A quoted value may hold line breaks; one that holds as many commas as the lines it spans
-should have is taken for the work of a quote that was never closed, and is malformed. Rows are counted
-from 1 after the header; empty lines are no rows.
+should have, and a quote or the row's end behind them, is taken for the work of a quote that was never
+closed, and is malformed. Rows are counted from 1 after the header; empty lines are no rows.
 """
 
 import atexit
@@ -190,19 +190,25 @@ class _Rows:
 def _swallowed(batch: pa.RecordBatch) -> np.ndarray:
     """Say which rows have a value that spans lines with the commas that those lines should have."""
     found = np.zeros(batch.num_rows, bool)
-    for column in batch.columns:
+    for place, column in enumerate(batch.columns):
         data = text_bytes(column)
         if not ((data == ord("\n")) | (data == ord("\r"))).any():
             continue
         broken = mask(pc.match_substring_regex(column, r"[\r\n]"))
         for row in np.flatnonzero(broken).tolist():
-            found[row] |= _spans_rows(column[row].as_py(), batch.num_columns - 1)
+            found[row] |= _spans_rows(column[row].as_py(), place, batch.num_columns - 1)
     return found
 
 
-def _spans_rows(value: str, commas: int) -> bool:
-    """Say whether a value with line breaks looks as if it held the ends of rows of so many commas."""
+def _spans_rows(value: str, place: int, commas: int) -> bool:
+    """Say whether a value with line breaks looks as if it held the ends of rows of so many commas.
+
+    What seems to close such a value opens a later one, whose own last quote is then left in the text. Only
+    in the last column it may not be: behind it the file may end, or that later value break the line too.
+    """
     lines = _BREAK.split(value.rstrip("\r\n"))
+    if place < commas and '"' not in lines[-1]:
+        return False
     return value.count(",") >= (len(lines) - 1) * commas or any(
         line.count(",") == commas for line in lines[1:-1]
     )
