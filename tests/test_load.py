@@ -204,6 +204,9 @@ def test_a_run_that_was_settled_as_lost_cannot_commit(tmp_path: Path) -> None:
     """Its runner was killed, the kernel lived on for a moment, and somebody found the row in between."""
     with loads.open_database(tmp_path) as database:
         session, _ = loads.start(database)
+        artefact = tmp_path / str(ledger.get_run(database, session.run_id)["artifact"])
+        artefact.parent.mkdir(parents=True)
+        artefact.touch()
         before = everything(database)
         assert len(ledger.settle_lost(database, tmp_path)) == 1
         with pytest.raises(PipelineError, match="it was settled as lost or closed; nothing was committed"):
