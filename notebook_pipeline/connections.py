@@ -109,7 +109,7 @@ def sqlite_path(connection: Connection) -> Path:
     name = connection.host or (f"/{connection.schema}" if connection.schema else "")
     if not name:
         raise UsageError(f"connection {connection.conn_id!r} names no file: give the SQLite path as its host")
-    return settings.home() / Path(name.split("?")[0]).expanduser()
+    return settings.home() / settings.expanded(name.split("?")[0])
 
 
 def postgres_uri(connection: Connection) -> str:

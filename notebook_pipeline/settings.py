@@ -9,9 +9,17 @@ from notebook_pipeline.errors import UsageError
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
+def expanded(path: str) -> Path:
+    """Return a path with `~` and `~user` replaced; raise UsageError where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path}: no home folder is known for this; give the path without ~") from None
+
+
 def home() -> Path:
     """Return the folder that holds `notebooks/` and `data/`: NOTEBOOK_PIPELINE_HOME or the checkout."""
-    return Path(os.environ.get("NOTEBOOK_PIPELINE_HOME") or CHECKOUT).expanduser().absolute()
+    return expanded(os.environ.get("NOTEBOOK_PIPELINE_HOME") or str(CHECKOUT)).absolute()
 
 
 def output() -> Path:
@@ -20,7 +28,7 @@ def output() -> Path:
     Without it, or where it names an object store, that is `home()/output`.
     """
     given = os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or "output"
-    return home() / ("output" if output_url() else Path(given).expanduser())
+    return home() / ("output" if output_url() else expanded(given))
 
 
 def output_url() -> str | None:

@@ -1,5 +1,6 @@
 """Where things are and which day it is."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -56,3 +57,12 @@ def test_a_day_that_is_none_is_refused(day: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", day)
     with pytest.raises(UsageError, match=day):
         settings.today()
+
+
+@pytest.mark.parametrize(("name", "ask"), [("HOME", settings.home), ("OUTPUT", settings.output)])
+def test_a_home_that_nobody_has_is_refused(
+    name: str, ask: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"NOTEBOOK_PIPELINE_{name}", "~nobody-at-all/x")
+    with pytest.raises(UsageError, match="~nobody-at-all/x: no home folder is known"):
+        ask()

@@ -113,7 +113,7 @@ def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
     if "://" in base:
         return _by_url(f"{base.rstrip('/')}/{source}", connection)
     # A path as it is typed in the checkout, such as data/players.csv, is accepted too.
-    return _local(source, [settings.home() / Path(base).expanduser(), settings.home(), Path.cwd()])
+    return _local(source, [settings.home() / settings.expanded(base), settings.home(), Path.cwd()])
 
 
 def _local(source: str, bases: Sequence[Path]) -> Sequence[Local]:
