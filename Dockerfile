@@ -32,6 +32,8 @@ RUN install -d -o airflow -g 0 -m 2770 /opt/airflow/output /opt/airflow/auth \
 COPY --from=locked /opt/pipeline /opt/pipeline
 COPY --chown=airflow:0 data /opt/airflow/data
 COPY --chown=airflow:0 notebooks /opt/airflow/notebooks
+# The notebooks' start page leads to it.
+COPY --chown=airflow:0 README.md /opt/airflow/
 COPY --chown=airflow:0 dags /opt/airflow/dags
 USER airflow
 ENV PATH=/opt/pipeline/bin:$PATH \

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
 _LONGEST_SECONDS = 1e9
+_PRUNED = (
+    "Remove executed notebooks for good, and print each one's address. The last successful one of each "
+    "notebook stays, and so does every one that a row of a dataset names; the ledger keeps all runs."
+)
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -79,9 +83,14 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_prune(commands: Any) -> None:
-    prune = commands.add_parser("prune", help="remove old executed notebooks that nothing names any more")
-    prune.add_argument("--keep-days", type=_count, default=30, metavar="N", help="younger ones stay (30)")
-    prune.add_argument("--keep-last", type=_count, default=10, metavar="M", help="so many of each stay (10)")
+    summary = "remove old executed notebooks that nothing names any more"
+    prune = commands.add_parser("prune", help=summary, description=_PRUNED)
+    prune.add_argument(
+        "--keep-days", type=_count, default=30, metavar="N", help="keep what is younger than N days (30)"
+    )
+    prune.add_argument(
+        "--keep-last", type=_count, default=10, metavar="M", help="keep the last M of each notebook (10)"
+    )
     prune.set_defaults(command=_prune)
 
 

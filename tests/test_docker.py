@@ -240,6 +240,14 @@ def test_the_image_holds_what_a_run_needs_and_no_jupyterlab() -> None:
     assert "jupyterlab" not in pins["docker.txt"]
 
 
+def test_what_the_start_page_links_to_is_in_the_image() -> None:
+    page = (ROOT / "notebooks" / "README.md").read_text()
+    assert "](../README.md" in page
+    assert "COPY --chown=airflow:0 README.md /opt/airflow/\n" in DOCKERFILE, (
+        "the start page's link leads nowhere"
+    )
+
+
 def test_what_the_image_copies_is_there_and_sent_to_the_engine() -> None:
     sent = [
         line[1:].rstrip("/") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"

@@ -173,6 +173,12 @@ def test_trace_prints_the_row_and_its_run(story: Story, call: Call) -> None:
     assert json.loads(out)["row"] == {**ADA, "_run_id": run_id, "_source": "bulk"}
 
 
+def test_trace_prints_a_key_as_it_has_to_be_typed(story: Story, call: Call) -> None:
+    story.run(rows=[{**ADA, "player_id": 1001}])
+    _, out, _ = call("trace", "player", "1001")
+    assert ["player_id", "1001"] in words(out)
+
+
 def test_trace_of_a_row_that_never_was_fails(story: Story, call: Call) -> None:
     assert call("trace", "player", "9") == (1, "player 9: no such row, and no run has deleted one\n", "")
     assert call("trace", "player", "9", "--json")[:2] == (1, "null\n")

@@ -50,7 +50,8 @@ class NotebookPipelinePlugin(AirflowPlugin):
             **_ICONS,
         },
         {
-            "name": "Notebook runs",
+            # As long as the bar has room for.
+            "name": "Notebooks",
             "href": _RUNS,
             "destination": "nav",
             "url_route": "notebook-runs",

@@ -102,7 +102,8 @@ def print_trace(trace: Trace | None, table: str, key: str) -> None:
     if trace.row is None:
         console.print(Text(f"{table} {key}: deleted", "bold"))
     else:
-        console.print(_pairs(trace.row.items()))
+        # Its values as they are, keys above all: a number with thousands apart is found nowhere.
+        console.print(_pairs((name, _verbatim(value)) for name, value in trace.row.items()))
     _print_section(console, "deleted by" if trace.row is None else "last changed by", _pairs(origin(trace)))
 
 
@@ -209,6 +210,10 @@ def _pairs(pairs: Iterable[tuple[str, object]]) -> Table:
     for name, value in pairs:
         table.add_row(name, Text(shown(value)))
     return table
+
+
+def _verbatim(value: object) -> object:
+    return None if value is None else str(value)
 
 
 def _coloured(status: str) -> Text:
