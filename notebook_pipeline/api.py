@@ -73,7 +73,7 @@ def fetch_pages(
         rows_without_key=reading.keys.without_key,
         total=landed.total or 0,
         readings=landed.reading,
-        unknown_fields=sorted(reading.fields - {*dataset.schema.names, *dataset.ignored}),
+        unknown_fields=sorted(reading.parser.fields - {*dataset.schema.names, *dataset.ignored}),
     )
 
 

@@ -39,7 +39,7 @@ class RawBatch:
     parsed JSON values, one per row. `position` gives `file:row` or `page:index` for a row's index in
     `received`. `malformed` rows are not in `received`. `share` is how much of the whole source has been
     read after this batch, 0 to 1, where that is known. JSON values with `from_text` may spell numbers as
-    text, as a CSV file does.
+    text, as a CSV file does. `typed` holds the declared columns of JSON values that all have their types.
     """
 
     received: pa.RecordBatch | Sequence[object]
@@ -47,11 +47,14 @@ class RawBatch:
     malformed: Sequence[Malformed] = ()
     share: float | None = None
     from_text: bool = False
+    typed: pa.RecordBatch | None = None
 
     @property
     def columns(self) -> pa.RecordBatch | None:
-        """Return the columns of a file's batch, None for JSON values."""
-        return cast("pa.RecordBatch", self.received) if isinstance(self.received, pa.RecordBatch) else None
+        """Return the batch as columns, None where there are only JSON values."""
+        return (
+            cast("pa.RecordBatch", self.received) if isinstance(self.received, pa.RecordBatch) else self.typed
+        )
 
     def __len__(self) -> int:
         """Count the rows that were read, malformed ones included."""

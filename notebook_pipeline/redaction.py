@@ -52,8 +52,11 @@ class Redactor:
             return [self.data(inner, binary=binary) for inner in value]
         return value
 
-    def is_in(self, text: str) -> bool:
-        """Say whether a secret that is not a short one occurs in the text."""
+    def is_in(self, said: str | bytes) -> bool:
+        """Say whether a secret that is not a short one occurs in a text, or in what may be one."""
+        if not self._long_forms:
+            return False
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
         return any(True for _ in _spans(text, self._long_forms))
 
     def split(self, text: str) -> tuple[str, str]:

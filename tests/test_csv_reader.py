@@ -142,8 +142,8 @@ def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
 LEFT_OPEN = """
 import pathlib, sys, time
 from notebook_pipeline.reading import csv_reader
-is_utf8 = csv_reader.utf8._is_utf8
-csv_reader.utf8._is_utf8 = lambda data: time.sleep(0.01) or is_utf8(data)
+is_utf8 = csv_reader.utf8.is_utf8
+csv_reader.utf8.is_utf8 = lambda data: time.sleep(0.01) or is_utf8(data)
 rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), "p.csv", None)
 print(len(next(rows)) > 0)
 """

@@ -35,7 +35,7 @@ class Keys:
         """Count the keys, those of two pages twice."""
         return self._count
 
-    def add(self, values: Sequence[object]) -> None:
+    def add(self, values: Sequence[object] | pa.Array) -> None:
         """Take the keys of the next page; what is no key of this type is only counted."""
         page = self._usable(values).unique()
         self._pages.append(page)
@@ -66,7 +66,10 @@ class Keys:
         first, second = [number for number, page in enumerate(self._pages) if key in page][:2]
         return Repeated(key.as_py(), (first, second))
 
-    def _usable(self, values: Sequence[object]) -> pa.Array:
+    def _usable(self, values: Sequence[object] | pa.Array) -> pa.Array:
+        if isinstance(values, pa.Array):
+            self.without_key += values.null_count
+            return values.drop_null()
         try:
             if set(map(type, values)) <= {self._python_type}:
                 return pa.array(values, self._type)

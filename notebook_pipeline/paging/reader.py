@@ -1,15 +1,10 @@
 """Know pages that move while they are read: read them until one reading saw none move."""
 
-import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from itertools import chain
-from operator import itemgetter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
-
-import orjson
 
 from notebook_pipeline.batches import RawBatch
 from notebook_pipeline.datasets import Dataset
@@ -17,10 +12,10 @@ from notebook_pipeline.http.answers import Answer
 from notebook_pipeline.http.client import Client
 from notebook_pipeline.paging.keys import Keys
 from notebook_pipeline.paging.landing import Landing
+from notebook_pipeline.paging.page import Parser, parse
 
 MAX_READINGS = 3
 
-_BOM = b"\xef\xbb\xbf"
 _FULL = 0.9
 _log = logging.getLogger(__name__)
 
@@ -49,23 +44,23 @@ class Reading:
     """Hold what one reading of all pages has seen so far."""
 
     keys: Keys
+    parser: Parser
     pages: int = 0
     rows: int = 0
-    fields: set[str] = field(default_factory=set)
 
     @property
     def different_rows(self) -> int:
         """Count the rows, each key once."""
         return len(self.keys) + self.keys.without_key
 
-    def add(self, rows: Sequence[object], key: str) -> None:
+    def add(self, batch: RawBatch, key: str) -> None:
         """Take the rows of the next page."""
-        objects = [row for row in rows if isinstance(row, dict)]
-        self.keys.add(_values(objects, key))
-        self.keys.without_key += len(rows) - len(objects)
-        self.fields.update(chain.from_iterable(objects))
+        if batch.columns:
+            self.keys.add(batch.columns.column(key))
+        else:
+            self.keys.add([row.get(key) if isinstance(row, dict) else None for row in batch.received])
         self.pages += 1
-        self.rows += len(rows)
+        self.rows += len(batch)
 
 
 class _ShiftSeen(Exception):
@@ -76,8 +71,8 @@ class Reader:
     """Read a dataset's pages into a landing folder, each page once while none moves.
 
     The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
-    the end. The next page is fetched while the last is landed and parsed. As many rows gone as come during
-    one reading leave no trace; a row that is skipped so is found by the next full sweep.
+    the end. One page is fetched while another is landed and parsed and the sink takes a third. As many rows
+    gone as come during one reading leave no trace; a row that is skipped so is found by the next full sweep.
     """
 
     def __init__(
@@ -100,17 +95,21 @@ class Reader:
         self._progress = progress
         self._last_rows = self._last_bytes = 0
         self._ahead: tuple[str, Future[Answer]] | None = None
+        # One lands a page while it is parsed, one gives the sink the page before; neither asks the server.
+        self._workers = ThreadPoolExecutor(2)
+        self._taking: Future[None] | None = None
 
     def read(self) -> Reading:
         """Return what the reading that held still has seen; all its pages are landed.
 
         Raises PipelineError where every reading saw rows move, or the server contradicts itself.
         """
-        while True:
-            try:
-                return self._read_once()
-            except _ShiftSeen as shift:
-                self._begin_again(shift)
+        with self._workers:
+            while True:
+                try:
+                    return self._read_once()
+                except _ShiftSeen as shift:
+                    self._begin_again(shift)
 
     def _begin_again(self, shift: _ShiftSeen) -> None:
         reading = self._landing.reading
@@ -126,43 +125,54 @@ class Reader:
     def _read_once(self) -> Reading:
         self._last_rows = self._last_bytes = 0
         self._ahead = None
+        self._wait_for_sink()
         self._sink.begin()
         if self._landing.total is None:
             self._landing.keep_total(fetch_total(self._client, self._dataset))
-        reading = Reading(Keys(self._dataset.schema.field(self._dataset.key).type))
-        while rows := self._page(reading.pages, reading.rows):
-            self._sink.add(_batch(reading.pages, rows))
-            reading.add(rows, self._dataset.key)
+        key_type = self._dataset.schema.field(self._dataset.key).type
+        reading = Reading(Keys(key_type), Parser(self._dataset))
+        while batch := self._page(reading):
+            self._wait_for_sink()
+            self._taking = self._workers.submit(self._sink.add, batch)
+            reading.add(batch, self._dataset.key)
             self._check_keys(reading, at_end=False)
             self._progress(Reached(reading.pages, reading.rows, self._expected()))
+        self._wait_for_sink()
         self._check_keys(reading, at_end=True)
         if not self._landing.is_complete:
             self._check_total(reading)
             self._landing.complete()
         return reading
 
-    def _page(self, number: int, skip: int) -> list[object]:
-        """Return a page's rows, from the server only where they are not landed yet."""
-        body = self._landing.read(number)
-        rows = None if body is None else _rows(body)
-        if body is None or rows is None:
-            body, rows = self._fetch(number, skip)
-        self._last_rows, self._last_bytes = len(rows), len(body)
-        return rows
+    def _wait_for_sink(self) -> None:
+        taking, self._taking = self._taking, None
+        if taking:
+            taking.result()
 
-    def _fetch(self, number: int, skip: int) -> tuple[bytes, list[object]]:
-        url, what = self._address(skip), f"page {number}"
+    def _page(self, reading: Reading) -> RawBatch:
+        """Return the next page's rows, from the server only where they are not landed yet."""
+        body = self._landing.read(reading.pages)
+        batch = None if body is None else reading.parser.parse(body, reading.pages)
+        if body is None or batch is None:
+            body, batch = self._fetch(reading)
+        self._last_rows, self._last_bytes = len(batch), len(body)
+        return batch
+
+    def _fetch(self, reading: Reading) -> tuple[bytes, RawBatch]:
+        number = reading.pages
+        url, what = self._address(reading.rows), f"page {number}"
         self._landing.reopen()
         future = self._begun(url, what)
         answer = self._client.wait(future, url, what=what)
-        self._look_ahead(answer, number, skip)
-        self._landing.write(number, answer.body)
-        rows = _rows(answer.body)
-        if rows is None:
+        self._look_ahead(answer, number, reading.rows)
+        landed = self._workers.submit(self._landing.write, number, answer.body)
+        batch = reading.parser.parse(answer.body, number)
+        landed.result()
+        if batch is None:
             self._landing.drop(number)
             remedy = "run it again, which asks for this page anew; look at the address in a browser"
             raise self._client.failure(f"{answer.excerpt()}, which is no JSON list", remedy, url, what)
-        return answer.body, rows
+        return answer.body, batch
 
     def _begun(self, url: str, what: str) -> Future[Answer]:
         ahead, self._ahead = self._ahead, None
@@ -223,40 +233,9 @@ def fetch_total(client: Client, dataset: Dataset) -> int:
     """Return how many rows the source says it has, whatever was changed when."""
     url, what = client.address(dataset.counts_endpoint), "counts"
     answer = client.wait(client.start(url, what=what, shape="object"), url, what=what)
-    counts = _parse(answer.body)
+    counts = parse(answer.body)
     total = counts.get(dataset.count_field) if isinstance(counts, dict) else None
     if type(total) is not int or total < 0:
         seen = f"{answer.excerpt()}, which gives no number as {dataset.count_field!r}"
         raise client.failure(seen, "compare the dataset's count_field with the source's", url, what)
     return total
-
-
-def _batch(page: int, rows: Sequence[object]) -> RawBatch:
-    return RawBatch(rows, lambda row: f"page {page}, row {row}")
-
-
-def _values(objects: Sequence[dict[str, object]], key: str) -> list[object]:
-    try:
-        return list(map(itemgetter(key), objects))
-    except KeyError:
-        return [row.get(key) for row in objects]
-
-
-def _rows(body: bytes) -> list[object] | None:
-    """Return the JSON list in a page, or None where there is none; JSON is UTF-8, whatever a header says."""
-    rows = _parse(body)
-    return rows if isinstance(rows, list) else None
-
-
-def _parse(body: bytes) -> object:
-    # All that is made here stays in use until its page is done: collecting garbage meanwhile finds none, and
-    # would take as long as the parsing itself.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return orjson.loads(body.removeprefix(_BOM))
-    except orjson.JSONDecodeError:
-        return None
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -40,7 +40,7 @@ def _field(rows: Sequence[Mapping[str, object]], field: pa.Field, *, from_text: 
 
 def spell(raw: RawBatch, rows: Sequence[int]) -> list[str]:
     """Return rows of a batch as JSON, in the given order."""
-    if raw.columns is None:
+    if raw.columns is None or raw.columns is raw.typed:
         return [to_json(raw.received[row]) for row in rows]
     taken = raw.columns.take(pa.array(rows, pa.int64()))
     columns = [_plain(column) for column in taken.columns]

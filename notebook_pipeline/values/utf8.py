@@ -83,7 +83,17 @@ class Utf8Stream:
 
     def _is_whole(self, data: pa.Buffer) -> bool:
         """Say whether data is valid by itself: no character was begun before it, none is left unfinished."""
-        return not self._decoder.getstate()[0] and _is_utf8(data)
+        return not self._decoder.getstate()[0] and is_utf8(data)
+
+
+def is_utf8(chunk: pa.Buffer) -> bool:
+    """Say whether bytes are UTF-8."""
+    bounds = pa.py_buffer(np.array([0, len(chunk)], np.int32))
+    try:
+        pa.Array.from_buffers(pa.binary(), 1, [None, bounds, chunk]).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def original(text: str) -> bytes:
@@ -119,12 +129,3 @@ def _original_column(column: pa.Array) -> pa.Array:
         if not column.null_count
         else pc.if_else(column.is_valid(), binary, pa.scalar(None, pa.binary()))
     )
-
-
-def _is_utf8(chunk: pa.Buffer) -> bool:
-    bounds = pa.py_buffer(np.array([0, len(chunk)], np.int32))
-    try:
-        pa.Array.from_buffers(pa.binary(), 1, [None, bounds, chunk]).cast(pa.string())
-    except pa.ArrowInvalid:
-        return False
-    return True
