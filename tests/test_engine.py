@@ -153,11 +153,6 @@ def test_each_cell_is_a_line_and_prints_come_before_it(home: Path) -> None:
     assert lines[-1].startswith("[2/3] Check: failed after ")
 
 
-def test_a_kernel_does_not_wait_long_for_a_flush_on_its_way_out(home: Path) -> None:
-    run = execute(home, "import sys\nfor stream in (sys.stdout, sys.stderr): print(stream.flush_timeout < 1)")
-    assert run.printed == "True\nTrue\n"
-
-
 def test_what_cells_left_open_is_closed_at_the_end(home: Path) -> None:
     opened = "import gzip\nplain, packed = open('plain', 'w'), gzip.open('packed', 'wt')"
     circle = "class Circle: pass\nc = Circle()\nc.self, c.file = c, open('circle', 'w')\nc.file.write('c')"

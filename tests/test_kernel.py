@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from jupyter_core.utils import run_sync
 from waiting import family, left_of, until
 
 from notebook_pipeline.connections import Connection
@@ -135,3 +136,18 @@ def test_a_kernel_whose_watch_is_killed_ends_too(tmp_path: Path) -> None:
         assert kernel.cause_of_death().startswith(
             "the kernel died: killed by SIGKILL, as the system does when memory runs out"
         )
+
+
+# Without care for the order in which a kernel's threads end, every other one hangs.
+@pytest.mark.parametrize("_", range(5))
+def test_a_kernel_that_is_asked_to_end_does_so_by_itself(tmp_path: Path, _: int) -> None:
+    with Kernel(environment=dict(os.environ), folder=tmp_path) as kernel:
+        client = kernel.manager.client()
+        client.start_channels()
+        run_sync(client.wait_for_ready)(timeout=60)
+        run_sync(client.execute_interactive)("print('said')", timeout=60)
+        client.stop_channels()
+        process = kernel._process
+        kernel.close()
+    assert process is not None
+    assert process.returncode == 0, "it had to be killed, after five seconds"

@@ -43,8 +43,6 @@ def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str
             "NOTEBOOK_PIPELINE_OUTPUT": settings.output_url() or str(settings.output()),
             "NOTEBOOK_PIPELINE_RUN_ID": run_id,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            # Silences a remark about frozen modules; no debugger is attached here.
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
     )
 
@@ -170,8 +168,7 @@ def _close_event_loop() -> None:
 
 _ARGUMENTS = (
     *("-f", "{connection_file}"),
-    "--HistoryManager.hist_file=:memory:",
-    "--IPKernelApp.outstream_class=notebook_pipeline.running.streams.QuickOutStream",
+    "--HistoryManager.enabled=False",
 )
 
 

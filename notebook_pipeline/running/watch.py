@@ -56,11 +56,17 @@ def _become_kernel(modules: Sequence[str]) -> None:
     # Jupyter's own watch, now over the process between: it ends within a second of that one.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     imports.load(modules)
-    from ipykernel import kernelapp
+    # No debugger is attached here, so that the kernel need not load one.
+    with imports.without(["debugpy"]):
+        from ipykernel import debugger, kernelapp  # noqa: F401
 
     # Nothing of this becomes garbage, so nobody need look through it again.
     gc.freeze()
     kernelapp.launch_new_instance()
+    # It flushes once more through the thread that publishes, which Jupyter would end first, to wait for ever.
+    control = kernelapp.IPKernelApp.instance().control_thread
+    control.stop()
+    control.join()
     ending.code = 0
 
 
