@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
+# papermill loads what paths in these clouds would need, which takes it longer than a kernel takes to start.
+# A run has no such path: it is read from this disk, and written through its output.
+_UNNEEDED = ("azure", "boto3", "gcsfs")
 _LONGEST_SECONDS = 1e9
 _PRUNED = (
     "Remove executed notebooks for good, and print each one's address. The last successful one of each "
@@ -119,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
             progress_seconds=0 if terminal.is_live else 5,
             report=terminal.say,
             stop=stop,
+            unneeded=_UNNEEDED,
         )
     if finished.error:
         _say(f"failed: {finished.error}")

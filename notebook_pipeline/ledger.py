@@ -1,7 +1,6 @@
 """Keep the ledger: one row per run, rejected rows, check results; tell runs that are alive from lost ones."""
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,14 +26,6 @@ def days_ago(days: float) -> str:
     except OverflowError:
         then = datetime.min.replace(tzinfo=UTC)
     return then.isoformat(timespec="microseconds")
-
-
-def new_run_id() -> str:
-    """Return an id that sorts by time (to 2099) and is safe as a file name: 261122-114500123456ab.
-
-    It is short because every row carries it: a sixth of a loaded table was once ids of 30 characters.
-    """
-    return f"{datetime.now(UTC):%y%m%d-%H%M%S%f}{secrets.token_hex(1)}"
 
 
 def start_run(

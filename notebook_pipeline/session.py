@@ -16,6 +16,7 @@ from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.datasets import Dataset, get
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.identity import new_run_id
 from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.outputs.output import open_output
 from notebook_pipeline.parameters import check_parameters, read_parameters
@@ -109,7 +110,7 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     refuse_secrets(parameters, Redactor(_connections(parameters)))
-    run_id = ledger.new_run_id()
+    run_id = new_run_id()
     # Where the output cannot be reached, they wait for one who can set their artefacts right.
     with suppress(OSError, PipelineError):
         output = open_output()

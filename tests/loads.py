@@ -15,6 +15,7 @@ from notebook_pipeline.batches import Origin
 from notebook_pipeline.contract import Checked, Rejected, stored_schema
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.identity import new_run_id
 from notebook_pipeline.session import Session
 from notebook_pipeline.storage.database import Database, Lock, connect
 from notebook_pipeline.storage.tables import create_tables
@@ -84,7 +85,7 @@ def start(
     database: Database, source: str = "f.csv", folder: Path | None = None
 ) -> tuple[Session, Lock | None]:
     """Begin a run as a runner does: lock first, where there is a folder for it, then its row."""
-    run_id = ledger.new_run_id()
+    run_id = new_run_id()
     artifact = f"runs/manual/{run_id}/load__try1.ipynb"
     lock = ledger.hold(database, folder, {"run_id": run_id, "artifact": artifact}) if folder else None
     ledger.start_run(

@@ -9,9 +9,10 @@ import pytest
 
 from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, resolve
+from notebook_pipeline.identity import Identity
 from notebook_pipeline.locks import RunLock
 from notebook_pipeline.outputs.folder import Folder
-from notebook_pipeline.running.artefacts import Identity, new_key, refresh_latest, settle_lost
+from notebook_pipeline.running.artefacts import new_key, refresh_latest, settle_lost
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 

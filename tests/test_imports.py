@@ -1,7 +1,11 @@
 """What a notebook's cells import of this package is found without running them, and loaded early."""
 
+import importlib
 import json
+import subprocess
 import sys
+
+import pytest
 
 from notebook_pipeline.running import imports
 
@@ -26,3 +30,28 @@ def test_modules_are_found_once_each_in_their_order() -> None:
 def test_a_module_that_is_not_there_is_left_to_the_cell_that_asks_for_it() -> None:
     imports.load(["notebook_pipeline.no_such_module", "notebook_pipeline.errors"])
     assert "notebook_pipeline.errors" in sys.modules
+
+
+def test_packages_look_as_if_they_were_not_installed_for_a_while() -> None:
+    sys.modules.pop("wave", None)
+    with imports.without(["wave", "json"]):
+        assert importlib.import_module("json") is json
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("wave")
+    assert importlib.import_module("wave")
+
+
+def test_papermill_can_do_without_the_clouds() -> None:
+    program = """
+import sys
+from notebook_pipeline.__main__ import _UNNEEDED
+import pytest
+
+from notebook_pipeline.running import imports
+with imports.without(_UNNEEDED):
+    import notebook_pipeline.recording
+print([name for name in _UNNEEDED if name in sys.modules])
+import gcsfs
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -14,6 +14,7 @@ import waiting
 
 from notebook_pipeline import ledger
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.identity import new_run_id
 from notebook_pipeline.storage.database import Database, Lock
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -41,7 +42,7 @@ def started(database: Database, run_id: str = "r", artifact: str | None = "runs/
 
 
 def test_run_ids_sort_by_time_and_are_file_names() -> None:
-    made = [ledger.new_run_id() for _ in range(100)]
+    made = [new_run_id() for _ in range(100)]
     moments = [run_id[:-2] for run_id in made]
     assert moments == sorted(moments)
     assert len(set(made)) == 100

@@ -9,7 +9,7 @@ import tiny
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.running.artefacts import Identity
+from notebook_pipeline.identity import Identity
 from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
 
 DECLARED = tiny.parameters(

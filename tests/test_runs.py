@@ -15,7 +15,7 @@ from waiting import left_of, until_there
 
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.running.artefacts import Identity
+from notebook_pipeline.identity import Identity
 from notebook_pipeline.running.background import Stop
 from notebook_pipeline.runs import run_notebook
 from notebook_pipeline.storage.database import connect

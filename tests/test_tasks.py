@@ -11,6 +11,7 @@ from notebook_pipeline import ledger
 from notebook_pipeline.airflow import tasks
 from notebook_pipeline.airflow.tasks import bulk_sources, describe, sweep_is_due, task_of
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.identity import new_run_id
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 
@@ -26,7 +27,7 @@ def database(tmp_path) -> Iterator[Database]:
 
 
 def ran(database: Database, day: str, *, full_sweep: bool, status: str = "success") -> None:
-    run_id = ledger.new_run_id()
+    run_id = new_run_id()
     ledger.start_run(
         database,
         run_id=run_id,

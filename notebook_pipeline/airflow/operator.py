@@ -13,7 +13,8 @@ from notebook_pipeline.errors import UsageError
 from notebook_pipeline.parameters import check_parameters, read_parameters
 
 if TYPE_CHECKING:
-    from notebook_pipeline.runs import Finished, Identity
+    from notebook_pipeline.identity import Identity
+    from notebook_pipeline.runs import Finished
 
 # The runner decides on these, so that every artefact is made the same way.
 _DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert"}
@@ -117,7 +118,7 @@ def failure(finished: "Finished") -> AirflowException:
 
 
 def _identity(task: Any) -> "Identity":
-    from notebook_pipeline.runs import Identity
+    from notebook_pipeline.identity import Identity
 
     return Identity(
         dag_id=task.dag_id,

@@ -4,12 +4,12 @@ import hashlib
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.identity import Identity
 from notebook_pipeline.outputs.output import Output
 from notebook_pipeline.running import record
 from notebook_pipeline.storage.database import Database
@@ -17,17 +17,6 @@ from notebook_pipeline.storage.database import Database
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 # Some file systems do not tell capitals from small letters.
 _PLAIN_RUN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,99}")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Name one try of one task; outside Airflow the run and the notebook lend their names."""
-
-    dag_id: str = "manual"
-    dag_run_id: str | None = None
-    task_id: str | None = None
-    map_index: int = -1
-    try_number: int = 1
 
 
 def new_key(output: Output, identity: Identity) -> str:

@@ -1,6 +1,6 @@
-"""Hold what one execution needs, and how it went."""
+"""Hold what one execution needs, how it goes, and how it went in the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,3 +31,20 @@ class Execution:
     def fail(self, cause: str) -> None:
         """Remember the first cause of failure, masked and cut to a length that a ledger can hold."""
         self.error = self.error or self.redactor.text(cause)[:LONGEST_ERROR]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Say how a run ended; `rows` holds the counts that it has, by the ledger's names.
+
+    `artifact` is relative to the output, as in the ledger; `address` is where that lies.
+    """
+
+    run_id: str
+    status: str
+    artifact: str
+    address: str
+    result: dict[str, Any] | None
+    error: str | None
+    retryable: bool
+    rows: Mapping[str, object]

@@ -1,10 +1,11 @@
-"""Know what a notebook's cells import of this package, and load it before a kernel asks for its cells."""
+"""Know imports that take long: load a notebook's before its cells ask for them, others not at all."""
 
 import ast
 import importlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 _PACKAGE = "notebook_pipeline"
 
@@ -20,6 +21,18 @@ def load(modules: Sequence[str]) -> None:
     for module in modules:
         with suppress(Exception):
             importlib.import_module(module)
+
+
+@contextmanager
+def without(packages: Iterable[str]) -> Iterator[None]:
+    """Let packages that are not loaded yet look as if they were not installed."""
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
 
 
 def _modules(source: str) -> Iterator[str]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from notebook_pipeline import ledger, settings
+from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.identity import Identity, new_run_id
 from notebook_pipeline.outputs.credentials import credentials
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
-from notebook_pipeline.running.artefacts import Identity
 
 _CONNECTION_PARAMETER = "_conn_id"
 
@@ -80,7 +80,7 @@ def make_plan(
     # The runner alone holds the store's; an error of its may name them.
     redactor = Redactor([*handed.values(), *([credentials()] if settings.output_url() else [])])
     refuse_secrets(parameters, redactor)
-    run_id = ledger.new_run_id()
+    run_id = new_run_id()
     named = Identity(
         identity.dag_id,
         identity.dag_run_id or run_id,
