@@ -87,13 +87,16 @@ def _folder(landing: Path | None) -> Iterator[Path]:
             yield Path(folder)
 
 
+def as_day(since: str) -> str:
+    """Return the day that `since` gives as YYYY-MM-DD, "" for everything; or raise UsageError."""
+    try:
+        return since and date.fromisoformat(since).isoformat()
+    except ValueError:
+        raise UsageError(f'since = {since!r}: give a day as YYYY-MM-DD, or "" for everything') from None
+
+
 def _query(dataset: Dataset, since: str, page_size: int) -> dict[str, object]:
     if page_size < 1:
         raise UsageError(f"page_size = {page_size}: a page needs at least one row")
-    if not since:
-        return {"limit": page_size}
-    try:
-        day = date.fromisoformat(since)
-    except ValueError:
-        raise UsageError(f'since = {since!r}: give a day as YYYY-MM-DD, or "" for everything') from None
-    return {"limit": page_size, paging.filter_name(dataset): day.isoformat()}
+    day = as_day(since)
+    return {"limit": page_size, paging.filter_name(dataset): day} if day else {"limit": page_size}

@@ -12,14 +12,20 @@ class Origin:
     """Say where batches come from, which decides who wins in the merge.
 
     `place` names the run whose extraction the rows belong to, where that is not the run that merges
-    them. A replay of rejected rows moves no watermark: the run that rejected them moved it past them.
-    `fingerprint` marks a file as loaded once its rows are committed.
+    them but replays what was rejected. `moves_watermark` is false where the watermark must stay: it is past
+    rows that are replayed, and may not go past rows that were never read. `fingerprint` marks a file as
+    loaded once its rows are committed.
     """
 
     source: Literal["bulk", "api"]
     place: str = ""
-    is_replay: bool = False
+    moves_watermark: bool = True
     fingerprint: str | None = None
+
+    @property
+    def is_replay(self) -> bool:
+        """Say whether the rows were read by an earlier run."""
+        return bool(self.place)
 
 
 @dataclass(frozen=True)

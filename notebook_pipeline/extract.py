@@ -80,8 +80,10 @@ def open_api(
 ) -> Update:
     """Fetch what changed on the day `since` or later, by default since the watermark, onto this disk.
 
-    A retry of the same task goes on at the page where the last try stopped. `progress` is called with the
-    rows read so far and the rows there will be, where that is known.
+    A `since` later than where the run would begin by itself leaves days unread: the rows are merged all the
+    same, but the watermark stays, for the next run to read those days. A retry of the same task goes on at
+    the page where the last try stopped. `progress` is called with the rows read so far and the rows there
+    will be, where that is known.
     """
     dataset = run.dataset
     landed = settings.output() / "landed"
@@ -90,7 +92,9 @@ def open_api(
     folder = landed / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     spool = Spool(folder, dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
-    since = "" if full_sweep else since or first_day(run, overlap_days)
+    first = "" if full_sweep else first_day(run, overlap_days)
+    since = "" if full_sweep else api.as_day(since) or first
+    skips_days = since > first
     extraction = api.fetch_pages(
         resolve(api_conn_id),
         dataset,
@@ -106,7 +110,10 @@ def open_api(
     notes = [f"{read}, changed since {since}" if since else read, *_drift(dataset, extraction.unknown_fields)]
     if full_sweep and extraction.rows_without_key:
         notes.append(f"{extraction.rows_without_key:,} rows have no key, so that none can be called missing")
-    opened = _extract(extraction.url, dataset, spool.batches(), Origin("api"), extraction.rows, notes)
+    if skips_days:
+        notes.append(_skipped(since, first))
+    origin = Origin("api", moves_watermark=not skips_days)
+    opened = _extract(extraction.url, dataset, spool.batches(), origin, extraction.rows, notes)
     return Update(
         **vars(opened),
         keys=extraction.keys,
@@ -126,7 +133,13 @@ def first_day(run: Session, overlap_days: int) -> str:
     newest = warehouse.read_watermark(run.database, name, "api") or warehouse.read_watermark(
         run.database, name, "bulk"
     )
-    return (date.fromisoformat(newest) - timedelta(days=overlap_days)).isoformat() if newest else ""
+    try:
+        return (date.fromisoformat(newest) - timedelta(days=overlap_days)).isoformat() if newest else ""
+    except OverflowError:
+        raise UsageError(
+            f"overlap_days = {overlap_days}: so many days before {newest} there is no day; give fewer, or "
+            "full_sweep = true to read everything"
+        ) from None
 
 
 def contract_fingerprint(dataset: Dataset) -> str:
@@ -140,6 +153,14 @@ def _task_folder(run: Session) -> Path:
     row = ledger.get_run(run.database, run.run_id)
     task = "\0".join(str(row[name]) for name in ("dag_id", "dag_run_id", "task_id", "map_index"))
     return Path(hashlib.sha256(task.encode()).hexdigest()[:32])
+
+
+def _skipped(since: str, first: str) -> str:
+    by_itself = f"begin with {first}" if first else "read everything"
+    return (
+        f"the watermark stays where it is, as what changed before {since} was not read: a run that is given "
+        f"no since would {by_itself}"
+    )
 
 
 def _drift(dataset: Dataset, unknown: Iterable[str]) -> list[str]:

@@ -203,7 +203,7 @@ def _commit(load: Load) -> None:
     database, run_id = load.session.database, load.session.run_id
     name, origin = load.dataset.name, load.origin
     before = warehouse.read_watermark(database, name, origin.source)
-    if load.newest and not origin.is_replay:
+    if load.newest and origin.moves_watermark:
         warehouse.save_watermark(database, name, origin.source, load.newest, run_id=run_id, now=ledger.now())
     after = warehouse.read_watermark(database, name, origin.source)
     if origin.fingerprint:

@@ -39,7 +39,7 @@ def read_rejected(database: Database, dataset: Dataset, run_id: str) -> Rejected
         )
     [(source, place)] = database.execute("SELECT source, place FROM extraction WHERE run_id = ?", [run_id])
     batch = _batch(kept, from_text=source == "bulk")
-    origin = Origin(source, place=place, is_replay=True)
+    origin = Origin(source, place=place, moves_watermark=False)
     return RejectedRows([batch], origin, len(kept), _notes(run, len(kept)))
 
 

@@ -179,6 +179,68 @@ def test_a_wrong_address_fails_before_anything_is_written(
     run.fail("no answer")
 
 
+def api_run(**options) -> tuple[str | None, list[str]]:
+    """Update from the API; return the watermark that it left, and its notes."""
+    run = session.join_run("api_incremental_update", {})
+    update = extract.open_api(run, API, **options)
+    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+        merged.merge(update.batches)
+    result = merged.result()
+    run.finish(result)
+    watermark = result["watermark"]
+    assert ledger.get_run(run.database, run.run_id)["watermark_after"] == watermark
+    return None if watermark is None else str(watermark), update.notes
+
+
+def served_since(day: str) -> list[int]:
+    """Return the keys that the sample API serves from a day on."""
+    served = sample.changed_players()
+    return sorted(
+        served.filter(pc.field("last_changed_date") >= date.fromisoformat(day))["player_id"].to_pylist()
+    )
+
+
+def test_the_first_update_moves_no_watermark_past_days_that_were_never_read(sample_api: str) -> None:
+    watermark, notes = api_run(since="2024-09-15")
+    assert watermark is None
+    assert [row[0] for row in players()] == served_since("2024-09-15")
+    assert notes[-1] == (
+        "the watermark stays where it is, as what changed before 2024-09-15 was not read: a run that is "
+        "given no since would read everything"
+    )
+    assert api_run()[0] == "2024-09-23"
+    assert [row[0] for row in players()] == served_since("0001-01-01")
+
+
+def test_an_update_from_a_later_day_leaves_the_days_before_to_the_next(sample_api: str) -> None:
+    bulk_run("players.parquet")
+    watermark, notes = api_run(since="20240902")
+    assert watermark is None, "the bulk file's watermark is 2024-08-31"
+    assert "a run that is given no since would begin with 2024-08-31" in notes[-1]
+    assert "changed since 2024-09-02" in notes[0]
+    assert api_run(since="2024-08-31", overlap_days=1)[0] is None, "by itself it would begin a day before"
+    watermark, notes = api_run(since="2024-08-30", overlap_days=1)
+    assert (watermark, len(notes)) == ("2024-09-23", 1)
+    assert [row[0] for row in players()] == served_since("0001-01-01")
+
+
+def test_a_full_sweep_moves_the_watermark_whatever_since_says(sample_api: str) -> None:
+    assert api_run(since="2024-09-15", full_sweep=True, overlap_days=10**9)[0] == "2024-09-23"
+    assert api_run(since="2024-09-23") == (
+        "2024-09-23",
+        [f"{len(served_since('2024-09-23'))} rows in 1 pages, changed since 2024-09-23"],
+    )
+
+
+@pytest.mark.parametrize("overlap_days", [10**6, 10**10, 2**70])
+def test_more_overlap_than_the_calendar_has_is_refused(overlap_days: int) -> None:
+    bulk_run("players.parquet")
+    run = session.join_run("api_incremental_update", {})
+    with pytest.raises(UsageError, match=f"overlap_days = {overlap_days}: so many days before 2024-08-31"):
+        extract.first_day(run, overlap_days)
+    run.fail("refused")
+
+
 @pytest.mark.parametrize("overlap_days", [-1, -30])
 def test_a_negative_overlap_is_refused(overlap_days: int) -> None:
     run = session.join_run("api_incremental_update", {})

@@ -20,7 +20,7 @@ DAY = "2024-01-05"
 
 
 def replay_of(run_id: str, source: str = "api") -> Origin:
-    return Origin(source, place=run_id, is_replay=True)  # type: ignore[arg-type]
+    return Origin(source, place=run_id, moves_watermark=False)  # type: ignore[arg-type]
 
 
 def test_the_later_extraction_wins_also_when_it_is_merged_first(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_rows_of_a_csv_file_come_back_with_their_positions(tmp_path: Path) -> No
         run = load_file(database, tmp_path, "p.csv", (HEADER + "\n".join(lines) + "\n").encode("latin-1"))
         rejected = read_rejected(database, PLAYER, run)
         assert (rejected.origin, rejected.rows, rejected.notes) == (
-            Origin("bulk", place=run, is_replay=True), 5, []
+            Origin("bulk", place=run, moves_watermark=False), 5, []
         )  # fmt: skip
         rows, still = checked_again(rejected)
         # The file was written in Latin-1, so that José is not UTF-8 and stays out too.
@@ -96,7 +96,7 @@ def test_rows_of_an_api_come_back_as_json(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         run = loads.run(database, API, loads.checked([(1, "a", DAY)], odd))
         rejected = read_rejected(database, PLAYER, run)
-        assert rejected.origin == Origin("api", place=run, is_replay=True)
+        assert rejected.origin == Origin("api", place=run, moves_watermark=False)
         rows, still = checked_again(rejected)
         assert rows == [(7, "00-0000001", "José", "O'Neil, Jr", "QB", DAY)]
         found = {row.position: json.loads(row.row) for row in still}
