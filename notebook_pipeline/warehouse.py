@@ -13,7 +13,7 @@ from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.deletions import has_tombstones, last_sweep
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.places import is_behind
-from notebook_pipeline.storage.sift import is_known
+from notebook_pipeline.storage.sift import is_known, write_newer
 from notebook_pipeline.storage.staging import Staging
 from notebook_pipeline.values.arrow import all_true, mask, pc
 
@@ -39,8 +39,9 @@ class MergeCounts:
 class Merge:
     """Merge batches of good rows into a dataset's table, inside the caller's transaction.
 
-    Every row goes by the merge rule (see merge_rule.py). Two kinds need no staging to be judged by it:
-    rows whose keys are beyond the table's last are new, and rows that are stored as they are unchanged.
+    Every row goes by the merge rule (see merge_rule.py). Three kinds need no staging to be judged by it:
+    rows whose keys are beyond the table's last are new, rows that are stored as they are unchanged, and rows
+    with a greater cursor than the stored ones win where nothing was deleted and nothing noted.
     """
 
     def __init__(
@@ -48,7 +49,6 @@ class Merge:
     ) -> None:
         self._database = database
         self._dataset = dataset
-        self._run_id = run_id
         self._is_behind = is_behind(database, dataset.name, run_id, origin, place)
         self._found = Circumstances(
             origin,
@@ -58,6 +58,9 @@ class Merge:
             has_tombstones=has_tombstones(database, dataset.name),
             sweep=last_sweep(database, dataset.name),
         )
+        self._marks = {"_run_id": run_id, "_source": origin.source}
+        # Where the last batch held nothing that was known, the next is likely newer as a whole.
+        self._is_plainly_newer = False
         self._staging = Staging(database, dataset, run_id=run_id, found=self._found)
         table, key = quoted(dataset.name), quoted(dataset.key)
         self._last_key = database.execute(f"SELECT max({key}) FROM {table}")[0][0]
@@ -73,27 +76,36 @@ class Merge:
             self._last_key = last if self._last_key is None else max(self._last_key, last)
         return counts
 
+    @property
+    def _heeds_deletions(self) -> bool:
+        return self._found.has_tombstones or self._found.sweep is not None
+
     def _is_new(self, part: pa.RecordBatch) -> bool:
         """Say whether every key is beyond the table's last, and nothing was ever deleted there."""
-        if self._found.has_tombstones or self._found.sweep:
+        if self._heeds_deletions:
             return False
         return self._last_key is None or part.column(self._dataset.key)[0].as_py() > self._last_key
 
     def _append(self, part: pa.RecordBatch) -> MergeCounts:
-        marks = {"_run_id": self._run_id, "_source": self._found.origin.source}
-        if not self._database.append(self._dataset.name, part, marks):
+        if not self._database.append(self._dataset.name, part, self._marks):
             return self._merge(part)
         return MergeCounts(inserted=part.num_rows)
 
     def _merge(self, part: pa.RecordBatch) -> MergeCounts:
-        rows = part.num_rows
+        rows, written = part.num_rows, MergeCounts()
+        if self._is_plainly_newer and not self._staging.has_notes:
+            written = MergeCounts(*write_newer(self._database, self._dataset, part, self._marks))
+            if written.total == rows:
+                return written
         # A replay notes what it confirms, and a row that comes late may be older than one that is the same.
         if not (self._is_behind or self._found.origin.is_replay):
             known = is_known(self._database, self._dataset, part, self._found.origin.source)
             part = part if known is None else part.filter(pc.invert(known))
+            self._is_plainly_newer = part.num_rows == rows and not self._heeds_deletions
         outcomes = self._staging.merge(part) if part.num_rows else Counter[str]()
         inserted, updated, stale = (outcomes[name] for name in ("inserted", "updated", "stale"))
-        return MergeCounts(inserted, updated, rows - inserted - updated - stale, stale)
+        written += MergeCounts(inserted, updated, 0, stale)
+        return written + MergeCounts(unchanged=rows - written.total)
 
 
 def read_watermark(database: Database, dataset: str, source: str) -> str | None:

@@ -1,5 +1,6 @@
 """Merging batches: what is appended, what is compared, what is staged, and the watermark."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,73 @@ def test_what_is_known_from_the_other_source_is_staged(tmp_path: Path, staged: l
         assert merged(database, rows) == MergeCounts(unchanged=1, stale=1)
         assert staged == [[1], [1]]
         assert loads.players(database) == [(1, "a", DAY, "r", "api"), (2, "b", DAY, "r", "bulk")]
+
+
+@pytest.mark.only("sqlite")
+def test_after_a_batch_of_changes_the_next_is_written_at_once(
+    tmp_path: Path, staged: list[list[int]]
+) -> None:
+    with loads.open_database(tmp_path) as database:
+        merged(database, [(key, "a", DAY) for key in range(20) if key != 12])
+        with database.transaction():
+            merge = Merge(database, PLAYER, run_id="s", origin=API, place="s")
+            counts = [
+                merge.add(loads.good(rows))
+                for rows in (
+                    [(key, "b", NEXT) for key in range(5)],
+                    [(key, "b", NEXT) for key in range(5, 8)],
+                    [(8, "b", NEXT), (9, "b", DAY), (10, "a", DAY), (11, "b", "2024-01-01"), (12, "b", NEXT)],
+                )
+            ]
+        assert counts == [MergeCounts(updated=5), MergeCounts(updated=3), MergeCounts(1, 2, 1, 1)]
+        assert staged == [[0, 1, 2, 3, 4], [9, 10, 11]]
+        assert loads.players(database) == [
+            *[(key, "b", NEXT, "s", "api") for key in range(9)],
+            (9, "b", DAY, "s", "api"),
+            (10, "a", DAY, "r", "api"),
+            (11, "a", DAY, "r", "bulk"),
+            (12, "b", NEXT, "s", "api"),
+            *[(key, "a", DAY, "r", "bulk") for key in range(13, 20)],
+        ]
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.parametrize("seed", range(6))
+def test_whether_rows_are_written_at_once_or_judged_makes_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    any_of = random.Random(seed)  # noqa: S311
+    written = 0
+
+    def batch() -> list[loads.Row]:
+        low, days = (
+            any_of.randrange(60),
+            any_of.choice(([NEXT], [DAY, NEXT], ["2024-01-01", DAY, NEXT, "2024-01-07"])),
+        )
+        keys = any_of.sample(range(low, low + 40), any_of.randrange(1, 30)) * any_of.choice((1, 1, 2))
+        return [(key, any_of.choice("ab"), any_of.choice(days)) for key in keys]
+
+    runs = [(origin, [batch() for _ in range(8)]) for origin in (BULK, API, API, BULK)]
+    write = warehouse.write_newer
+
+    def watched(*arguments: Any) -> tuple[int, int]:
+        nonlocal written
+        counts = write(*arguments)
+        written += sum(counts)
+        return counts
+
+    results = []
+    for name, instead in (("at once", watched), ("judged", lambda *_: (0, 0))):
+        monkeypatch.setattr(warehouse, "write_newer", instead)
+        with loads.open_database(tmp_path / name) as database:
+            counts = []
+            for number, (origin, batches) in enumerate(runs):
+                with database.transaction():
+                    merge = Merge(database, PLAYER, run_id=str(number), origin=origin, place=str(number))
+                    counts += [merge.add(loads.good(rows)) for rows in batches]
+            results.append((counts, loads.players(database)))
+    assert results[0] == results[1]
+    assert written
 
 
 def test_a_few_rows_among_many_are_not_compared_with_all_between(tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ class Database(ABC):
         Return False, nothing appended, where another writer was first to store the key of one.
         """
 
+    def append_newer(
+        self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
+    ) -> int:
+        """Append rows, and let those with a greater cursor take the place of the row with their key.
+
+        Return how many were written: none on an engine that judges rows before it locks any.
+        """
+        return 0
+
     @abstractmethod
     def upsert(self, sql: str, expected: int) -> bool:
         """Run a statement that writes so many rows.

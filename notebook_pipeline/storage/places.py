@@ -88,12 +88,12 @@ class Notes:
         self._dataset = dataset
         self._place = place
         self._is_replay = is_replay
-        self._has_notes = self._exists("row_place WHERE dataset = ?", [dataset.name])
+        self.has_notes = self._exists("row_place WHERE dataset = ?", [dataset.name])
         self._has_rejected = self._exists(f"rejected_row WHERE {is_rejected(dataset)}")
 
     def forget(self, written: str) -> None:
         """Drop the notes on rows that were written; `written` is SQL that gives their keys."""
-        if self._has_notes:
+        if self.has_notes:
             keys = f"SELECT CAST(key AS TEXT) FROM ({written}) written"
             self._execute(f"DELETE FROM row_place WHERE dataset = ? AND key IN ({keys})")
 
@@ -108,7 +108,7 @@ class Notes:
             ON CONFLICT (dataset, key) DO UPDATE SET place = excluded.place RETURNING 1""",
             [self._place],
         )
-        self._has_notes = self._has_notes or bool(noted)
+        self.has_notes = self.has_notes or bool(noted)
 
     def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple]:
         return self._database.execute(sql, [self._dataset.name, *values])

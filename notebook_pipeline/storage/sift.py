@@ -1,5 +1,6 @@
-"""Tell the rows of a batch that are stored already, as they are, without staging them."""
+"""Settle rows without staging them: those that are stored as they are, and those that are plainly newer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -29,15 +30,37 @@ def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source
     return _without_awaited(database, dataset, key, same)
 
 
+def write_newer(
+    database: Database, dataset: Dataset, batch: pa.RecordBatch, marks: Mapping[str, str]
+) -> tuple[int, int]:
+    """Write every row that is not stored, or with an older cursor; count the inserted and the updated.
+
+    Where that could not be counted in good time, and on engines that judge rows first, nothing is written.
+    """
+    keys = batch.column(dataset.key)
+    ends = keys[0].as_py(), keys[-1].as_py()
+    most = int(MOST_ROWS_READ * len(keys))
+    before = _count_between(database, dataset, *ends, most)
+    if before > most:
+        return 0, 0
+    written = database.append_newer(dataset.name, dataset.key, dataset.cursor, batch, marks)
+    inserted = _count_between(database, dataset, *ends, before + written) - before
+    return inserted, written - inserted
+
+
 def _between(database: Database, dataset: Dataset, low: Any, high: Any, most: int) -> pa.Table | None:
     """Return the stored rows between two keys, None where there is none or they are too many."""
-    key = quoted(dataset.key)
-    where = f"FROM {quoted(dataset.name)} WHERE {key} BETWEEN ? AND ?"
-    [(count,)] = database.execute(f"SELECT count(*) FROM (SELECT 1 {where} LIMIT ?)", [low, high, most + 1])
-    if not 0 < count <= most:
+    if not 0 < _count_between(database, dataset, low, high, most) <= most:
         return None
     columns = ", ".join(quoted(name) for name in (*dataset.schema.names, "_source"))
-    return database.query(f"SELECT {columns} {where} ORDER BY {key}", [low, high])
+    where = f"FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} BETWEEN ? AND ?"
+    return database.query(f"SELECT {columns} {where} ORDER BY {quoted(dataset.key)}", [low, high])
+
+
+def _count_between(database: Database, dataset: Dataset, low: Any, high: Any, most: int) -> int:
+    """Count the stored rows between two keys, but no further than `most` and one."""
+    rows = f"SELECT 1 FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} BETWEEN ? AND ? LIMIT ?"
+    return database.execute(f"SELECT count(*) FROM ({rows})", [low, high, most + 1])[0][0]
 
 
 def _aligned(stored: pa.Table, name: str, keys: pa.Array) -> dict[str, pa.Array]:

@@ -77,12 +77,19 @@ class SqliteDatabase(Database):
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
         """Append rows by the names of their columns, each with these marks; nobody else writes meanwhile."""
-        columns = ", ".join(quoted(name) for name in (*rows.schema.names, *marks))
-        values = ", ".join(["?"] * rows.num_columns + [literal(mark) for mark in marks.values()])
-        if rows.num_rows:
-            with self._cursor() as cursor:
-                cursor.executemany(f"INSERT INTO {quoted(table)} ({columns}) VALUES ({values})", rows)
+        self._insert(table, rows, marks)
         return True
+
+    def append_newer(
+        self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
+    ) -> int:
+        """Append rows, and let those with a greater cursor take the place of the row with their key."""
+        names = [quoted(name) for name in (*rows.schema.names, *marks) if name != key]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        newer = f"excluded.{quoted(cursor)} > {quoted(table)}.{quoted(cursor)}"
+        before = self._changes()
+        self._insert(table, rows, marks, f"ON CONFLICT ({quoted(key)}) DO UPDATE SET {changes} WHERE {newer}")
+        return self._changes() - before
 
     def upsert(self, sql: str, expected: int) -> bool:
         """Run a statement that writes rows; nobody else writes meanwhile."""
@@ -135,6 +142,20 @@ class SqliteDatabase(Database):
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
         """Return the condition that a text is not like a glob, and the value to bind in it."""
         return f"{column} NOT GLOB ?", glob
+
+    def _insert(
+        self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str], conflict: str = ""
+    ) -> None:
+        columns = ", ".join(quoted(name) for name in (*rows.schema.names, *marks))
+        values = ", ".join(["?"] * rows.num_columns + [literal(mark) for mark in marks.values()])
+        if rows.num_rows:
+            with self._cursor() as cursor:
+                cursor.executemany(
+                    f"INSERT INTO {quoted(table)} ({columns}) VALUES ({values}) {conflict}", rows
+                )
+
+    def _changes(self) -> int:
+        return self.execute("SELECT total_changes()")[0][0]
 
     def _spelled(self, sql: str) -> str:
         return sql

@@ -23,6 +23,11 @@ class Staging:
         self._judge, self._values = self._judgement(dataset, found)
         self._create_tables(dataset)
 
+    @property
+    def has_notes(self) -> bool:
+        """Say whether rows that are written have notes to be dropped."""
+        return self._notes.has_notes
+
     def merge(self, batch: pa.RecordBatch) -> Counter[str]:
         """Merge the batch and count the outcomes."""
         self._database.empty("_staged")
