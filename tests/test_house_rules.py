@@ -28,6 +28,7 @@ ORDER = [
     "outputs",
     "values",
     "parameters",
+    "disguises",
     "redaction",
     "contract",
     "plots",
