@@ -1,6 +1,5 @@
 """Read the rejected rows of an earlier run again, so that a mended contract can take them."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.ledger import get_run
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.values.received import from_json, meant
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch
     received: list[tuple[str, object]] = []
     malformed: list[Malformed] = []
     for position, row, reasons in kept:
-        value = json.loads(row)
+        value = from_json(row)
         content = _line(value) if from_text else None
         if content is None:
             received.append((position, value))
@@ -64,11 +64,11 @@ def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch
 
 def _line(value: object) -> bytes | None:
     """Return the bytes of a line that was recorded whole, None for a row that had fields."""
-    match value:
-        case str():
-            return value.encode()
-        case {"base64": str(content), **rest} if not rest:
-            return base64.b64decode(content)
+    match meant(value):
+        case str(line):
+            return line.encode()
+        case bytes(line):
+            return line
     return None
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,7 @@ from notebook_pipeline.datasets import PLAYER, Dataset
 from notebook_pipeline.declarations import AllowedValues, NotInFuture, Pattern, Range
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.reading import csv_reader
+from notebook_pipeline.values import received
 from tests.bulk_data import HEADER, TODAY, csv_bytes, folder, join, load, parquet_bytes, parquet_table, player
 
 MEASURE = Dataset(
@@ -197,13 +199,17 @@ def test_text_is_parsed_strictly(column: str, text: str, reason: str, company: d
     assert reasons(MEASURE, row, from_text=True) == rejected.reasons
 
 
-def check_column(column: str, values: pa.Array) -> tuple[list[object], list[Sequence[str]]]:
-    """Check a batch that has this column among good ones; return its good values and all reasons."""
+def among_good(column: str, values: pa.Array) -> pa.RecordBatch:
+    """Return a batch that has this column among good ones."""
     good = {"id": pa.array([1] * len(values)), "code": ["AB"] * len(values), "grade": ["good"] * len(values)}
-    table = pa.record_batch(
+    return pa.record_batch(
         {**good, "points": [0.5] * len(values), "day": [TODAY] * len(values), column: values}
     )
-    checked = check_batch(RawBatch(table, str), MEASURE, TODAY)
+
+
+def check_column(column: str, values: pa.Array) -> tuple[list[object], list[Sequence[str]]]:
+    """Check a batch that has this column among good ones; return its good values and all reasons."""
+    checked = check_batch(RawBatch(among_good(column, values), str), MEASURE, TODAY)
     assert checked.good.schema == stored_schema(MEASURE)
     return checked.good[column].to_pylist(), [row.reasons for row in checked.rejected]
 
@@ -279,6 +285,62 @@ def test_rows_are_kept_as_received() -> None:
         "deep": "<list<item: date32[day]>>",
         "since": "2026-01-02",
     }
+
+
+ODD_COLUMNS = [
+    ("id", pa.array([1.0, 1.5, float("nan"), float("inf"), float("-inf"), 1e22, None])),
+    ("id", pa.array([1.5], pa.float32())),
+    ("id", pa.array([Decimal("1.00"), Decimal("1.50"), Decimal("0.10")], pa.decimal128(10, 2))),
+    ("id", pa.array([Decimal(10**30), Decimal(7)], pa.decimal128(38, 0))),
+    ("id", pa.array([Decimal(2**53 + 1)], pa.decimal128(20, 2))),
+    ("id", pa.array([2**63, 7], pa.uint64())),
+    ("id", pa.array(["1", "1.00", "NaN", "x", ""])),
+    ("id", pa.array([b"1", b"\xff"])),
+    ("points", pa.array([1.5, float("nan"), float("-inf"), None])),
+    ("points", pa.array([Decimal("1.50"), Decimal("-1.50")], pa.decimal128(10, 2))),
+    ("points", pa.array(["1.5", "NaN", "inf", "1e3", "1e999"])),
+    ("code", pa.array([1.5, float("nan"), float("inf"), None])),
+    ("code", pa.array(["AB", "NaN", "a\0", '{"number":"NaN"}'])),
+    ("code", pa.array([b"AB", b"\xff"])),
+    ("code", pa.array(["AB", "ab"]).dictionary_encode()),
+    ("day", pa.array([float("nan"), 1.0, None])),
+    ("day", pa.array([MIDNIGHT, NOON], pa.timestamp("ns", "Europe/Berlin"))),
+    ("day", pa.array([MIDNIGHT, NOON]).dictionary_encode()),
+    ("day", pa.array([20_455, 10_000_000], pa.int32()).view(pa.date32())),
+    ("day", pa.array(["2026-01-02", "2026-02-30"])),
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), ODD_COLUMNS, ids=lambda value: str(getattr(value, "type", value))
+)
+def test_a_row_of_a_file_means_the_same_when_it_is_read_again(column: str, values: pa.Array) -> None:
+    """All rows break a rule at first; without it they become, or are not, what they would have been."""
+    batch = among_good(column, values)
+    broken = replace(MEASURE, rules=(Range("id" if column != "id" else "points", low=100),))
+    kept = check_batch(RawBatch(batch, str), broken, TODAY).rejected
+    assert len(kept) == len(values)
+    again = rows_of(*(received.from_json(row.row) for row in kept), from_text=True)
+    assert [row.row for row in check_batch(again, broken, TODAY).rejected] == [row.row for row in kept]
+    for dataset in (broken, replace(MEASURE, rules=()), MEASURE):
+        first, second = (check_batch(raw, dataset, TODAY) for raw in (RawBatch(batch, str), again))
+        assert second.good.to_pylist() == first.good.to_pylist()
+        assert [row.reasons for row in second.rejected] == [row.reasons for row in first.rejected]
+
+
+def test_what_json_has_no_word_for_is_spelled_deep_in_a_row_too() -> None:
+    deep = [
+        {"share": float("nan"), "cost": Decimal("1.50"), "picture": b"\xff", "text": "\ud800", "on": NOON}
+    ]
+    assert received.to_json({"deep": deep, "count": 2**70}) == (
+        '{"deep":[{"share":{"number":"NaN"},"cost":1.50,"picture":{"base64":"/w=="},"text":"\\ud800",'
+        f'"on":"2026-01-02T12:00:00"}}],"count":{2**70}}}'
+    )
+
+
+def test_an_object_that_an_api_sent_stands_for_nothing_else() -> None:
+    for value in ({"number": "NaN"}, {"base64": "QUI="}):
+        assert reasons(MEASURE, measure(code=value)) == [f"code: {value!r} is not text"]
 
 
 def test_json_rows_have_to_be_objects_with_every_field() -> None:

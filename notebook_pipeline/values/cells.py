@@ -92,9 +92,9 @@ def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: b
             return _same(pa.array(values, declared))
         except OverflowError:
             pass  # judged one by one below
-    if kinds <= {str} and (from_text or declared in (pa.string(), pa.date32())):
+    if kinds <= {str, bytes} and (from_text or declared in (pa.string(), pa.date32())):
         try:
-            return _from_text(pa.array(values, pa.string()), declared)
+            return _from_text(pa.array(values, pa.binary() if bytes in kinds else pa.string()), declared)
         except UnicodeEncodeError:
             pass
     return _judged(values, declared, from_text=from_text)

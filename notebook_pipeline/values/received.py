@@ -1,8 +1,16 @@
-"""Know rows as they were received: their columns converted, and each row spelled as JSON."""
+"""Know rows as they were received: their columns converted, and each row spelled as JSON, and read again.
+
+A row of a file is spelled so that it means the same when it is read again. Numbers are JSON's, a decimal
+with all its digits. What JSON has no word for is an object: bytes that are no text are {"base64": …}, and
+floats that are no finite number are {"number": "NaN"}, "Infinity" or "-Infinity".
+"""
 
 import base64
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from operator import itemgetter
 from typing import cast
 
@@ -15,6 +23,8 @@ from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.values import cells
 from notebook_pipeline.values.arrow import is_moment, spell_moments
 from notebook_pipeline.values.cells import Breach, Cells
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:
@@ -30,12 +40,17 @@ def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:
 
 def _field(rows: Sequence[Mapping[str, object]], field: pa.Field, *, from_text: bool) -> Cells:
     try:
-        return cells.from_values(list(map(itemgetter(field.name), rows)), field.type, from_text=from_text)
+        return _cells(list(map(itemgetter(field.name), rows)), field.type, from_text=from_text)
     except KeyError:
-        found = cells.from_values([row.get(field.name) for row in rows], field.type, from_text=from_text)
+        found = _cells([row.get(field.name) for row in rows], field.type, from_text=from_text)
     absent = np.fromiter((field.name not in row for row in rows), bool, len(rows))
     missing = Breach(absent, lambda index: "the field is missing")
     return Cells(found.values, found.stored, (missing, *found.breaches))
+
+
+def _cells(values: Sequence[object], declared: pa.DataType, *, from_text: bool) -> Cells:
+    values = [meant(value) for value in values] if from_text else values
+    return cells.from_values(values, declared, from_text=from_text)
 
 
 def spell(raw: RawBatch, rows: Sequence[int]) -> list[str]:
@@ -50,24 +65,61 @@ def spell(raw: RawBatch, rows: Sequence[int]) -> list[str]:
 
 
 def to_json(value: object) -> str:
-    """Return a received value as JSON; bytes are text where they can be, else {"base64": …}."""
-    try:
-        return orjson.dumps(_text(value), default=_text).decode()
-    except TypeError:  # an integer beyond 64 bits, or text that is not Unicode
-        return json.dumps(value, default=_text)
+    """Return a received value as JSON."""
+    return orjson.dumps(_spelled(value), default=str).decode()
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, bytes):
-        return value if isinstance(value, str | int | float | dict | list | None) else str(value)
+def from_json(text: str) -> object:
+    """Return what `to_json` spelled, but for the objects that stand for what JSON has no word for."""
+    return json.loads(text, parse_float=_number)
+
+
+def meant(value: object) -> object:
+    """Return the bytes or the float that an object stands for, any other value as it is."""
+    match value:
+        case {"base64": str(content), **rest} if not rest:
+            return base64.b64decode(content)
+        case {"number": "NaN" | "Infinity" | "-Infinity" as word, **rest} if not rest:
+            return float(word)
+    return value
+
+
+def _spelled(value: object) -> object:
+    """Return a value as what orjson spells: it knows no large integers, and takes NaN for null."""
+    match value:
+        case dict():
+            return {name: _spelled(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_spelled(inner) for inner in value]
+        case bytes():
+            return _text(value)
+        case float() if not math.isfinite(value):
+            return {"number": json.dumps(value)}
+        case Decimal():
+            return orjson.Fragment(str(value))
+        case str() if _LONE_SURROGATE.search(value):
+            return orjson.Fragment(json.dumps(value))
+        case int() if value.bit_length() > 63:
+            return orjson.Fragment(str(value))
+    return value
+
+
+def _text(content: bytes) -> object:
     try:
-        return value.decode()
+        return content.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def _number(text: str) -> float | Decimal:
+    """Return a number as the float that is spelled so, or else as the decimal that it was."""
+    found = float(text)
+    return found if orjson.dumps(found) == text.encode() else Decimal(text)
 
 
 def _plain(column: pa.Array) -> list[object]:
     """Return a column's values for JSON; moments as text, since Python's own are narrower than Arrow's."""
+    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     try:
         return (spell_moments(column) if is_moment(column.type) else column).to_pylist()
     except (ArithmeticError, ValueError):  # a day beyond Python's years, deep in an undeclared list
