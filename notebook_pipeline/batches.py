@@ -28,7 +28,7 @@ class Origin:
         return bool(self.place)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """Hold one row that could not be cut into its fields, as received, and why."""
 

@@ -53,9 +53,9 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
 
     At most `keep` rejected rows are spelled out (None: every one); all are counted.
     """
-    rejected = [_malformed(row) for row in raw.malformed]
+    rejected = [_malformed(row) for row in raw.malformed[:keep]]
     objects, others = _objects(raw)
-    rejected += others
+    rejected += [_no_object(raw, row) for row in others[:keep]]
     columns = received.convert(objects, dataset)
     breaches = _breaches(columns, dataset, today)
     good = pa.RecordBatch.from_arrays(
@@ -95,17 +95,18 @@ def _malformed(row: Malformed) -> Rejected:
     return Rejected(row.position, received.to_json(row.content), [row.reason])
 
 
-def _objects(raw: RawBatch) -> tuple[RawBatch, list[Rejected]]:
-    """Take the values that are no JSON objects out of a batch of JSON values."""
+def _no_object(raw: RawBatch, row: int) -> Rejected:
+    value = raw.received[row]
+    return Rejected(raw.position(row), received.to_json(value), [f"{shown(value)} is not a JSON object"])
+
+
+def _objects(raw: RawBatch) -> tuple[RawBatch, list[int]]:
+    """Take the values that are no JSON objects out of a batch of JSON values; return their places."""
     if raw.columns is not None or set(map(type, raw.received)) <= {dict}:
         return raw, []
     values = raw.received
     kept = [index for index, value in enumerate(values) if isinstance(value, dict)]
-    others = [
-        Rejected(raw.position(index), received.to_json(value), [f"{shown(value)} is not a JSON object"])
-        for index, value in enumerate(values)
-        if not isinstance(value, dict)
-    ]
+    others = [index for index, value in enumerate(values) if not isinstance(value, dict)]
     return replace(
         raw, received=[values[index] for index in kept], position=lambda row: raw.position(kept[row])
     ), others

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -381,6 +382,16 @@ def test_spells_out_no_more_than_asked(keep: int | None) -> None:
     checked = check_batch(raw, PLAYER, TODAY, keep=keep)
     assert [row.position for row in checked.rejected] == ["p.csv:1", "0", "1", "3"][:keep]
     assert (checked.rejected_count, checked.read) == (4, 5)
+
+
+def test_rows_that_nobody_keeps_cost_no_memory() -> None:
+    malformed = [Malformed(f"p.csv:{row}", b"1", "1 fields") for row in range(100_000)]
+    raw = RawBatch([*range(100_000), *(player(-row) for row in range(1, 1000))], str, malformed)
+    tracemalloc.start()
+    check_batch(raw, PLAYER, TODAY, keep=10)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 TEXT = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), min_size=1, max_size=9)
