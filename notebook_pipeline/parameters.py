@@ -23,6 +23,7 @@ Value = str | int | float | bool
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 _INT = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_HARMLESS = re.compile(r"[-+0-9.,:_ TZe%]{0,40}|true|false|yes|no|on|off|none|null|nan|inf", re.IGNORECASE)
 _ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _FORM = "expected lines of the form `name: type = literal  # help`"
 
@@ -199,7 +200,8 @@ def _checked(parameter: Parameter, value: Any) -> Value:
         value = _float(parameter.name, value)
     if type(value) is not wanted:
         raise UsageError(
-            f"parameter {parameter.name} is {value!r} ({type(value).__name__}); expected {parameter.type}"
+            f"parameter {parameter.name} is {_harmless(value)} ({type(value).__name__}); "
+            f"expected {parameter.type}"
         )
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"parameter {parameter.name} is {value}; expected a finite number")
@@ -220,7 +222,14 @@ def _refuse_undecodable(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"parameter {name} is {text!r}; expected text that is valid UTF-8") from None
+        raise UsageError(f"parameter {name} is no valid UTF-8; expected text that is") from None
+
+
+def _harmless(value: Any) -> str:
+    """Return what may be said of a value: a number or day itself, of other text, maybe a secret, its length."""
+    if isinstance(value, str):
+        return repr(value) if _HARMLESS.fullmatch(value) else f"a text of length {len(value)}"
+    return repr(value) if value is None or isinstance(value, bool | int | float) else "no single value"
 
 
 def refuse_password(name: str, text: str) -> None:
@@ -246,4 +255,4 @@ def _parsed(name: str, kind: str, text: str) -> Value:
         "int": "a whole number",
         "float": "a number",
     }[kind]
-    raise UsageError(f"parameter {name} is {text!r}; expected {wanted}")
+    raise UsageError(f"parameter {name} is {_harmless(text)}; expected {wanted}")

@@ -162,6 +162,25 @@ def test_a_value_that_does_not_fit_is_refused(given: dict, says: str) -> None:
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "value", ["hunter2-horse", "https://me:hunter2@host/", {"a": "hunter2"}, ["hunter2"], "hunter2\udcff"]
+)
+def test_a_value_of_the_wrong_type_is_not_echoed_where_it_may_be_a_secret(value: object) -> None:
+    for check in (check_parameters, parse_text) if isinstance(value, str) else (check_parameters,):
+        for name in ("page_size", "percent", "force", "dataset"):
+            if name != "dataset" or value != "hunter2-horse":
+                with pytest.raises(UsageError, match=f"parameter {name}") as refused:
+                    check(DECLARED, {name: value})  # type: ignore[dict-item]
+                assert "hunter2" not in str(refused.value)
+
+
+def test_a_number_or_a_day_of_the_wrong_type_is_echoed() -> None:
+    with pytest.raises(UsageError, match="page_size is '2024-09-23'; expected a whole number"):
+        parse_text(DECLARED, {"page_size": "2024-09-23"})
+    with pytest.raises(UsageError, match="page_size is a text of length 3; expected a whole number"):
+        parse_text(DECLARED, {"page_size": "ten"})
+
+
 def test_a_missing_required_value_is_refused() -> None:
     with pytest.raises(UsageError, match="missing parameter since"):
         check_parameters([Parameter("since", "str", None, required=True)], {})

@@ -18,13 +18,11 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_core.utils import ensure_event_loop, run_sync
 
 from notebook_pipeline import settings
-from notebook_pipeline.connections import Connection, is_secret_name, variable
-from notebook_pipeline.outputs.credentials import is_of_store
+from notebook_pipeline.connections import Connection, variable
+from notebook_pipeline.running.inherited import inherited
 from notebook_pipeline.running.scratch import Scratch
 
 SHUTDOWN_SECONDS = 5.0
-# What would make a notebook differ from the one that JupyterLab runs, or from the last run.
-_UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
 
 # What goes wrong is told by the run itself, in its own words; Jupyter would tell it again.
 log = logging.getLogger("notebook_pipeline.running.kernel")
@@ -34,9 +32,8 @@ log.propagate = False
 
 def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str]:
     """Return what a kernel gets to see: this environment without Airflow or secrets, and the run's part."""
-    inherited = {name: value for name, value in os.environ.items() if _is_for_kernels(name)}
     return (
-        inherited
+        inherited()
         | {variable(connection.conn_id): connection.to_json() for connection in connections}
         | {
             "NOTEBOOK_PIPELINE_HOME": str(settings.home()),
@@ -45,11 +42,6 @@ def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
     )
-
-
-def _is_for_kernels(name: str) -> bool:
-    hidden = "AIRFLOW" in name.upper() or is_secret_name(name) or is_of_store(name)
-    return not hidden and name not in _UNWANTED
 
 
 class Kernel:

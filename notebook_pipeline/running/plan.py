@@ -13,6 +13,7 @@ from notebook_pipeline.identity import Identity, new_run_id
 from notebook_pipeline.outputs.credentials import credentials
 from notebook_pipeline.parameters import check_parameters, read_parameters
 from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.running.inherited import proxies
 
 _CONNECTION_PARAMETER = "_conn_id"
 
@@ -78,7 +79,8 @@ def make_plan(
     database = parameters.get("database_conn_id") or DATABASE
     handed = _connections(parameters, connections)
     # The runner alone holds the store's; an error of its may name them.
-    redactor = Redactor([*handed.values(), *([credentials()] if settings.output_url() else [])])
+    store = [credentials()] if settings.output_url() else []
+    redactor = Redactor([*handed.values(), *proxies(), *store])
     refuse_secrets(parameters, redactor)
     run_id = new_run_id()
     named = Identity(
