@@ -58,6 +58,30 @@ def test_a_field_that_comes_later_is_named_and_then_known() -> None:
     assert parser.fields == {*PLAYER.schema.names, "agent"}
 
 
+def test_fields_without_end_make_no_shape_without_end() -> None:
+    parser = taught(PLAYER, player(1))
+    pages = [orjson.dumps([player(2, **{f"x{page}_{n}": n for n in range(9)})]) for page in range(100)]
+    nested = [orjson.dumps([player(3, games={f"x{page}_{n}": n for n in range(9)})]) for page in range(100)]
+    wide = [orjson.dumps([player(4, **{f"x{n}": n for n in range(count)})]) for count in (200, 300)]
+    for different in (pages, nested):
+        assert all(is_in_columns(parser, page) is False for page in different)
+        assert is_in_columns(parser, different[-1]), "what came last is known"
+        assert not is_in_columns(parser, different[0]), "what came long before is forgotten"
+    assert [is_in_columns(parser, page) for page in wide for _ in range(3)] == [
+        False,
+        False,
+        True,
+        *[False] * 3,
+    ]
+    assert len(parser.fields) == 6 + 1 + 900 + 300
+
+
+def is_in_columns(parser: Parser, body: bytes) -> bool:
+    batch = parser.parse(body, 1)
+    assert batch is not None
+    return batch.typed is not None
+
+
 def test_null_is_told_from_missing() -> None:
     parser = taught(PLAYER, player(1))
     missing = player(3)

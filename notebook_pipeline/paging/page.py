@@ -15,6 +15,9 @@ from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.values.arrow import all_true, pc
 from notebook_pipeline.values.utf8 import is_utf8
 
+# Arrow makes each column of a shape for every row, also where no row of a page has it.
+WIDEST_SHAPE = 256
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -23,7 +26,8 @@ class Parser:
 
     A page that is parsed value by value teaches which fields there are, and of which types. Pages that keep
     to it are read straight into columns, by Arrow and without Python's lock. A page of which any value,
-    field or word does not fit is parsed value by value again: what becomes of its rows is the same.
+    field or word does not fit is parsed value by value again: what becomes of its rows is the same. What
+    would make the shape wider than `WIDEST_SHAPE`, nested fields included, makes it be learned afresh.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -58,12 +62,17 @@ class Parser:
     def _learn(self, rows: Sequence[Mapping[str, object]]) -> None:
         fields = set(chain.from_iterable(rows))
         self.fields |= fields
+        shape = self._widened(fields, rows) if len(fields) <= WIDEST_SHAPE else None
+        self._shape = shape if shape and sum(1 for _ in _names(shape)) <= WIDEST_SHAPE else None
+
+    def _widened(self, fields: set[str], rows: Sequence[Mapping[str, object]]) -> pa.Schema | None:
+        """Return the shape that takes these rows, too, or None where there is none."""
         try:
             others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
             seen = pa.schema([*self._declared, *others])
-            self._shape = pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
+            return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
         except (pa.ArrowException, OverflowError):  # of values of many kinds no column can be made
-            self._shape = None
+            return None
 
 
 class _Unparsed(Sequence[object]):
