@@ -25,7 +25,7 @@ os.environ.update(_SETTINGS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests that use `each_database` on each kind of database, unless they are marked `only`."""
+    """Run tests that use `each_database` on each kind of database, or on the `only` ones they name."""
     if "each_database" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("only")
         metafunc.parametrize("each_database", only.args if only else databases.KINDS, indirect=True)

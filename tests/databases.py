@@ -13,10 +13,14 @@ import warnings
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.storage.database import Database, connect
 
 KINDS = ("sqlite", "postgres")
+# Where the tests of a module run on one kind, this lets a test run on each.
+on_each = pytest.mark.only(*KINDS)
 NOTE = "postgres-server"
 
 # The processes of one test run share a server; the last to end stops it.

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import databases
 import nbformat
 import pyarrow as pa
 from nbformat import v4
 
 from notebook_pipeline import ledger, load
 from notebook_pipeline.batches import Origin
-from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract import Checked, stored_schema
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.session import Session
@@ -36,9 +36,7 @@ class Story:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.connection = Connection(
-            "analytics_database", "sqlite", host=str(output / "analytics_database.db")
-        )
+        self.connection = databases.connection(output)
         self._stack = ExitStack()
         self.database: Database = self._stack.enter_context(connect(self.connection))
         create_tables(self.database)

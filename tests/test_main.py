@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import databases
 import loads
 import pytest
 import tiny
@@ -185,6 +186,38 @@ def test_every_way_to_end_a_run_is_told_and_a_retry_succeeds(
     assert (second["status"], second["error"]) == ("success", None)
     left = [path for path in (home / "output").rglob("*") if path.suffix in (".lock", ".tmp")]
     assert left == []
+
+
+@pytest.mark.only("postgres")
+def test_lost_and_failed_runs_are_told_by_a_server_too(
+    each_database: str, home: Path, notebooks: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    found = databases.connection(home)
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", found.to_json())
+    process = start("run", "obedient", "-p", "how", "sleep")
+    until((notebooks / "sleeps").exists)
+    processes = family(process.pid)
+    process.kill()
+    process.communicate()
+    assert left_of(processes) == []
+    with connect(found) as database:
+        until(lambda: not databases.others(database))
+    code, object_ = answer(capsys, "run", "obedient", "-p", "how", "raise")
+    lost, failed = rows()
+    assert (code, object_) == (
+        1,
+        {
+            "run_id": failed["run_id"],
+            "status": "failed",
+            "artifact": str(home / "output" / failed["artifact"]),
+            "result": None,
+            "error": "ValueError: as told",
+        },
+    )
+    for row, error in ((lost, "process lost"), (failed, "ValueError: as told")):
+        assert (row["status"], row["error"], row["committed_at"]) == ("failed", error, None)
+        assert told(home, row["artifact"]) == ("failed", error, FAILED_CELLS)
 
 
 def test_a_killed_runner_leaves_no_open_transaction(home: Path, notebooks: Path) -> None:

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import databases
 import pytest
+from databases import on_each
 from nbformat import v4
 from story import ADA, BO, Story, code, printed, shown
 
+from notebook_pipeline import ledger
 from notebook_pipeline.airflow.plugin import NotebookPipelinePlugin
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.outputs.output import open_output
+
+pytestmark = pytest.mark.only("sqlite")
 
 DAG_RUN = "manual__2024-03-01T10:00:00+00:00"
 DAG = "a_dag"
@@ -56,7 +60,7 @@ def _add_dag_of_team(make_session: Any, dag_id: str, team: str) -> None:
 
 
 @pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+def story(each_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path))
     told = Story(tmp_path)
     monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", told.connection.to_json())
@@ -159,6 +163,7 @@ def test_anonymous_and_forged_get_nothing_from_any_route(airflow: Any, story: St
             assert run_id not in answer.text
 
 
+@on_each
 def test_who_may_not_read_a_dags_logs_gets_nothing_of_it(
     airflow: Any, story: Story, outsider: Mapping[str, str], viewer: Mapping[str, str]
 ) -> None:
@@ -187,6 +192,7 @@ def test_a_run_is_not_reached_through_another_dag(
             assert (answer.status_code, "secret" in answer.text) == (404, False), (dag_id, route)
 
 
+@on_each
 def test_the_tab_shows_the_last_try_and_leads_to_the_others(
     airflow: Any, story: Story, viewer: Mapping[str, str]
 ) -> None:
@@ -336,6 +342,7 @@ def test_a_missing_notebook_is_explained_in_its_place(
     assert ask(airflow, viewer, f"dags/{DAG}/runs/{run_id}/notebook.ipynb").status_code == 404
 
 
+@on_each
 def test_the_difference_is_from_the_run_before_of_the_same_task(
     airflow: Any, story: Story, viewer: Mapping[str, str]
 ) -> None:
@@ -377,6 +384,7 @@ def test_pages_show_what_lies_on_an_object_store(
     assert ask(airflow, viewer, f"dags/{DAG}/runs/{outside}/notebook.html").status_code == 404
 
 
+@on_each
 def test_a_page_can_tell_when_to_look_again(airflow: Any, story: Story, viewer: Mapping[str, str]) -> None:
     query = {"dag_run_id": DAG_RUN, "task_id": "load"}
 
@@ -385,7 +393,7 @@ def test_a_page_can_tell_when_to_look_again(airflow: Any, story: Story, viewer: 
 
     assert state() == {"page": [], "notebook": None, "running": False}
     run_id = in_task(story, "x", status="running", artifact="runs/x.ipynb")
-    lock = RunLock(story.output / "runs/x.ipynb.lock")
+    lock = ledger.hold(story.database, story.output, ledger.get_run(story.database, run_id))
     first = state()
     assert first == {"page": [run_id, run_id, "running"], "notebook": first["notebook"], "running": True}
     path = story.output / "runs/x.ipynb"
@@ -398,6 +406,7 @@ def test_a_page_can_tell_when_to_look_again(airflow: Any, story: Story, viewer: 
     assert ask(airflow, viewer, f"dags/{DAG}/runs/{run_id}/state").json()["page"] == [run_id, run_id, "lost"]
 
 
+@on_each
 def test_the_ledger_is_filtered_paged_and_leads_to_tasks(
     airflow: Any, story: Story, viewer: Mapping[str, str]
 ) -> None:
@@ -424,16 +433,23 @@ def test_the_ledger_is_filtered_paged_and_leads_to_tasks(
     assert ask(airflow, viewer, f"dags/manual/runs/{by_hand}").status_code == 200
 
 
+@on_each
 def test_before_the_first_run_the_pages_say_so(
-    airflow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, viewer: Mapping[str, str]
+    airflow: Any,
+    each_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    viewer: Mapping[str, str],
 ) -> None:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", f"sqlite:///{tmp_path}/none.db")
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", databases.connection(tmp_path).to_json())
     assert "This task has run no notebook yet" in task_page(airflow, viewer).text
     assert "0 runs" in ask(airflow, viewer, "runs").text
-    assert not (tmp_path / "none.db").exists()
+    assert ask(airflow, viewer, f"dags/{DAG}/runs/x").status_code == 404
+    assert not (tmp_path / "analytics_database.db").exists()
 
 
+@on_each
 def test_the_ledger_lies_where_airflows_own_connection_says(
     airflow: Any, story: Story, monkeypatch: pytest.MonkeyPatch, viewer: Mapping[str, str]
 ) -> None:
@@ -442,7 +458,12 @@ def test_the_ledger_lies_where_airflows_own_connection_says(
 
     in_task(story, "x")
     monkeypatch.delenv("AIRFLOW_CONN_ANALYTICS_DATABASE")
-    kept = Connection(conn_id="analytics_database", conn_type="sqlite", host=story.connection.host)
+    # What lies in the output folder would be found without any connection.
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(story.output / "elsewhere"))
+    # As the module does that serves Airflow's application.
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    parts = {name: getattr(story.connection, name) for name in ("conn_type", "host", "login", "schema")}
+    kept = Connection(conn_id="analytics_database", **parts)
     assert settings.Session
     with settings.Session() as session:
         session.add(kept)

@@ -2,23 +2,28 @@
 
 from pathlib import Path
 
+import databases
 import pytest
+from databases import on_each
 
 from notebook_pipeline import ledger
 from notebook_pipeline.__main__ import main
-from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.locks import RunLock
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.running.prune import prune
 from notebook_pipeline.storage.database import Database, connect
 from notebook_pipeline.storage.tables import create_tables
 
+pytestmark = pytest.mark.only("sqlite")
+
 OLD, NEW = "2020-01-01T00:00:00.000000+00:00", "2999-01-01T00:00:00.000000+00:00"
 
 
 @pytest.fixture
-def database(home: Path):
-    with connect(resolve(DATABASE)) as opened:
+def database(each_database: str, home: Path, monkeypatch: pytest.MonkeyPatch):
+    found = databases.connection(home / "output")
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", found.to_json())
+    with connect(found) as opened:
         create_tables(opened)
         yield opened
 
@@ -56,6 +61,7 @@ def name_in_a_row(database: Database, run_id: str) -> None:
     )
 
 
+@on_each
 def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Database) -> None:
     named = ran(home, database, "r01", "success")
     name_in_a_row(database, "r01")
@@ -64,7 +70,7 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     old_success = ran(home, database, "r02", "success")
     old_failure = ran(home, database, "r03", "failed")
     still_running = ran(home, database, "r04", "running")
-    lock = RunLock(Path(f"{still_running}.lock"))
+    lock = ledger.hold(database, home / "output", ledger.get_run(database, "r04"))
     newest_success = ran(home, database, "r05", "success", "2020-01-02")
     young = ran(home, database, "r06", "failed", NEW)
     last = [ran(home, database, f"r1{number}", "failed") for number in range(2)]
@@ -113,6 +119,7 @@ def test_what_another_process_removes_at_the_same_time_is_not_missed(
     assert prune(keep_days=0, keep_last=0) == []
 
 
+@on_each
 def test_what_was_killed_is_settled_before_its_lock_is_swept(home: Path, database: Database) -> None:
     path = ran(home, database, "r1", "running")
     path.unlink()
@@ -134,6 +141,7 @@ def test_a_path_that_leads_out_of_the_runs_is_left_alone(home: Path, database: D
     assert (home / "output/analytics_database.db").exists()
 
 
+@on_each
 def test_the_command_prints_what_it_removed(
     home: Path, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

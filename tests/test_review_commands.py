@@ -2,25 +2,31 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import databases
 import pytest
+from databases import on_each
 from rich.console import Console
 from story import ADA, API, BO, Story, code, printed
 
 from notebook_pipeline.__main__ import main
 from notebook_pipeline.review import terminal
 from notebook_pipeline.review.queries import list_runs
+from notebook_pipeline.storage.database import connect
+
+pytestmark = pytest.mark.only("sqlite")
 
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+def story(each_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path))
-    monkeypatch.delenv("AIRFLOW_CONN_ANALYTICS_DATABASE", raising=False)
     told = Story(tmp_path)
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", told.connection.to_json())
     yield told
     told.close()
 
@@ -39,6 +45,7 @@ def words(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip()]
 
 
+@on_each
 def test_runs_prints_a_line_a_run_and_what_is_not_shown(story: Story, call: Call) -> None:
     story.run(rows=[ADA, BO])
     story.run("data_quality", status="failed", error="boom")
@@ -63,6 +70,7 @@ def test_runs_prints_a_line_a_run_and_what_is_not_shown(story: Story, call: Call
     assert rest[:4] == ["1", "of", "2", "runs;"]
 
 
+@on_each
 def test_runs_filters_and_speaks_json(story: Story, call: Call) -> None:
     loaded = story.run(rows=[ADA, BO])
     story.run("data_quality")
@@ -81,6 +89,7 @@ def test_runs_filters_and_speaks_json(story: Story, call: Call) -> None:
     assert run["seconds"] >= 0
 
 
+@on_each
 def test_a_running_row_whose_process_is_gone_is_shown_as_lost(story: Story, call: Call) -> None:
     story.run(status="running", cells=[])
     _, out, _ = call("runs")
@@ -101,6 +110,7 @@ def test_runs_fit_the_terminal(
     assert ("inserted" in lines[0]) == (width >= 80)
 
 
+@on_each
 def test_show_prints_counts_checks_rejected_rows_and_the_cause(story: Story, call: Call) -> None:
     run_id = story.run(rows=[ADA], status="failed", error="PipelineError: the \x1b[2Jdisk is full")
     story.check(run_id, "ids are unique", passed=False, measured="3 rows")
@@ -123,6 +133,7 @@ def test_show_prints_counts_checks_rejected_rows_and_the_cause(story: Story, cal
     assert str(story.output / f"runs/manual/{run_id}/{run_id}.ipynb") in out
 
 
+@on_each
 def test_show_speaks_json(story: Story, call: Call) -> None:
     run_id = story.run()
     story.check(run_id, "ids are unique", passed=True)
@@ -142,6 +153,7 @@ def test_show_speaks_json(story: Story, call: Call) -> None:
     assert shown["rejected"] == [{"position": "p:1", "row": "{}", "reasons": ["bad"]}]
 
 
+@on_each
 def test_diff_compares_the_last_two_runs_of_a_notebook(story: Story, call: Call) -> None:
     story.run(rows=[ADA], cells=[code("load()", printed("1 row"))])
     story.run(rows=[ADA, BO], cells=[code("load()", printed("2 rows"))])
@@ -161,6 +173,7 @@ def test_diff_says_when_nothing_differs(story: Story, call: Call) -> None:
     assert (found["before"], found["after"], found["cells"]) == (before, after, [])
 
 
+@on_each
 def test_trace_prints_the_row_and_its_run(story: Story, call: Call) -> None:
     run_id = story.run(rows=[ADA])
     exit_code, out, _ = call("trace", "player", "1")
@@ -201,6 +214,41 @@ def test_wrong_usage_is_explained_and_exits_with_2(
     exit_code, out, err = call(*arguments)
     assert (exit_code, out) == (2, "")
     assert reason in err
+
+
+@pytest.mark.only("postgres")
+def test_a_database_that_cannot_be_reached_is_told_in_one_line(
+    each_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    there = databases.connection(tmp_path)
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path / "none"))
+    for conn, says in (
+        (replace(there, host="127.0.0.1", port=1, password="s3cret"), "127.0.0.1:1"),
+        (replace(there, schema="nowhere", password="s3cret"), "nowhere"),
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", conn.to_json())
+        for command in (["runs"], ["show", "x"], ["diff"], ["trace", "player", "1"], ["review"], ["prune"]):
+            exit_code, out, err = call(*command)
+            assert (exit_code, out) == (1, ""), command
+            assert err.count("\n") == 1, command
+            assert says in err
+            assert "check the connection 'analytics_database', and that the server runs" in err
+            assert "s3cret" not in err
+
+
+@on_each
+def test_before_the_first_run_there_is_nothing_to_look_at(
+    each_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    empty = databases.connection(tmp_path)
+    connect(empty).close()
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", empty.to_json())
+    for command in (["runs"], ["show", "x"], ["diff"], ["trace", "player", "1"], ["review"]):
+        exit_code, out, err = call(*command)
+        assert (exit_code, out) == (2, ""), command
+        assert "holds no table pipeline_run; run a notebook first" in err
+    assert call("prune") == (0, "", "removed 0 executed notebooks\n")
 
 
 def test_a_missing_database_is_wrong_usage_and_is_not_made(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import on_each
 from nbformat import v4
 from story import ADA, BO, Story, code, printed, shown
 
@@ -13,9 +14,11 @@ from notebook_pipeline.review import queries
 from notebook_pipeline.review.difference import CellChange, Change, Difference, compare, review
 from notebook_pipeline.running import record
 
+pytestmark = pytest.mark.only("sqlite")
+
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
+def story(each_database: str, tmp_path: Path) -> Iterator[Story]:
     told = Story(tmp_path)
     yield told
     told.close()
@@ -44,6 +47,7 @@ def test_two_runs_that_did_the_same_do_not_differ(story: Story) -> None:
     assert found.is_empty, found
 
 
+@on_each
 def test_parameters_counts_status_and_results_are_compared_by_name(story: Story) -> None:
     first = {
         "versions": {"pandas": "2.0"},
@@ -83,6 +87,7 @@ def test_parameters_counts_status_and_results_are_compared_by_name(story: Story)
     assert not found.is_empty
 
 
+@on_each
 def test_check_values_are_compared(story: Story) -> None:
     before, after = story.run(), story.run()
     story.check(before, "ids are unique", passed=True)

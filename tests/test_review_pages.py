@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from databases import on_each
 from story import ADA, API, BO, Story, code, printed, shown
 
 from notebook_pipeline.connections import Connection
@@ -20,13 +21,15 @@ from notebook_pipeline.review.charts import Point, bar_chart, line_chart
 from notebook_pipeline.review.difference import compare, review
 from notebook_pipeline.review.pages import Written, write_difference, write_pages
 
+pytestmark = pytest.mark.only("sqlite")
+
 
 @pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+def story(each_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path))
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-01-04")
-    monkeypatch.delenv("AIRFLOW_CONN_ANALYTICS_DATABASE", raising=False)
     told = Story(tmp_path)
+    monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", told.connection.to_json())
     yield told
     told.close()
 
@@ -68,6 +71,7 @@ def write(story: Story, *, anew: bool = False) -> Written:
     return write_pages(connection=story.connection, anew=anew)
 
 
+@on_each
 def test_every_run_and_dataset_has_a_page_and_every_link_leads_to_one(story: Story) -> None:
     first = story.run(rows=[ADA], cells=[code("load()", printed("1 row"))])
     second = story.run(rows=[ADA, BO], cells=[code("load()", printed("2 rows"))])
@@ -110,6 +114,7 @@ def test_pages_are_for_their_owner_alone(story: Story) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
+@on_each
 def test_only_what_changed_is_written_again(story: Story) -> None:
     kept = story.run(cells=[code("1")])
     running = story.run(cells=[code("1", status="running")], status="running")
@@ -176,6 +181,7 @@ def test_the_index_goes_on_after_500_runs(story: Story) -> None:
     assert made["index-2.html"].links == ["runs/r0001.html", "index.html"]
 
 
+@on_each
 def test_a_dataset_shows_rows_watermark_freshness_and_quality(story: Story) -> None:
     story.run(rows=[ADA])
     story.run("api_incremental_update", rows=[{**BO, "last_changed_date": "2024-01-02"}], origin=API)
@@ -195,6 +201,7 @@ def test_a_dataset_shows_rows_watermark_freshness_and_quality(story: Story) -> N
     )
 
 
+@on_each
 def test_the_difference_of_two_runs_is_a_page(story: Story) -> None:
     made = [story.run(cells=[code("x", shown(image_png=data))]) for data in ("QUJD", "REVG")]
     sides = [queries.find_run(story.database, run_id) for run_id in made]

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import databases
 import pytest
+from databases import on_each
 from story import ADA, API, BO, Story, code
 
 from notebook_pipeline.batches import Origin
@@ -14,10 +16,13 @@ from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.executed import read_artefact, read_notebook
 from notebook_pipeline.review.trace import trace_row
+from notebook_pipeline.storage.database import connect
+
+pytestmark = pytest.mark.only("sqlite")
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
+def story(each_database: str, tmp_path: Path) -> Iterator[Story]:
     told = Story(tmp_path)
     yield told
     told.close()
@@ -27,6 +32,7 @@ def ids(runs: list[dict]) -> list[str]:
     return [run["run_id"] for run in runs]
 
 
+@on_each
 def test_runs_are_listed_newest_first_and_paged(story: Story) -> None:
     made = [story.run() for _ in range(5)]
     with queries.open_ledger(story.connection) as database:
@@ -35,6 +41,7 @@ def test_runs_are_listed_newest_first_and_paged(story: Story) -> None:
         assert queries.count_runs(database) == 5
 
 
+@on_each
 def test_filters_narrow_the_list_one_by_one_and_together(story: Story) -> None:
     loaded = story.run("bulk_load", dag_id="a")
     failed = story.run("bulk_load", dag_id="b", status="failed", error="boom")
@@ -60,6 +67,7 @@ def test_filters_narrow_the_list_one_by_one_and_together(story: Story) -> None:
     }
 
 
+@on_each
 def test_a_text_is_read_as_text_though_a_thousand_runs_before_it_have_none(story: Story) -> None:
     story.database.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
@@ -72,6 +80,7 @@ def test_a_text_is_read_as_text_though_a_thousand_runs_before_it_have_none(story
     assert (len(runs), runs[-1]["run_id"], runs[-1]["error"]) == (1501, oldest, "boom")
 
 
+@on_each
 def test_a_run_is_found_by_its_id_its_beginning_or_its_end(story: Story) -> None:
     first, second = story.run(), story.run()
     assert queries.find_run(story.database, first)["run_id"] == first
@@ -98,6 +107,7 @@ def test_a_name_that_is_no_runs_or_several_is_refused(story: Story, name: str, r
         queries.find_run(story.database, name)
 
 
+@on_each
 def test_the_run_before_is_the_last_one_that_is_alike(story: Story) -> None:
     mapped = [story.run(dag_id="d", task_id="t", map_index=index) for index in (0, 1, 0, 1)]
     other = story.run("data_quality", dag_id="d")
@@ -110,6 +120,7 @@ def test_the_run_before_is_the_last_one_that_is_alike(story: Story) -> None:
     assert queries.previous_run(story.database, queries.find_run(story.database, other)) is None
 
 
+@on_each
 def test_the_last_two_runs_are_of_the_last_notebook_that_ran_twice(story: Story) -> None:
     made = [story.run("bulk_load"), story.run("bulk_load"), story.run("data_quality")]
     assert [run["run_id"] for run in queries.last_two_runs(story.database)] == made[:2]
@@ -131,24 +142,27 @@ def test_a_missing_database_is_named_and_not_made(tmp_path: Path) -> None:
     assert not missing.exists()
 
 
-def test_a_database_without_a_ledger_is_named(tmp_path: Path) -> None:
-    empty = tmp_path / "empty.db"
-    empty.touch()
+@on_each
+def test_a_database_without_a_ledger_is_named(each_database: str, tmp_path: Path) -> None:
+    empty = databases.connection(tmp_path)
+    connect(empty).close()
     with (
-        pytest.raises(UsageError, match=r"empty\.db: holds no table pipeline_run; run a notebook first"),
-        queries.open_ledger(Connection("x", "sqlite", host=str(empty))),
+        pytest.raises(UsageError, match=r": holds no table pipeline_run; run a notebook first"),
+        queries.open_ledger(empty),
     ):
         pass
 
 
+@on_each
 def test_the_ledger_is_opened_for_reading_only(story: Story) -> None:
     with (
         queries.open_ledger(story.connection) as database,
-        pytest.raises(PipelineError, match="readonly"),
+        pytest.raises(PipelineError, match=r"readonly|for reading only"),
     ):
         database.execute("DELETE FROM pipeline_run")
 
 
+@on_each
 def test_a_row_leads_to_the_run_that_last_changed_it(story: Story) -> None:
     story.run(rows=[ADA, BO])
     changed = story.run("api_incremental_update", rows=[{**BO, "position": "WR"}], origin=API)
@@ -159,6 +173,7 @@ def test_a_row_leads_to_the_run_that_last_changed_it(story: Story) -> None:
     assert (trace.run["run_id"], trace.confirmed_by_api, trace.extracted_by) == (changed, False, None)
 
 
+@on_each
 def test_an_identical_row_from_the_api_confirms_the_bulk_run(story: Story) -> None:
     loaded = story.run(rows=[ADA])
     story.run("api_incremental_update", rows=[ADA], origin=API)
@@ -168,6 +183,7 @@ def test_an_identical_row_from_the_api_confirms_the_bulk_run(story: Story) -> No
     assert (trace.run["run_id"], trace.confirmed_by_api) == (loaded, True)
 
 
+@on_each
 def test_a_deleted_row_leads_to_the_run_that_deleted_it(story: Story) -> None:
     story.run(rows=[ADA])
     swept = story.run("api_incremental_update")
@@ -178,6 +194,7 @@ def test_a_deleted_row_leads_to_the_run_that_deleted_it(story: Story) -> None:
     assert (trace.row, trace.run["run_id"], trace.to_json()["deleted"]) == (None, swept, True)
 
 
+@on_each
 def test_a_replayed_row_names_the_run_that_first_read_it(story: Story) -> None:
     first = story.run(rows=[ADA])
     second = story.run(rows=[BO], origin=Origin("bulk", place=first, moves_watermark=False))
@@ -188,6 +205,7 @@ def test_a_replayed_row_names_the_run_that_first_read_it(story: Story) -> None:
     assert (replayed.run["run_id"], replayed.extracted_by, read.extracted_by) == (second, first, None)
 
 
+@on_each
 def test_a_row_that_never_was_has_no_trace(story: Story) -> None:
     assert trace_row(story.database, "player", "9") is None
 
