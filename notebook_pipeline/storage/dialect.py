@@ -1,4 +1,4 @@
-"""Say in PostgreSQL's words what is written in those of SQLite: marks, types, globs, the types of columns."""
+"""Say in PostgreSQL's words what is written in those of SQLite: marks, types, globs, the types of columns, functions."""
 
 import itertools
 import re
@@ -11,6 +11,19 @@ import pyarrow as pa
 _TYPES = {"TEXT": 'TEXT COLLATE "C"', "INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION"}
 _TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|\b(?:TEXT|INTEGER|REAL)\b""")
 ROWS_IN_A_PIECE = 4096
+# Reads what text holds as JSON; null for what is none. U+0000, which this server cannot store, is left out.
+JSON_FIELD = r"""CREATE OR REPLACE FUNCTION _json_field(object text, field text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
+        RETURN CAST(regexp_replace(object, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g') AS JSONB) ->> field;
+    EXCEPTION WHEN data_exception THEN RETURN NULL;
+    END $$"""
+# Reads any text of a BIGINT; null for what is none, or too large. It calls no function of ours: an index
+# is made with a search path on which there is none.
+WHOLE_NUMBER = r"""CREATE OR REPLACE FUNCTION _whole_number(written text) RETURNS BIGINT
+    LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
+        RETURN CAST(substring(written from '^-?[0-9]+$') AS BIGINT);
+    EXCEPTION WHEN data_exception THEN RETURN NULL;
+    END $$"""
 
 
 @lru_cache(maxsize=1024)

@@ -29,12 +29,6 @@ _SETTINGS = {
     # Statements are many and small: to compile them takes longer than to run them.
     "jit": "off",
 }
-# Reads what text holds as JSON; null for what is none. U+0000, which this server cannot store, is left out.
-_JSON_FIELD = r"""CREATE OR REPLACE FUNCTION _json_field(object text, field text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
-        RETURN CAST(regexp_replace(object, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g') AS JSONB) ->> field;
-    EXCEPTION WHEN data_exception THEN RETURN NULL;
-    END $$"""
 _UNIQUE_VIOLATION = "23505"
 _REMEDIES = {
     "23505": "another writer stored it at the same time; run again",
@@ -56,7 +50,7 @@ class PostgresDatabase(Database):
     is_shared = True
     begin = "BEGIN"
     row_number = ", rowid BIGINT GENERATED ALWAYS AS IDENTITY"
-    functions: ClassVar = {"_json_field": _JSON_FIELD}
+    functions: ClassVar = {"_json_field": dialect.JSON_FIELD, "_whole_number": dialect.WHOLE_NUMBER}
 
     def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
         place = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema}"
@@ -185,7 +179,7 @@ class PostgresDatabase(Database):
     def json_key(self, column: str, field: str, kind: str) -> str:
         """Return the SQL that reads a field of a JSON object in a column, as far as it can be read."""
         text = f"_json_field({quoted(column)}, {literal(field)})"
-        return text if kind == "TEXT" else f"CAST(substring({text} from '^-?[0-9]{{1,18}}$') AS BIGINT)"
+        return text if kind == "TEXT" else f"_whole_number({text})"
 
     def json_items(self, kind: str) -> str:
         """Return the query of the items of a JSON list that is bound in it."""
