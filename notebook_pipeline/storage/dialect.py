@@ -1,4 +1,4 @@
-"""Say in PostgreSQL's words what is written in those of SQLite: marks, types, globs, the types of columns, functions."""
+"""Say in PostgreSQL's words what is written in those of SQLite: marks, types, globs, columns, functions."""
 
 import itertools
 import re
