@@ -112,8 +112,9 @@ def test_what_cannot_be_reached_is_named_without_its_password(tmp_path: Path) ->
 
 
 def test_a_writer_that_waited_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = databases.connection(tmp_path)  # before: it waits for others that make theirs
     monkeypatch.setattr(module, "LOCK_TIMEOUT_MS", 50)
-    with loads.open_database(tmp_path) as holder, loads.open_database(tmp_path) as waiting_one:
+    with connect(found) as holder, connect(found) as waiting_one:
         with holder.transaction():
             holder.lock("player", shared=True)
             with waiting_one.transaction():
