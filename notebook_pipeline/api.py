@@ -54,9 +54,9 @@ def fetch_pages(
 ) -> Extraction:
     """Read every row changed on the day `since` or later ("" or `full_sweep`: every row) into `sink`.
 
-    Each page is landed while it is parsed, and before the sink gets its rows to check. Pages may be read again
-    from page 0 when rows moved.
-    Pages that an earlier attempt at the same extraction left in the folder `landing` are not asked for again.
+    Each page is landed while it is parsed, before the sink gets its rows to check, and all may be read again
+    from page 0 when rows moved. Pages that an earlier attempt at the same extraction left in the folder
+    `landing` are not asked for again.
     `follows` names what the rows will be merged into (the run that merged last): pages that were landed
     before that are too old to use. Raises PipelineError where not everything came.
     """

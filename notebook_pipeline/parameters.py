@@ -226,7 +226,7 @@ def _refuse_undecodable(name: str, text: str) -> None:
 
 
 def _harmless(value: Any) -> str:
-    """Return what may be said of a value: a number or day; of other text, which may be a secret, its length."""
+    """Return what may be said of a value: a number or a day; of text that may be a secret its length."""
     if isinstance(value, str):
         return repr(value) if _HARMLESS.fullmatch(value) else f"a text of length {len(value)}"
     return repr(value) if value is None or isinstance(value, bool | int | float) else "no single value"
