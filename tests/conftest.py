@@ -1,6 +1,7 @@
 """Give tests a home of their own: nothing of this checkout, of the environment or of other tests is in it."""
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from notebook_pipeline.demo.surroundings import airflow_environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# A job in the background of a script inherits that these are ignored; commands under test must end by them.
+for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) == signal.SIG_IGN:
+        signal.signal(_signal, _handler)
 
 # Airflow reads its settings when it is first imported, by whichever test that is.
 _AIRFLOW = tempfile.TemporaryDirectory(prefix="airflow-")

@@ -7,6 +7,7 @@ import random
 import signal
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -193,14 +194,18 @@ def _dawdle(dice: random.Random) -> None:
 
 def _kill(pid: int, told: Told, folder: Path) -> Phase:
     """Stop the process, see how far it is, now that it goes no further, and kill it."""
-    process = psutil.Process(pid)
-    process.suspend()
-    waiting.until(lambda: process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    try:
+        process = psutil.Process(pid)
+        process.suspend()
+        waiting.until(lambda: process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    except psutil.NoSuchProcess:  # it was done already
+        return told.read()[0]
     phase, _ = told.read()
     if phase == Phase.OPEN:
         with loads.open_at_once(folder) as database:
             assert loads.is_locked(database)
-    os.kill(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
     return phase
 
 
