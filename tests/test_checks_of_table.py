@@ -76,9 +76,9 @@ def test_the_number_of_rows_against_the_source(database: Database) -> None:
 
 def test_freshness(database: Database) -> None:
     fill(database, GOOD)
-    name, measured = "newest change is recent", "2024-03-09, 1 day before"
+    name, measured = "newest change is recent", "2024-03-09, 1 day before 2024-03-10"
     assert only(check(database, Fresh(1))) == CheckResult(
-        name, "error", True, measured, "at most 1 days before 2024-03-10"
+        name, "error", True, measured, "at most 1 day before 2024-03-10"
     )
     assert only(check(database, Fresh(0))) == CheckResult(
         name, "error", False, measured, "at most 0 days before 2024-03-10"

@@ -33,14 +33,18 @@ def matches_source(check: MatchesSource, subject: Subject) -> Finding:
 
 def fresh(check: Fresh, subject: Subject) -> Finding:
     """Judge the newest cursor by today."""
-    expected = f"at most {check.max_days} days before {subject.today.isoformat()}"
+    today = subject.today.isoformat()
+    expected = f"at most {_days(check.max_days)} before {today}"
     newest = subject.table[scan.newest(subject.dataset.cursor)]
     if newest is None:
         return Finding(False, "no rows", expected)
     day = date.fromisoformat(str(newest)[:10])
     age = (subject.today - day).days
-    measured = f"{day.isoformat()}, {age} {'day' if age == 1 else 'days'} before"
-    return Finding(age <= check.max_days, measured, expected)
+    return Finding(age <= check.max_days, f"{day.isoformat()}, {_days(age)} before {today}", expected)
+
+
+def _days(count: int) -> str:
+    return f"{count:,} {'day' if count == 1 else 'days'}"
 
 
 def rejected_share(check: RejectedShare, subject: Subject) -> Finding:

@@ -195,6 +195,8 @@ def _mix_sentence(check: UsualMix, now: Mapping[str, float], before: Mapping[str
     if not before:
         return f"There is no earlier run to compare the mix of {check.column} with"
     moved = max(now, key=lambda name: abs(now[name] - before[name]))
+    if f"{now[moved]:.2f}" == f"{before[moved]:.2f}":
+        return f"The mix of {check.column} is as before: no share moved"
     change = f"from {before[moved]:.2f} to {now[moved]:.2f} %"
     if abs(now[moved] - before[moved]) < check.tolerance_points:
         return f"The mix of {check.column} is as before: {moved} moved most, {change}"

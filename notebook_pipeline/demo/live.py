@@ -35,6 +35,11 @@ COMMANDS = {
 }
 _REPORTING = {"dag-processor", "triggerer", "scheduler"}
 _START_SECONDS = 180
+_BEGINS = (
+    "Starting Airflow (API server, scheduler, DAG processor, triggerer) and the sample API on loopback: "
+    f"about half a minute, the first time longer; logs are in {AIRFLOW_HOME / 'logs'}"
+)
+_READY = "Everything is up. Ctrl-C, here, stops all of it"
 
 Components = Mapping[str, subprocess.Popen]
 
@@ -43,8 +48,9 @@ def main() -> int:
     """Start everything, tell how to get in, and wait for Ctrl-C; return the exit status."""
     end_on_signals()
     try:
+        print(_BEGINS, flush=True)
         with alone(AIRFLOW_HOME), running(AIRFLOW_HOME) as (told, components):
-            print(*told, "Ctrl-C stops everything", sep="\n", flush=True)
+            print(*told, _READY, sep="\n", flush=True)
             name = _first_ended(components)
             raise PipelineError(f"{name} ended by itself; see {_log(AIRFLOW_HOME, name)}")
     except PipelineError as error:
