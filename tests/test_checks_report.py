@@ -100,7 +100,7 @@ def test_the_table_of_results_says_the_outcome_in_icon_and_word(database: Databa
     assert [re.split(" {2,}", line) for line in repr(shown).splitlines()] == [
         ["outcome", "check", "measured", "expected", "severity"],
         ["✗ failed", "code has its form", "1 of 1 row breaks it", "like A* in every row", "error"],
-        ["▲ warning", "newest change is recent", "2024-03-09, 1 day before", late, "warn"],
+        ["▲ warning", "newest change is recent", "2024-03-09, 1 day before 2024-03-10", late, "warn"],
         ["✓ passed", "number of rows", "1 row", "at least 1 row", "error"],
     ]
     html = shown._repr_html_()
