@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Lab:
     def run_all(self, notebook: str, times: int = 1) -> nbformat.NotebookNode:
         """Run all cells of the notebook in front, for the `times`-th time; return it as saved."""
         path = self.home / "notebooks" / f"{notebook}.ipynb"
-        count = times * sum(cell.cell_type == "code" for cell in nbformat.read(path, 4).cells)
+        count = times * len(code_cells(until(lambda: read(path))))
         self.choose("Edit", "Clear Outputs of All Cells")
         self.choose("Run", "Run All Cells")
         last = self.shown.locator(".jp-CodeCell .jp-InputPrompt").last
@@ -81,12 +82,23 @@ class Lab:
 
 def saved(path: Path, count: int) -> nbformat.NotebookNode | None:
     """Return a notebook once it is saved with its cells up to this count; fail where one of them failed."""
-    notebook = nbformat.read(path, 4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook = read(path)
+    code = code_cells(notebook)
     failed = [output for cell in code for output in cell.outputs if output.output_type == "error"]
     assert not failed, f"{path.name}: {failed[0].ename}: {failed[0].evalue}"
     numbers = [cell.execution_count for cell in code]
-    return notebook if numbers == list(range(count - len(code) + 1, count + 1)) else None
+    return notebook if code and numbers == list(range(count - len(code) + 1, count + 1)) else None
+
+
+def read(path: Path) -> nbformat.NotebookNode | None:
+    """Return a notebook; None while JupyterLab saves it, which it does in place."""
+    with suppress(ValueError):
+        return nbformat.read(path, 4)
+
+
+def code_cells(notebook: nbformat.NotebookNode | None) -> list[nbformat.NotebookNode]:
+    """Return the code cells of a notebook."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"] if notebook else []
 
 
 @pytest.fixture(scope="module")
