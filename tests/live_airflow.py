@@ -71,8 +71,13 @@ class LiveAirflow:
         return answer.json()
 
     def tell(self, method: str, path: str, **body: Any) -> Any:
-        """Have the REST API do something."""
-        answer = self._api.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
+        """Have the REST API do something, again where its SQLite metadata were just busy."""
+
+        def ask() -> list[requests.Response]:
+            answer = self._api.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
+            return [] if answer.status_code == 500 and "Database error" in answer.text else [answer]
+
+        [answer] = until(ask, 60, 0.5)
         assert answer.ok, answer.text
         return answer.json()
 
