@@ -40,7 +40,8 @@ def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
     """Draw on which days the given rows changed last."""
     days = pc.drop_null(rows[dataset.cursor])
     if not len(days):
-        return empty("There are no rows to look at")
+        why = "none has a day" if len(days) < rows.num_rows else "this run read nothing new"
+        return empty(f"There is no {dataset.name} row to look at: {why}")
     counts = pc.value_counts(days)
     calendar = [date.fromisoformat(day) for day in counts.field("values").to_pylist()]
     newest, middle = max(calendar), sorted(days.to_pylist())[len(days) // 2]
@@ -91,6 +92,7 @@ def empty(sentence: str) -> Picture:
     """Return a picture that says why there is nothing to draw."""
     figure, [axes] = new_figure(sentence, height=1.0)
     axes.set_axis_off()
+    axes.text(0.01, 0.5, "Nothing is drawn here.", transform=axes.transAxes, color=GREY, va="center")
     return Picture(sentence, figure)
 
 

@@ -9,12 +9,15 @@ import pytest
 from databases import on_each
 from story import ADA, API, BO, Story, code
 
+from notebook_pipeline import ledger
 from notebook_pipeline.batches import Origin
+from notebook_pipeline.checks.history import SOURCE_COUNT
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.executed import read_artefact, read_notebook
+from notebook_pipeline.review.standing import read_standing
 from notebook_pipeline.review.trace import trace_row
 from notebook_pipeline.storage.database import connect
 
@@ -258,3 +261,16 @@ def test_a_file_that_is_no_notebook_is_named(story: Story, content: str) -> None
     (story.output / "runs/broken.ipynb").write_text(content)
     with pytest.raises(PipelineError, match=r"runs/broken\.ipynb: cannot be read as a notebook"):
         read_notebook(Folder(story.output), run)
+
+
+def test_the_count_of_the_source_is_shown_in_words(story: Story) -> None:
+    run = story.run("api_incremental_update")
+    counted = {"check_name": SOURCE_COUNT, "severity": "warn", "passed": False}
+    ledger.save_results(
+        story.database, run, "player", [{**counted, "measured": 20036, "expected": 20037, "sample": None}]
+    )
+    [found] = queries.read_checks(story.database, run)
+    [shown] = read_standing(story.database, "player", queries.list_runs(story.database)).checks
+    words = ("as many rows as the source, after an update", "20,036 rows", "20,037 rows")
+    assert (found["check_name"], found["measured"], found["expected"]) == words
+    assert (shown.name, shown.results[-1]["measured"], shown.results[-1]["expected"]) == words

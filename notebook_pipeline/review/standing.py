@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from notebook_pipeline import ledger, settings
-from notebook_pipeline.review.queries import Run
+from notebook_pipeline.review.queries import Run, named
 from notebook_pipeline.review.wording import moment, verdict
 from notebook_pipeline.storage.database import Database
 
@@ -94,7 +94,7 @@ def _checks(database: Database, name: str) -> list[CheckHistory]:
     ).to_pylist()
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in results:
-        found[result["check_name"]].append(result)
+        found[named(result)["check_name"]].append(named(result))
     return [CheckHistory(check, of_check) for check, of_check in sorted(found.items())]
 
 
