@@ -2,11 +2,15 @@
 
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pyarrow as pa
@@ -144,21 +148,42 @@ def test_a_writer_that_waited_too_long_says_so(path: Path, monkeypatch: pytest.M
 
 
 def test_many_open_a_new_database_at_once(tmp_path: Path) -> None:
-    with FORKED.Pool(8) as pool:
-        opened = pool.map(_write_one, [(tmp_path / "new.db", number) for number in range(16)], chunksize=1)
-    assert opened == [True] * 16
-    with connect(named(tmp_path / "new.db")) as database:
-        assert database.execute("SELECT count(*) FROM t") == [(16,)]
-        assert database.execute("PRAGMA journal_mode") == [("wal",)]
+    paths = [tmp_path / f"{number}.db" for number in range(40)]
+    barrier = FORKED.Barrier(4)
+    with FORKED.Pool(4, _meet_at, [barrier]) as pool:
+        assert pool.map(_write_each, [(paths, number) for number in range(4)], chunksize=1) == [None] * 4
+    for path in paths:
+        with connect(named(path)) as database:
+            assert database.execute("SELECT count(*) FROM t") == [(4,)]
+            assert database.execute("PRAGMA journal_mode") == [("wal",)]
 
 
-def _write_one(task: tuple[Path, int]) -> bool:
-    path, number = task
-    with connect(named(path)) as database:
-        database.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)")
-        with database.transaction():
-            database.execute("INSERT INTO t VALUES (?)", [number])
-    return True
+def _meet_at(barrier: Barrier) -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def _write_each(task: tuple[list[Path], int]) -> None:
+    paths, number = task
+    for path in paths:
+        _barrier.wait(20)
+        with connect(named(path)) as database:
+            database.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)")
+            with database.transaction():
+                database.execute("INSERT INTO t VALUES (?)", [number])
+
+
+def test_a_second_connection_leaves_the_first_its_hold_on_the_log(path: Path) -> None:
+    """Whoever closes a database last removes its log; what another wrote to it then would be lost."""
+    count = (
+        f"import sqlite3; db = sqlite3.connect({str(path)!r}); print(*db.execute('SELECT count(*) FROM t'))"
+    )
+    count += "; db.close()"
+    with connect(named(path)) as first:
+        connect(named(path)).close()
+        for rows in (2, 3):
+            first.execute("INSERT INTO t VALUES (?, 'more')", [rows])
+            assert subprocess.check_output([sys.executable, "-c", count], text=True) == f"({rows},)\n"
 
 
 def test_other_kinds_of_databases_are_refused(tmp_path: Path) -> None:
@@ -279,9 +304,10 @@ def _opened_to_all(path: Path, mode: int) -> None:
 def test_a_folder_that_cannot_be_written_ends_in_words(path: Path) -> None:
     path.chmod(0o444)
     _opened_to_all(path, 0o555)
-    assert _in_process(_write_as_nobody, path) == (
-        f"PipelineError: {path}: cannot be opened as a database: Permission denied; "
-        "make the file and its folder writable"
+    assert re.fullmatch(
+        rf"PipelineError: {re.escape(str(path))}: .*attempt to write a readonly database "
+        r"\(make the file and its folder writable and run again; nothing was changed\)",
+        _in_process(_write_as_nobody, path),
     )
     path.chmod(0o666)  # the file may be written, but the log beside it cannot be made
     assert "make the file and its folder writable" in _in_process(_write_as_nobody, path)

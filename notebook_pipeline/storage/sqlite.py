@@ -1,6 +1,7 @@
 """Keep the analytics database in a SQLite file, through ADBC: a process that writes has no other library."""
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,13 +32,14 @@ CACHE_KIB = 16 * 1024
 # with 1,024 nulls is taken for numbers and the first text in it is an error.
 ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
 
+_LOCKED = "database is locked"
 _REMEDIES = {
     "disk is full": "free space on this disk and run again; nothing was changed",
     "disk I/O error": "see that this disk has space and allows files of this size, and run again; "
     "nothing was changed",
     "readonly": "make the file and its folder writable and run again; nothing was changed",
     "unable to open database file": "make the file and its folder writable",
-    "database is locked": "another writer held it too long; see which run is `running` and run again",
+    _LOCKED: "another writer held it too long; see which run is `running` and run again",
     "not a database": "this file is not a SQLite database; check the connection",
     "malformed": "the file is damaged; restore it from a backup",
 }
@@ -58,7 +60,7 @@ class SqliteDatabase(Database):
             self.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             if not read_only:
                 self.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-                self.execute("PRAGMA journal_mode = WAL")
+                self._keep_log()
                 self.execute("PRAGMA synchronous = NORMAL")
                 self.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
                 self.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
@@ -143,6 +145,19 @@ class SqliteDatabase(Database):
         """Return the condition that a text is not like a glob, and the value to bind in it."""
         return f"{column} NOT GLOB ?", glob
 
+    def _keep_log(self) -> None:
+        """Switch a database to a write-ahead log; unlike all else, SQLite does not wait for others here."""
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self.execute("PRAGMA journal_mode = WAL")
+            except PipelineError as error:
+                if _LOCKED not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
     def _insert(
         self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str], conflict: str = ""
     ) -> None:
@@ -188,7 +203,10 @@ def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
 
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Not one that is there: closing it again would give up the locks of what else has it open in this
+    # process, and another process would take the log from under it. https://sqlite.org/howtocorrupt.html
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _reason(error: Error) -> str:
