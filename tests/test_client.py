@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from errno import ECONNREFUSED
+from functools import partial
 from typing import Any
 
 import fault_server as fs
@@ -40,7 +41,8 @@ def get(
 ) -> bytes:
     with Client(source.connection(**connection), patience, pause=pauses) as client:
         url = client.address("v0/players/", {"skip": 0, "limit": 100})
-        return client.wait(client.start(url, what="page 0", shape="list"), url, what="page 0").body
+        future = client.start(partial(client.get, url, what="page 0", shape="list"))
+        return client.wait(future, url, what="page 0").body
 
 
 def expected(source: fs.Source) -> bytes:
@@ -260,7 +262,7 @@ def test_a_closed_client_asks_no_more(source: fs.Source):
     source.always = fs.status(503)
     with Client(source.connection(), Patience(backoff=30, tries=9)) as client:
         url = client.address("v0/players/")
-        future = client.start(url, what="page 0")
+        future = client.start(partial(client.get, url, what="page 0"))
         while len(source.requests) < 2:  # the first pause is none
             time.sleep(0.01)
     with pytest.raises(PipelineError, match="nobody waits"):

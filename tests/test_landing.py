@@ -21,10 +21,14 @@ def state_of(landing: Landing) -> tuple:
     return landing.reading, landing.total, landing.is_complete, landing.read(0)
 
 
+def land(landing: Landing, body: bytes) -> None:
+    landing.keep(0, landing.stage(body))
+
+
 def test_a_page_is_found_again_by_the_same_extraction(folder: Path):
     first = Landing(folder, REQUEST)
     first.keep_total(7)
-    first.write(0, BODY)
+    land(first, BODY)
     assert state_of(Landing(folder, REQUEST)) == (1, 7, False, BODY)
     first.complete()
     assert state_of(Landing(folder, REQUEST)) == (1, 7, True, BODY)
@@ -36,7 +40,7 @@ def test_a_page_is_found_again_by_the_same_extraction(folder: Path):
 def test_another_extraction_starts_afresh(folder: Path, other: dict):
     landing = Landing(folder, REQUEST)
     landing.keep_total(7)
-    landing.write(0, BODY)
+    land(landing, BODY)
     landing.complete()
     assert state_of(Landing(folder, REQUEST | other)) == (1, None, False, None)
     assert state_of(Landing(folder, REQUEST)) == (1, None, False, None)
@@ -45,7 +49,7 @@ def test_another_extraction_starts_afresh(folder: Path, other: dict):
 def test_another_reading_starts_without_pages(folder: Path):
     landing = Landing(folder, REQUEST)
     landing.keep_total(7)
-    landing.write(0, BODY)
+    land(landing, BODY)
     landing.begin(2)
     assert state_of(landing) == (2, None, False, None)
     assert state_of(Landing(folder, REQUEST)) == (2, None, False, None)
@@ -53,7 +57,7 @@ def test_another_reading_starts_without_pages(folder: Path):
 
 def test_a_page_that_was_cut_short_is_not_there(folder: Path):
     landing = Landing(folder, REQUEST)
-    landing.write(0, BODY * 100)
+    land(landing, BODY * 100)
     (page,) = folder.glob("page-*")
     whole = page.read_bytes()
     for length in range(1, len(whole)):
@@ -65,15 +69,26 @@ def test_a_page_that_was_cut_short_is_not_there(folder: Path):
     assert landing.read(0) is None
 
 
+def test_a_staged_page_is_landed_only_when_it_is_kept(folder: Path):
+    landing = Landing(folder, REQUEST)
+    staged, unused = landing.stage(BODY), landing.stage(BODY)
+    assert not landing.has(0)
+    landing.keep(0, staged)
+    assert landing.read(0) == BODY
+    assert unused.exists()
+    landing.complete()
+    assert not unused.exists()
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
 def test_a_broken_manifest_starts_afresh(folder: Path, content: str):
-    Landing(folder, REQUEST).write(0, BODY)
+    land(Landing(folder, REQUEST), BODY)
     (folder / MANIFEST).write_text(content)
     assert state_of(Landing(folder, REQUEST)) == (1, None, False, None)
 
 
 def test_pages_are_compressed_and_for_their_owner_alone(folder: Path):
-    Landing(folder, REQUEST).write(0, BODY * 1000)
+    land(Landing(folder, REQUEST), BODY * 1000)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
         MANIFEST: 0o600,
@@ -93,7 +108,7 @@ def test_nothing_else_in_the_folder_is_touched(folder: Path):
 
 def test_old_landings_are_removed_and_young_ones_stay(tmp_path: Path):
     for name, days in (("old", 8), ("young", 6)):
-        Landing(tmp_path / "dag" / name, REQUEST).write(0, BODY)
+        land(Landing(tmp_path / "dag" / name, REQUEST), BODY)
         then = time.time() - days * 86_400
         os.utime(tmp_path / "dag" / name / MANIFEST, (then, then))
     (tmp_path / "dag" / "unrelated").mkdir()

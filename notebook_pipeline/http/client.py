@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http.client import HTTPException
+from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
@@ -33,6 +34,7 @@ from notebook_pipeline.redaction import Redactor
 MAX_REDIRECTS = 5
 
 _CHUNK = 1 << 22
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -101,13 +103,13 @@ class Client:
             except Fault as fault:
                 retries = self._next_try(retries, fault, url, what)
 
-    def start(self, url: str, *, what: str, shape: Shape = "any") -> Future[Answer]:
-        """Begin a `get` in a thread of its own, which never keeps the process from ending."""
-        future: Future[Answer] = Future()
+    def start(self, ask: Callable[[], _T]) -> Future[_T]:
+        """Begin to ask in a thread of its own, which never keeps the process from ending."""
+        future: Future[_T] = Future()
 
         def run() -> None:
             try:
-                future.set_result(self.get(url, what=what, shape=shape))
+                future.set_result(ask())
             except BaseException as error:
                 future.set_exception(error)
 
@@ -115,7 +117,7 @@ class Client:
         start_new_thread(run, ())
         return future
 
-    def wait(self, future: Future[Answer], url: str, *, what: str) -> Answer:
+    def wait(self, future: Future[_T], url: str, *, what: str) -> _T:
         """Return what `start` began, or raise PipelineError when the budget is gone."""
         try:
             # The thread itself gives up at the deadline, unless it hangs in a header that never ends.

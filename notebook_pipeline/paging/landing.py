@@ -5,11 +5,15 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO
 
 import pyarrow as pa
 
 MANIFEST = "extraction.json"
+
+# The manifest is removed last, so that what is left of a removal that was killed is still found.
+_WRITTEN = ("page-*.json.zst", "*.part", MANIFEST)
 
 
 class Landing:
@@ -32,7 +36,7 @@ class Landing:
     def begin(self, reading: int) -> None:
         """Drop every page and begin to read from page 0, for the first, second … time."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _clear(self._folder)
+        _clear(self._folder, *_WRITTEN)
         self.reading, self.total, self.is_complete = reading, None, False
         self._save()
 
@@ -43,6 +47,7 @@ class Landing:
 
     def complete(self) -> None:
         """Remember that all pages are there, so that they can be merged again without the server."""
+        _clear(self._folder, "*.part")
         self.is_complete = True
         self._save()
 
@@ -52,13 +57,16 @@ class Landing:
             self.is_complete = False
             self._save()
 
-    def write(self, page: int, body: bytes) -> None:
-        """Land a page as received, compressed."""
-        path = self._path(page)
-        part = path.with_suffix(".part")
-        with _private(part) as file, pa.CompressedOutputStream(file, "zstd") as sink:
+    def stage(self, body: bytes) -> Path:
+        """Write a page as received, compressed, to a file that is not landed until it is kept."""
+        descriptor, name = mkstemp(".part", dir=self._folder)
+        with open(descriptor, "wb") as file, pa.CompressedOutputStream(file, "zstd") as sink:
             sink.write(body)
-        part.replace(path)
+        return Path(name)
+
+    def keep(self, page: int, staged: Path) -> None:
+        """Land a staged page: it is the extraction's next one."""
+        staged.replace(self._path(page))
 
     def has(self, page: int) -> bool:
         """Say whether a page was landed."""
@@ -105,15 +113,15 @@ def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
     oldest = time.time() - keep_landed_days * 86_400
     removed = [folder for folder in _landings(root) if (folder / MANIFEST).stat().st_mtime < oldest]
     for folder in removed:
-        _clear(folder)
+        _clear(folder, *_WRITTEN)
         if not any(folder.iterdir()):
             folder.rmdir()
     return removed
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a landing writes and nothing else, whatever folder was named; the manifest last."""
-    for pattern in ("page-*.json.zst", "*.part", MANIFEST):
+def _clear(folder: Path, *patterns: str) -> None:
+    """Remove what a landing writes and nothing else, whatever folder was named."""
+    for pattern in patterns:
         for path in folder.glob(pattern):
             path.unlink()
 

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from notebook_pipeline.batches import RawBatch
@@ -71,7 +73,7 @@ class Reader:
     """Read a dataset's pages into a landing folder, each page once while none moves.
 
     The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
-    the end. One page is fetched while another is landed and parsed and the sink takes a third. As many rows
+    the end. One page is fetched and landed while another is parsed and the sink takes a third. As many rows
     gone as come during one reading leave no trace; a row that is skipped so is found by the next full sweep.
     """
 
@@ -94,9 +96,8 @@ class Reader:
         self._is_sweep = is_sweep
         self._progress = progress
         self._last_rows = self._last_bytes = 0
-        self._ahead: tuple[str, Future[Answer]] | None = None
-        # One lands a page while it is parsed, one gives the sink the page before; neither asks the server.
-        self._workers = ThreadPoolExecutor(2)
+        self._ahead: tuple[str, Future[tuple[Answer, Path]]] | None = None
+        self._worker = ThreadPoolExecutor(1)
         self._taking: Future[None] | None = None
 
     def read(self) -> Reading:
@@ -104,7 +105,7 @@ class Reader:
 
         Raises PipelineError where every reading saw rows move, or the server contradicts itself.
         """
-        with self._workers:
+        with self._worker:
             while True:
                 try:
                     return self._read_once()
@@ -133,7 +134,7 @@ class Reader:
         reading = Reading(Keys(key_type), Parser(self._dataset))
         while batch := self._page(reading):
             self._wait_for_sink()
-            self._taking = self._workers.submit(self._sink.add, batch)
+            self._taking = self._worker.submit(self._sink.add, batch)
             reading.add(batch, self._dataset.key)
             self._check_keys(reading, at_end=False)
             self._progress(Reached(reading.pages, reading.rows, self._expected()))
@@ -162,21 +163,28 @@ class Reader:
         number = reading.pages
         url, what = self._address(reading.rows), f"page {number}"
         self._landing.reopen()
-        future = self._begun(url, what)
-        answer = self._client.wait(future, url, what=what)
+        answer, staged = self._client.wait(self._begun(url, what), url, what=what)
         self._look_ahead(answer, number, reading.rows)
-        landed = self._workers.submit(self._landing.write, number, answer.body)
+        self._landing.keep(number, staged)
         batch = reading.parser.parse(answer.body, number)
-        landed.result()
         if batch is None:
             self._landing.drop(number)
             remedy = "run it again, which asks for this page anew; look at the address in a browser"
             raise self._client.failure(f"{answer.excerpt()}, which is no JSON list", remedy, url, what)
         return answer.body, batch
 
-    def _begun(self, url: str, what: str) -> Future[Answer]:
+    def _begun(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
         ahead, self._ahead = self._ahead, None
-        return ahead[1] if ahead and ahead[0] == url else self._client.start(url, what=what, shape="list")
+        return ahead[1] if ahead and ahead[0] == url else self._begin(url, what)
+
+    def _begin(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
+        """Begin to fetch a page and to write it to disk, where only its turn makes it a landed one."""
+
+        def receive() -> tuple[Answer, Path]:
+            answer = self._client.get(url, what=what, shape="list")
+            return answer, self._landing.stage(answer.body)
+
+        return self._client.start(receive)
 
     def _look_ahead(self, answer: Answer, number: int, skip: int) -> None:
         """Begin to fetch the next page, guessing that this one has as many rows as the last.
@@ -187,7 +195,7 @@ class Reader:
         is_likely_full = self._last_rows and len(answer.body) >= _FULL * self._last_bytes
         if is_likely_full and not self._landing.has(number + 1):
             url, what = self._address(skip + self._last_rows), f"page {number + 1}"
-            self._ahead = url, self._client.start(url, what=what, shape="list")
+            self._ahead = url, self._begin(url, what)
 
     def _check_keys(self, reading: Reading, *, at_end: bool) -> None:
         repeated = reading.keys.repeated(now=at_end)
@@ -232,7 +240,7 @@ def filter_name(dataset: Dataset) -> str:
 def fetch_total(client: Client, dataset: Dataset) -> int:
     """Return how many rows the source says it has, whatever was changed when."""
     url, what = client.address(dataset.counts_endpoint), "counts"
-    answer = client.wait(client.start(url, what=what, shape="object"), url, what=what)
+    answer = client.wait(client.start(partial(client.get, url, what=what, shape="object")), url, what=what)
     counts = parse(answer.body)
     total = counts.get(dataset.count_field) if isinstance(counts, dict) else None
     if type(total) is not int or total < 0:
