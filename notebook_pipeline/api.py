@@ -1,11 +1,9 @@
 """Know an API's answers: every row changed since a day, landed as received, or a failure that says why."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -47,23 +45,22 @@ def fetch_pages(
     *,
     page_size: int = PAGE_SIZE,
     full_sweep: bool = False,
-    landing: Path | None = None,
+    landing: Path,
     follows: str = "",
     patience: Patience | None = None,
     progress: Callable[[Reached], object] = lambda reached: None,
 ) -> Extraction:
     """Read every row changed on the day `since` or later ("" or `full_sweep`: every row) into `sink`.
 
-    Each page is landed while it is parsed, before the sink gets its rows to check, and all may be read again
-    from page 0 when rows moved. Pages that an earlier attempt at the same extraction left in the folder
-    `landing` are not asked for again.
+    Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
+    when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
     `follows` names what the rows will be merged into (the run that merged last): pages that were landed
     before that are too old to use. Raises PipelineError where not everything came.
     """
     query = _query(dataset, "" if full_sweep else str(since), page_size)
-    with _folder(landing) as folder, Client(connection, patience) as client:
+    with Client(connection, patience) as client:
         url = client.address(dataset.endpoint, query)
-        landed = Landing(folder, {"url": url, "full_sweep": full_sweep, "follows": follows})
+        landed = Landing(landing, {"url": url, "full_sweep": full_sweep, "follows": follows})
         reader = paging.Reader(client, dataset, query, landed, sink, is_sweep=full_sweep, progress=progress)
         reading = reader.read()
     return Extraction(
@@ -76,16 +73,6 @@ def fetch_pages(
         readings=landed.reading,
         unknown_fields=sorted(reading.parser.fields - {*dataset.schema.names, *dataset.ignored}),
     )
-
-
-@contextmanager
-def _folder(landing: Path | None) -> Iterator[Path]:
-    """Give the folder to land in; without one, a folder that goes when the extraction ends."""
-    if landing:
-        yield landing
-    else:
-        with TemporaryDirectory(prefix="landing-") as folder:
-            yield Path(folder)
 
 
 def as_day(since: str) -> str:

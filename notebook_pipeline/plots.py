@@ -40,8 +40,8 @@ def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
     """Draw on which days the given rows changed last."""
     days = pc.drop_null(rows[dataset.cursor])
     if not len(days):
-        why = "none has a day" if len(days) < rows.num_rows else "this run read nothing new"
-        return empty(f"There is no {dataset.name} row to look at: {why}")
+        those = f"{dataset.name} rows with a day" if rows.num_rows else f"{dataset.name} rows"
+        return empty(f"There are no {those} to look at")
     counts = pc.value_counts(days)
     calendar = [date.fromisoformat(day) for day in counts.field("values").to_pylist()]
     newest, middle = max(calendar), sorted(days.to_pylist())[len(days) // 2]

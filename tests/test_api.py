@@ -4,6 +4,7 @@ import gc
 import json
 import operator
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,12 +20,20 @@ from notebook_pipeline.batches import RawBatch
 from notebook_pipeline.datasets import PLAYER
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.http.client import Patience
+from notebook_pipeline.paging import reader
+from notebook_pipeline.paging.page import Parser
 from notebook_pipeline.paging.reader import Reached
 
 QUICK = Patience(tries=3, backoff=0.001, jitter=0.001, budget=60, retry_after_max=0)
 HASTY = replace(QUICK, silence=0.3)
 SIZE = 10
 SECRET = "s3cret-Passw0rd-of-the-api"
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let folders that nobody names be made, and go, with the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture
@@ -55,6 +64,7 @@ def fetch(source: fs.Source, landing: Path | None = None, **options) -> Fetched:
     options = {"page_size": SIZE, "patience": QUICK} | options
     connection = source.connection(login="ann", password=SECRET)
     batches = Batches()
+    landing = landing or Path(tempfile.mkdtemp())
     extraction = api.fetch_pages(
         connection, PLAYER, options.pop("since", ""), batches, landing=landing, **options
     )
@@ -101,6 +111,21 @@ def test_rows_have_positions(source: fs.Source):
         "page 1, row 0",
         "page 1, row 4",
     ]
+
+
+def test_each_page_is_landed_before_it_is_parsed(
+    source: fs.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    landed = []
+
+    class Watched(Parser):
+        def parse(self, body: bytes, page: int) -> RawBatch | None:
+            landed.append((page, len(list(tmp_path.glob("page-*")))))
+            return super().parse(body, page)
+
+    monkeypatch.setattr(reader, "Parser", Watched)
+    fetch(source, tmp_path)
+    assert landed == [(page, page + 1) for page in range(6)]
 
 
 def test_the_next_page_is_on_its_way_while_the_last_is_used(source: fs.Source):

@@ -258,6 +258,14 @@ def test_connections_are_used_again(source: fs.Source):
     assert source.connections == 1
 
 
+def test_a_time_out_of_the_disk_is_not_the_end_of_the_budget(source: fs.Source):
+    def ask() -> None:
+        raise TimeoutError("the disk's")
+
+    with Client(source.connection(), QUICK) as client, pytest.raises(TimeoutError, match="the disk's"):
+        client.wait(client.start(ask), source.url, what="page 0")
+
+
 def test_a_closed_client_asks_no_more(source: fs.Source):
     source.always = fs.status(503)
     with Client(source.connection(), Patience(backoff=30, tries=9)) as client:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import resource
 import signal
 import stat
@@ -199,6 +198,9 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"notes\.txt: .*not a SQLite database; check the connection"):
         connect(named(file))
     assert file.read_text() == "no database at all " * 100
+    for read_only in (False, True):
+        with pytest.raises(PipelineError, match="cannot be opened as a database: Is a directory; "):
+            connect(named(tmp_path), read_only=read_only)
     with pytest.raises(PipelineError, match="cannot be opened"):
         connect(named(tmp_path))
     with pytest.raises(PipelineError, match=r"missing\.db: no database yet"):
@@ -304,11 +306,13 @@ def _opened_to_all(path: Path, mode: int) -> None:
 def test_a_folder_that_cannot_be_written_ends_in_words(path: Path) -> None:
     path.chmod(0o444)
     _opened_to_all(path, 0o555)
-    assert re.fullmatch(
-        rf"PipelineError: {re.escape(str(path))}: .*attempt to write a readonly database "
-        r"\(make the file and its folder writable and run again; nothing was changed\)",
-        _in_process(_write_as_nobody, path),
+    refused = (
+        f"PipelineError: {path}: cannot be opened as a database: Permission denied; "
+        "make the file and its folder writable"
     )
+    assert _in_process(_write_as_nobody, path) == refused
+    path.chmod(0o200)
+    assert _in_process(_write_as_nobody, path) == refused
     path.chmod(0o666)  # the file may be written, but the log beside it cannot be made
     assert "make the file and its folder writable" in _in_process(_write_as_nobody, path)
     path.parent.chmod(0o777)

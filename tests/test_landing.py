@@ -1,6 +1,7 @@
 """Landed pages are there in whole or not at all, and answer one extraction only."""
 
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def test_another_reading_starts_without_pages(folder: Path):
     landing = Landing(folder, REQUEST)
     landing.keep_total(7)
     land(landing, BODY)
+    unused = landing.stage(BODY)
     landing.begin(2)
+    assert not unused.exists()
     assert state_of(landing) == (2, None, False, None)
     assert state_of(Landing(folder, REQUEST)) == (2, None, False, None)
 
@@ -87,6 +90,18 @@ def test_a_broken_manifest_starts_afresh(folder: Path, content: str):
     assert state_of(Landing(folder, REQUEST)) == (1, None, False, None)
 
 
+def test_a_page_that_does_not_fit_leaves_nothing(folder: Path):
+    landing = Landing(folder, REQUEST)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            landing.stage(os.urandom(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in folder.iterdir()] == [MANIFEST]
+
+
 def test_pages_are_compressed_and_for_their_owner_alone(folder: Path):
     land(Landing(folder, REQUEST), BODY * 1000)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -108,7 +123,9 @@ def test_nothing_else_in_the_folder_is_touched(folder: Path):
 
 def test_old_landings_are_removed_and_young_ones_stay(tmp_path: Path):
     for name, days in (("old", 8), ("young", 6)):
-        land(Landing(tmp_path / "dag" / name, REQUEST), BODY)
+        landing = Landing(tmp_path / "dag" / name, REQUEST)
+        land(landing, BODY)
+        landing.stage(BODY)
         then = time.time() - days * 86_400
         os.utime(tmp_path / "dag" / name / MANIFEST, (then, then))
     (tmp_path / "dag" / "unrelated").mkdir()

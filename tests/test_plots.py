@@ -52,11 +52,11 @@ def test_rows_per_day_of_a_preview() -> None:
 
 def test_a_preview_without_rows_says_so() -> None:
     picture = plots.rows_per_day(preview(), PART)
-    assert picture.sentence == "There is no part row to look at: this run read nothing new"
+    assert picture.sentence == "There are no part rows to look at"
     assert picture.figure.get_suptitle() == picture.sentence
     assert [text.get_text() for text in picture.figure.axes[0].texts] == ["Nothing is drawn here."]
     without_day = plots.rows_per_day(preview(None), PART)
-    assert without_day.sentence == "There is no part row to look at: none has a day"
+    assert without_day.sentence == "There are no part rows with a day to look at"
 
 
 @pytest.mark.parametrize("days", [["0001-01-01"], ["9999-12-31"], ["0001-01-01", "2024-03-01"]])

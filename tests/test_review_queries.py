@@ -267,10 +267,12 @@ def test_the_count_of_the_source_is_shown_in_words(story: Story) -> None:
     run = story.run("api_incremental_update")
     counted = {"check_name": SOURCE_COUNT, "severity": "warn", "passed": False}
     ledger.save_results(
-        story.database, run, "player", [{**counted, "measured": 20036, "expected": 20037, "sample": None}]
+        story.database, run, "player", [{**counted, "measured": 1, "expected": 20037, "sample": None}]
     )
     [found] = queries.read_checks(story.database, run)
     [shown] = read_standing(story.database, "player", queries.list_runs(story.database)).checks
-    words = ("as many rows as the source, after an update", "20,036 rows", "20,037 rows")
+    [stored] = queries.stored_checks(story.database, run)
+    assert (stored["check_name"], stored["measured"], stored["expected"]) == (SOURCE_COUNT, "1", "20037")
+    words = ("as many rows as the source, after an update", "1 row", "20,037 rows")
     assert (found["check_name"], found["measured"], found["expected"]) == words
     assert (shown.name, shown.results[-1]["measured"], shown.results[-1]["expected"]) == words

@@ -123,6 +123,8 @@ class Client:
             # The thread itself gives up at the deadline, unless it hangs in a header that never ends.
             return future.result(timeout=max(self._left(), 0) + 1)
         except TimeoutError:
+            if future.done():  # a disk may time out, too
+                raise
             raise self._spent("no complete answer", url, what) from None
 
     def failure(self, seen: str, remedy: str, url: str, what: str) -> PipelineError:

@@ -46,7 +46,10 @@ class Landing:
         self._save()
 
     def complete(self) -> None:
-        """Remember that all pages are there, so that they can be merged again without the server."""
+        """Remember that all pages are there, so that they can be merged again without the server.
+
+        What was staged and not kept goes: guesses that were wrong, and what killed tries have left.
+        """
         _clear(self._folder, "*.part")
         self.is_complete = True
         self._save()
@@ -60,8 +63,14 @@ class Landing:
     def stage(self, body: bytes) -> Path:
         """Write a page as received, compressed, to a file that is not landed until it is kept."""
         descriptor, name = mkstemp(".part", dir=self._folder)
-        with open(descriptor, "wb") as file, pa.CompressedOutputStream(file, "zstd") as sink:
-            sink.write(body)
+        os.close(descriptor)
+        try:
+            # Arrow opens the file itself: a thread that is still at this when Python ends needs none of it.
+            with pa.CompressedOutputStream(name, "zstd") as sink:
+                sink.write(body)
+        except BaseException:
+            os.unlink(name)
+            raise
         return Path(name)
 
     def keep(self, page: int, staged: Path) -> None:

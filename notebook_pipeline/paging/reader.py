@@ -73,8 +73,9 @@ class Reader:
     """Read a dataset's pages into a landing folder, each page once while none moves.
 
     The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
-    the end. One page is fetched and landed while another is parsed and the sink takes a third. As many rows
-    gone as come during one reading leave no trace; a row that is skipped so is found by the next full sweep.
+    the end. One page is fetched and written to disk while another, landed, is parsed and the sink takes a
+    third. As many rows gone as come during one reading leave no trace; a row that is skipped so is found by
+    the next full sweep.
     """
 
     def __init__(

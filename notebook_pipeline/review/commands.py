@@ -49,11 +49,11 @@ def show_run(arguments: argparse.Namespace) -> int:
 
     with queries.open_ledger() as database:
         run = queries.find_run(database, arguments.run)
-        checks = queries.read_checks(database, run["run_id"])
+        checks = queries.stored_checks(database, run["run_id"])
         rejected = queries.read_rejected(database, run["run_id"])
     if arguments.json:
         return _print_json({**wording.described(run), "checks": checks, "rejected": rejected})
-    terminal.print_run(run, checks, rejected)
+    terminal.print_run(run, map(queries.named, checks), rejected)
     return 0
 
 

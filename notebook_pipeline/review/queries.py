@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from notebook_pipeline import ledger, settings
-from notebook_pipeline.checks.history import SOURCE_COUNT
+from notebook_pipeline.checks.history import SOURCE_COUNT, write_rows
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.outputs.output import open_output
@@ -160,20 +160,24 @@ def task_runs(database: Database, dag_id: str, dag_run_id: str, task_id: str) ->
 
 
 def read_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
-    """Return the check results of a run, failed ones first."""
-    found = database.query(
+    """Return the check results of a run in people's words, failed ones first."""
+    return [named(result) for result in stored_checks(database, run_id)]
+
+
+def stored_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
+    """Return the check results of a run as they are stored, failed ones first."""
+    return database.query(
         "SELECT check_name, severity, passed, measured, expected, sample FROM quality_result "
         "WHERE run_id = ? ORDER BY passed, severity, check_name",
         [run_id],
-    )
-    return [named(result) for result in found.to_pylist()]
+    ).to_pylist()
 
 
 def named(result: dict[str, Any]) -> dict[str, Any]:
     """Return a check result in people's words; an update stores its count of the source as bare numbers."""
     if result["check_name"] != SOURCE_COUNT:
         return result
-    words = {name: f"{int(result[name]):,} rows" for name in ("measured", "expected")}
+    words = {name: write_rows(int(result[name])) for name in ("measured", "expected")}
     return {**result, "check_name": "as many rows as the source, after an update", **words}
 
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from errno import EACCES, EISDIR
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
@@ -191,6 +192,7 @@ def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
             _make_private(path)
         elif not path.exists():
             raise PipelineError(f"{path}: no database yet; load something first, or check the connection")
+        _check_access(path, os.R_OK if read_only else os.R_OK | os.W_OK)
         mode = "ro" if read_only else "rwc"
         return sqlite.connect(f"file:{quote(str(path))}?mode={mode}", autocommit=True)
     except OSError as error:
@@ -203,10 +205,18 @@ def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
 
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Not one that is there: closing it again would give up the locks of what else has it open in this
+    # Not opened where it is there: closing it again would give up the locks of what else has it open in this
     # process, and another process would take the log from under it. https://sqlite.org/howtocorrupt.html
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _check_access(path: Path, wanted: int) -> None:
+    """Raise OSError where SQLite would say no more than that it failed to allocate memory."""
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    if not os.access(path, wanted):
+        raise PermissionError(EACCES, os.strerror(EACCES))
 
 
 def _reason(error: Error) -> str:
