@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from notebook_pipeline.connections import is_secret_name
 from notebook_pipeline.errors import UsageError
@@ -25,6 +26,10 @@ _INT = re.compile(r"[+-]?[0-9]{1,300}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _HARMLESS = re.compile(r"[-+0-9.,:_ TZe%]{0,40}|true|false|yes|no|on|off|none|null|nan|inf", re.IGNORECASE)
 _ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_ADDRESS_WITH_QUERY = re.compile(r"://[^\s?#]*\?(\S*)")
+_FIELD = re.compile(r"(?:^|[&;])([^=&;]+)=")
+# As presigned addresses call it: of Azure `sig`, of CloudFront `Signature`, of S3 `X-Amz-Signature`.
+_SIGNATURE = re.compile(r"(^|\W)sig(nature)?$", re.IGNORECASE)
 _FORM = "expected lines of the form `name: type = literal  # help`"
 
 
@@ -207,7 +212,7 @@ def _checked(parameter: Parameter, value: Any) -> Value:
         raise UsageError(f"parameter {parameter.name} is {value}; expected a finite number")
     if isinstance(value, str):
         _refuse_undecodable(parameter.name, value)
-        refuse_password(parameter.name, value)
+        refuse_secret_address(parameter.name, value)
     return value
 
 
@@ -232,12 +237,21 @@ def _harmless(value: Any) -> str:
     return repr(value) if value is None or isinstance(value, bool | int | float) else "no single value"
 
 
-def refuse_password(name: str, text: str) -> None:
-    """Raise UsageError where the value of a parameter holds an address with a password in it."""
+def refuse_secret_address(name: str, text: str) -> None:
+    """Raise UsageError where the value of a parameter holds an address with a secret in it."""
     if _ADDRESS_WITH_PASSWORD.search(text):
         raise UsageError(
             f"parameter {name} holds an address with a password, and parameters are saved and shown; "
             "put it into a connection instead"
+        )
+    fields = [
+        unquote(field) for query in _ADDRESS_WITH_QUERY.findall(text) for field in _FIELD.findall(query)
+    ]
+    secret = next((field for field in fields if is_secret_name(field) or _SIGNATURE.search(field)), None)
+    if secret:
+        raise UsageError(
+            f"parameter {name} holds an address with a secret in its query ({secret}), and parameters are "
+            "saved and shown; name a connection that lets the run in instead"
         )
 
 

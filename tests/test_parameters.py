@@ -7,7 +7,13 @@ import pytest
 import tiny
 
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.parameters import Parameter, check_parameters, parse_text, read_parameters
+from notebook_pipeline.parameters import (
+    Parameter,
+    check_parameters,
+    parse_text,
+    read_parameters,
+    refuse_secret_address,
+)
 
 DECLARED = [
     Parameter("dataset", "str", "player", "the table"),
@@ -99,6 +105,38 @@ def test_an_address_with_a_password_is_refused_and_not_shown(tmp_path: Path) -> 
             assert "hunter2" not in str(refused.value)
     plain = {"source": "https://host:80/a:b@c.csv"}
     assert check_parameters(declared, plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("sv=2024&sig=hunter2", "sig"),
+        ("X-Amz-Date=1&X-Amz-Signature=hunter2", "X-Amz-Signature"),
+        ("Expires=1&Signature=hunter2", "Signature"),
+        ("X%2DGoog%2DSignature=hunter2", "X-Goog-Signature"),
+        ("a=1;access_token=hunter2", "access_token"),
+        ("api_key=hunter2#part", "api_key"),
+    ],
+)
+def test_an_address_with_a_secret_in_its_query_is_refused_and_not_shown(query: str, field: str) -> None:
+    for value in (f"https://host/p.csv?{query}", f"a.csv\nhttps://host/p.csv?{query}\nb.csv"):
+        with pytest.raises(UsageError, match=rf"parameter source .* in its query \({field}\)") as refused:
+            refuse_secret_address("source", value)
+        assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://host/p.csv?design=1&page=2",
+        "https://host/sig=1/p.csv",
+        "part?.csv",
+        "rejected:sig=1",
+        "a?sig=1",
+    ],
+)
+def test_other_sources_are_let_through(value: str) -> None:
+    refuse_secret_address("source", value)
 
 
 def test_two_parameters_cells_are_refused(tmp_path: Path) -> None:

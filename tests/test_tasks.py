@@ -107,15 +107,23 @@ def test_only_a_database_with_several_writers_is_loaded_by_several_tasks(
     monkeypatch.setattr(tasks, "resolve_connection", found.__getitem__)
     assert tasks.plan_bulk_load.function() == [{"source": source} for source in expected]
     assert f"load 0 of {len(expected)}: {expected[0]}\n" in capsys.readouterr().out
-    params["source"] = "https://files.example/p.csv?token=hidden"
+    params["source"] = "https://files.example/p.csv?of=hidden"
     assert tasks.plan_bulk_load.function() == [{"source": params["source"]}]
     assert "hidden" not in capsys.readouterr().out
 
 
-def test_a_source_with_a_password_is_handed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    params = {"source": "https://me:hidden@files.example/p.csv"}
-    monkeypatch.setattr(tasks, "_context", lambda: {"params": params})
-    with pytest.raises(AirflowFailException, match="source holds an address with a password") as refused:
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("https://me:hidden@files.example/p.csv", "a password"),
+        ("https://files.example/p.csv?sig=hidden", "a secret in its query"),
+    ],
+)
+def test_a_source_with_a_secret_is_handed_to_nobody(
+    source: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_context", lambda: {"params": {"source": source}})
+    with pytest.raises(AirflowFailException, match=f"source holds an address with {what}") as refused:
         tasks.plan_bulk_load.function()
     assert "hidden" not in str(refused.value)
 

@@ -13,7 +13,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.parameters import refuse_password
+from notebook_pipeline.parameters import refuse_secret_address
 
 if TYPE_CHECKING:
     from notebook_pipeline.storage.database import Database
@@ -33,7 +33,7 @@ def plan_bulk_load() -> list[dict[str, str]]:
 
     params = _context()["params"]
     try:
-        refuse_password("source", params["source"])
+        refuse_secret_address("source", params["source"])
     except UsageError as error:
         raise AirflowFailException(str(error)) from None
     database = resolve_connection(params["database_conn_id"])
