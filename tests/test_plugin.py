@@ -324,6 +324,25 @@ def test_a_ledger_that_names_other_files_does_not_open_them(
         assert (answer.status_code, answer.json()) == (404, {"detail": "no such run or notebook"})
 
 
+def test_a_database_that_cannot_be_read_is_told_from_a_run_that_is_not_there(
+    airflow: Any, story: Story, viewer: Mapping[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = in_task(story, "words")
+    story.database.close()
+    [file] = story.output.glob("*.db")
+    file.write_bytes(b"no database at all " * 100)
+    for answer in (
+        ask(airflow, viewer, "runs"),
+        task_page(airflow, viewer),
+        ask(airflow, viewer, f"dags/{DAG}/runs/{run_id}/notebook.html"),
+    ):
+        assert answer.status_code == 503
+        assert str(file) not in answer.text
+        assert "the API server's log says why" in answer.json()["detail"]
+    assert caplog.text.count(f"the ledger cannot be read: {file}: ") == 3
+    assert ask(airflow, {}, "runs").status_code in (401, 403)
+
+
 def test_a_notebook_is_downloaded_as_it_was_saved(
     airflow: Any, story: Story, viewer: Mapping[str, str]
 ) -> None:

@@ -1,7 +1,7 @@
 """Decide what a user may read, and open the ledger as Airflow's connection says."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -10,14 +10,28 @@ from airflow.models.dag import DagModel
 
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.connections import DATABASE
+from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.review import queries
 from notebook_pipeline.storage.database import Database
 
 
+class UnreachableError(Exception):
+    """Say why the ledger cannot be read at present, although there may be one."""
+
+
 @contextmanager
 def open_ledger() -> Iterator[Database]:
-    """Open the database that the connection `analytics_database` names, for reading only."""
-    with queries.open_ledger(resolve_connection(DATABASE)) as database:
+    """Open the database that the connection `analytics_database` names, for reading only.
+
+    Raises NoLedgerError where no run has been yet, UnreachableError where the database cannot be opened.
+    """
+    with ExitStack() as stack:
+        try:
+            database = stack.enter_context(queries.open_ledger(resolve_connection(DATABASE)))
+        except queries.NoLedgerError:
+            raise
+        except PipelineError as error:
+            raise UnreachableError(str(error)) from error
         yield database
 
 

@@ -1,5 +1,6 @@
 """Serve executed notebooks and the ledger inside Airflow, to those who may read the task's log."""
 
+import logging
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from notebook_pipeline.review.wording import missing, status
 from notebook_pipeline.storage.database import Database
 
 _ON_A_PAGE = 50
+_log = logging.getLogger(__name__)
 
 ReadsLog = Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))
 Theme = Annotated[str, Query(pattern="^(light|dark)?$")]
@@ -38,6 +40,7 @@ def pages() -> FastAPI:
         openapi_url=None,
     )
     app.add_exception_handler(PipelineError, _missing)
+    app.add_exception_handler(access.UnreachableError, _unreachable)
     app.get("/runs", name="runs")(show_runs)
     app.get("/outer.js", name="script")(layout.script)
     for path, route in (
@@ -173,6 +176,13 @@ def download_notebook(dag_id: str, run_id: str) -> Response:
 def _missing(request: Request, error: Exception) -> Response:
     """Answer alike whatever is wrong: which files and runs there are is nobody's business."""
     return JSONResponse({"detail": "no such run or notebook"}, status_code=404)
+
+
+def _unreachable(request: Request, error: Exception) -> Response:
+    """Tell who is on call where to look; the cause itself is for them alone."""
+    _log.error("%s: the ledger cannot be read: %s", request.url.path, error)
+    detail = "the analytics database cannot be read at present; the API server's log says why"
+    return JSONResponse({"detail": detail}, status_code=503)
 
 
 def _find(database: Database, dag_id: str, run_id: str) -> Run:
