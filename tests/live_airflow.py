@@ -66,20 +66,11 @@ class LiveAirflow:
 
     def get(self, path: str) -> Any:
         """Return what the REST API answers about a DAG."""
-        answer = self._api.get(f"{self.url}/api/v2/{path}", timeout=30)
-        assert answer.ok, answer.text
-        return answer.json()
+        return self._ask("GET", path, None)
 
     def tell(self, method: str, path: str, **body: Any) -> Any:
-        """Have the REST API do something, again where its SQLite metadata were just busy."""
-
-        def ask() -> list[requests.Response]:
-            answer = self._api.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
-            return [] if answer.status_code == 500 and "Database error" in answer.text else [answer]
-
-        [answer] = until(ask, 60, 0.5)
-        assert answer.ok, answer.text
-        return answer.json()
+        """Have the REST API do something."""
+        return self._ask(method, path, body)
 
     def knows(self, dag_id: str) -> bool:
         """Say whether the DAG's file was parsed."""
@@ -111,6 +102,17 @@ class LiveAirflow:
         """Return locks and temporary files, of which none outlives its run."""
         beside = [path for path in self.home.glob("output/**/*") if path.suffix in (".lock", ".tmp")]
         return [*beside, *Path(self._environment["TMPDIR"]).glob("nbp-*")]
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        """Return what the REST API answers; ask again where its SQLite metadata were just busy."""
+
+        def answers() -> list[requests.Response]:
+            answer = self._api.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
+            return [] if answer.status_code == 500 and "Database error" in answer.text else [answer]
+
+        [answer] = until(answers, 60, 0.5)
+        assert answer.ok, answer.text
+        return answer.json()
 
     def _is_kernel(self, process: psutil.Process) -> bool:
         try:
