@@ -103,7 +103,8 @@ class Client:
             except Fault as fault:
                 retries = self._next_try(retries, fault, url, what)
 
-    def start(self, ask: Callable[[], _T]) -> Future[_T]:
+    @staticmethod
+    def start(ask: Callable[[], _T]) -> Future[_T]:
         """Begin to ask in a thread of its own, which never keeps the process from ending."""
         future: Future[_T] = Future()
 

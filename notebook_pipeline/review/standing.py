@@ -93,8 +93,8 @@ def _checks(database: Database, name: str) -> list[CheckHistory]:
         [name, name, _KEPT],
     ).to_pylist()
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for result in results:
-        found[named(result)["check_name"]].append(named(result))
+    for result in map(named, results):
+        found[result["check_name"]].append(result)
     return [CheckHistory(check, of_check) for check, of_check in sorted(found.items())]
 
 
