@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.http.client import Client, Patience
+from notebook_pipeline.http.session import asker
 from notebook_pipeline.paging import reader as paging
 from notebook_pipeline.paging.landing import Landing
 from notebook_pipeline.paging.reader import Reached, Sink
@@ -24,11 +26,15 @@ class Extraction:
 
     `keys` are the distinct keys of all rows; `rows_without_key` counts rows whose key could not be told:
     while there are any, nothing may be called missing. `total` is what the source counts of everything.
-    `unknown_fields` came undeclared. `readings` says how often the pages were read until none moved.
+    `unknown_fields` came undeclared. `readings` says how often the pages were read until none moved, and
+    `day` on which day the last of these began. `pages_landed_before` of the pages were landed by an earlier
+    attempt.
     """
 
     url: str
+    day: str
     pages: int
+    pages_landed_before: int
     rows: int
     keys: pa.Array = field(repr=False)
     rows_without_key: int
@@ -55,17 +61,21 @@ def fetch_pages(
     Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
     when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
     `follows` names what the rows will be merged into (the run that merged last): pages that were landed
-    before that are too old to use. Raises PipelineError where not everything came.
+    before that are too old to use, and for a sweep, which says what is missing, those of another day are,
+    too. Raises PipelineError where not everything came.
     """
     query = _query(dataset, "" if full_sweep else str(since), page_size)
     with Client(connection, patience) as client:
         url = client.address(dataset.endpoint, query)
-        landed = Landing(landing, {"url": url, "full_sweep": full_sweep, "follows": follows})
+        request = {"url": url, "asker": asker(connection), "full_sweep": full_sweep, "follows": follows}
+        landed = Landing(landing, request | ({"day": settings.today().isoformat()} if full_sweep else {}))
         reader = paging.Reader(client, dataset, query, landed, sink, is_sweep=full_sweep, progress=progress)
         reading = reader.read()
     return Extraction(
         url=url,
+        day=landed.day,
         pages=reading.pages,
+        pages_landed_before=reading.pages_landed_before,
         rows=reading.rows,
         keys=reading.keys.array(),
         rows_without_key=reading.keys.without_key,

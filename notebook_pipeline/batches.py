@@ -13,13 +13,15 @@ class Origin:
 
     `place` names the run whose extraction the rows belong to, where that is not the run that merges
     them but replays what was rejected. `moves_watermark` is false where the watermark must stay: it is past
-    rows that are replayed, and may not go past rows that were never read. `fingerprint` marks a file as
-    loaded once its rows are committed.
+    rows that are replayed, and may not go past rows that were never read. `day` is when reading began,
+    where the source may have changed since: what changed after it may be missing among the rows.
+    `fingerprint` marks a file as loaded once its rows are committed.
     """
 
     source: Literal["bulk", "api"]
     place: str = ""
     moves_watermark: bool = True
+    day: str = ""
     fingerprint: str | None = None
 
     @property

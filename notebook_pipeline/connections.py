@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,12 @@ _SECRET_WORDS = (
     "authorization",
     "cookie",
 )
+# Among parameters and columns these words are common; at the end of a variable's or a header's name they
+# tell a secret.
+_SECRET_ENDING = re.compile(
+    r"(?:^|_)(?:keys?|pat|dsn|pass|pw|creds|auth|jwt|sas|sid|session|session_id|webhook)$"
+)
+_TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Connection:
     conn_id: str
     conn_type: str
     host: str = field(default="", repr=False)
-    login: str = ""
+    login: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     schema: str = ""
     port: int | None = None
@@ -51,8 +58,13 @@ class Connection:
         """Return every value of this connection that must never be seen, longest first."""
         # What names a file may hold an @, but no password.
         host = [] if self.conn_type in ("sqlite", "fs") else _password_in(self.host)
-        found = {self.password, *host, *_secret_values(self.extra, hidden=False)}
+        found = {self.password, self._key(), *host, *_secret_values(self.extra, hidden=False)}
         return sorted((value for value in found if value), key=len, reverse=True)
+
+    def _key(self) -> str:
+        """Return the login where it is an API's key: one that is long, and has no password."""
+        is_key = self.conn_type == "http" and not self.password and len(self.login) >= _TOKEN_LENGTH
+        return self.login if is_key else ""
 
     def to_json(self) -> str:
         """Return the JSON form that Airflow and `resolve` read from an environment variable."""
@@ -69,9 +81,13 @@ class Connection:
 
 
 def is_secret_name(name: str) -> bool:
-    """Say whether a parameter, header or extra field of this name is likely to hold a secret."""
-    plain = name.lower().replace("-", "_")
-    return any(word in plain for word in _SECRET_WORDS)
+    """Say whether whatever has this name, a parameter too, is likely to hold a secret."""
+    return any(word in _plain(name) for word in _SECRET_WORDS)
+
+
+def is_secret_field(name: str) -> bool:
+    """Say whether a variable, a header or an extra field of this name is likely to hold a secret."""
+    return is_secret_name(name) or bool(_SECRET_ENDING.search(_plain(name)))
 
 
 def variable(conn_id: str) -> str:
@@ -132,6 +148,10 @@ def base_url(connection: Connection) -> str:
     if connection.port:
         url = f"{url}:{connection.port}"
     return url.rstrip("/")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def _from_json(conn_id: str, text: str) -> Connection:
@@ -196,7 +216,7 @@ def _secret_values(value: object, *, hidden: bool) -> list[str]:
         return [
             text
             for name, inner in value.items()
-            for text in _secret_values(inner, hidden=hidden or is_secret_name(str(name)))
+            for text in _secret_values(inner, hidden=hidden or is_secret_field(str(name)))
         ]
     if isinstance(value, list):
         return [text for inner in value for text in _secret_values(inner, hidden=hidden)]

@@ -76,20 +76,22 @@ def open_api(
     page_size: int = api.PAGE_SIZE,
     full_sweep: bool = False,
     keep_landed_days: int = 7,
-    progress: Callable[[int, int | None], object] = lambda rows, total: None,
+    progress: Callable[[int, int | None, int], object] = lambda rows, total, pages: None,
 ) -> Update:
     """Fetch what changed on the day `since` or later, by default since the watermark, onto this disk.
 
     A `since` later than where the run would begin by itself leaves days unread: the rows are merged all the
     same, but the watermark stays, for the next run to read those days. A retry of the same task goes on at
-    the page where the last try stopped. `progress` is called with the rows read so far and the rows there
-    will be, where that is known.
+    the page where the last try stopped. `progress` is called with the rows read so far, the rows there will
+    be, where that is known, and the pages read so far.
     """
+    if keep_landed_days < 1:
+        raise UsageError(f"keep_landed_days = {keep_landed_days}: give 1 or more; a retry needs the pages")
     dataset = run.dataset
-    landed = settings.output() / "landed"
-    landed.mkdir(mode=0o700, parents=True, exist_ok=True)
-    remove_landed(landed, keep_landed_days)
-    folder = landed / _task_folder(run)
+    landings = settings.output() / "landed"
+    landings.mkdir(mode=0o700, parents=True, exist_ok=True)
+    remove_landed(landings, keep_landed_days)
+    folder = landings / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     spool = Spool(folder, dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
     first = "" if full_sweep else first_day(run, overlap_days)
@@ -103,16 +105,19 @@ def open_api(
         page_size=page_size,
         full_sweep=full_sweep,
         landing=folder,
-        follows=ledger.last_merge(run.database, dataset.name),
-        progress=lambda reached: progress(reached.rows, reached.total),
+        follows=ledger.last_account(run.database, dataset.name),
+        progress=lambda reached: progress(reached.rows, reached.total, reached.pages),
     )
-    read = f"{extraction.rows:,} rows in {extraction.pages:,} pages"
+    read = f"{extraction.rows:,} rows in {extraction.pages:,} page{'' if extraction.pages == 1 else 's'}"
     notes = [f"{read}, changed since {since}" if since else read, *_drift(dataset, extraction.unknown_fields)]
+    if extraction.pages_landed_before:
+        landed = f"{extraction.pages_landed_before:,} of these pages were landed by an earlier try"
+        notes.append(f"{landed}, which began on {extraction.day}")
     if full_sweep and extraction.rows_without_key:
         notes.append(f"{extraction.rows_without_key:,} rows have no key, so that none can be called missing")
     if skips_days:
         notes.append(_skipped(since, first))
-    origin = Origin("api", moves_watermark=not skips_days)
+    origin = Origin("api", moves_watermark=not skips_days, day=extraction.day)
     opened = _extract(extraction.url, dataset, spool.batches(), origin, extraction.rows, notes)
     return Update(
         **vars(opened),

@@ -131,6 +131,16 @@ def last_merge(database: Database, dataset: str) -> str:
     return rows[0][0] if rows else ""
 
 
+def last_account(database: Database, dataset: str) -> str:
+    """Return the run that last merged rows into the dataset, or had its rows refused; "" before the first."""
+    rows = database.execute(
+        "SELECT run_id FROM pipeline_run WHERE dataset = ? AND rows_read IS NOT NULL "
+        "ORDER BY coalesce(committed_at, finished_at, started_at) DESC, run_id DESC LIMIT 1",
+        [dataset],
+    )
+    return rows[0][0] if rows else ""
+
+
 def stored_rows(database: Database, dataset: str) -> int:
     """Return how many rows the dataset has by the accounts of its committed runs, without a scan."""
     return database.execute(

@@ -52,6 +52,7 @@ class Load:
     rows_rejected: int = 0
     rows_deleted: int = 0
     rows_missing: int | None = None
+    in_table_and_source: tuple[int, int] | None = None
     merged: warehouse.MergeCounts = field(default_factory=warehouse.MergeCounts)
     newest: str | None = None
     rejected: list[Rejected] = field(default_factory=list)
@@ -83,7 +84,8 @@ class Load:
 
         Raises DataRefused where they are more than `max_deleted_percent` of the table.
         """
-        database, day = self.session.database, max(settings.today().isoformat(), self.newest or "")
+        asked = self.origin.day or settings.today().isoformat()
+        database, day = self.session.database, max(asked, self.newest or "")
         missing = deletions.find_missing(database, self.dataset, present, day)
         self.rows_missing = missing.num_rows
         if delete:
@@ -108,6 +110,7 @@ class Load:
             "expected": source_count,
         }
         ledger.save_results(self.session.database, self.session.run_id, self.dataset.name, [finding])
+        self.in_table_and_source = stored, source_count
         return stored == source_count
 
     def verify(self) -> None:
@@ -143,8 +146,10 @@ class Load:
     def result(self) -> dict[str, object]:
         """Return what the run hands on: its counts and the watermark it left, all small and plain."""
         watermark = warehouse.read_watermark(self.session.database, self.dataset.name, self.origin.source)
-        missing = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
-        return {"dataset": self.dataset.name, **self.counts(), **missing, "watermark": watermark}
+        found = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
+        if self.in_table_and_source:
+            found["rows_in_table"], found["rows_in_source"] = self.in_table_and_source
+        return {"dataset": self.dataset.name, **self.counts(), **found, "watermark": watermark}
 
     def _account(self, batch: Checked) -> None:
         self.rows_read += batch.read
@@ -204,7 +209,9 @@ def _commit(load: Load) -> None:
     name, origin = load.dataset.name, load.origin
     before = warehouse.read_watermark(database, name, origin.source)
     if load.newest and origin.moves_watermark:
-        warehouse.save_watermark(database, name, origin.source, load.newest, run_id=run_id, now=ledger.now())
+        # A row that was read and then changed while the reading went on past midnight has a later day.
+        newest = min(load.newest, origin.day or load.newest)
+        warehouse.save_watermark(database, name, origin.source, newest, run_id=run_id, now=ledger.now())
     after = warehouse.read_watermark(database, name, origin.source)
     if origin.fingerprint:
         ledger.save_loaded_file(database, name, origin.fingerprint, run_id)

@@ -27,7 +27,7 @@ class Progress:
         self._is_estimate = total is None
         self._clock = clock
         self._began = self._shown = clock()
-        self._done = 0
+        self._done = self._pages = 0
         self._handle = (
             display(self._bundle(self._end()), raw=True, display_id=True) if get_ipython() else None
         )
@@ -43,9 +43,9 @@ class Progress:
         done = self._done + count
         self.reach(done, round(done / share) if self._is_estimate and share else self._total)
 
-    def reach(self, done: int, total: int | None) -> None:
-        """Say how much is done in all, and of how much, where that is known."""
-        self._done, self._total = done, total
+    def reach(self, done: int, total: int | None, pages: int = 0) -> None:
+        """Say how much is done in all, of how much, where that is known, and in how many pages, if in any."""
+        self._done, self._total, self._pages = done, total, pages
         if self._clock() - self._shown >= SECONDS_BETWEEN:
             self._shown = self._clock()
             self._show(self._line())
@@ -57,11 +57,12 @@ class Progress:
         self._show(self._end())
 
     def _end(self) -> str:
-        return f"{self._done:,} {self._unit}"
+        pages = f" in {self._pages:,} page{'' if self._pages == 1 else 's'}" if self._pages else ""
+        return f"{self._done:,} {self._unit}{pages}"
 
     def _line(self) -> str:
         speed = self._done / max(self._clock() - self._began, 1e-9)
-        line = f"{self._done:,} {self._unit}, {speed:,.0f} {self._unit}/s"
+        line = f"{self._end()}, {speed:,.0f} {self._unit}/s"
         if not self._total:
             return line
         left = max(self._total - self._done, 0) / max(speed, 1e-9)

@@ -35,6 +35,7 @@ class Redactor:
         self._forms = sorted(found, key=lambda form: (-len(form), form))
         self._long_forms = [form for form in self._forms if len(form) >= SHORT]
         self._codes = [form for form in self._long_forms if form in codes]
+        self._leads, self._code_leads = _leads(self._long_forms), _leads(self._codes)
         self._longest = max(map(len, self._forms), default=0)
         self._first = {form[0] for form in self._forms}
 
@@ -57,10 +58,12 @@ class Redactor:
 
     def is_in(self, said: str | bytes) -> bool:
         """Say whether a secret that is not a short one occurs in a text, or in what may be one."""
-        if not self._long_forms:
-            return False
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        return any(True for _ in self._spans(text, self._long_forms))
+        text = said.encode("utf-8", "replace") if isinstance(said, str) else said
+        if any(lead in text for lead in self._leads):
+            return True
+        # Without any blanks a text has every code that line breaks wrap, and is made much faster.
+        unwrapped = text.translate(None, b" \t\r\n").replace(b"\\n", b"")
+        return unwrapped != text and any(lead in unwrapped for lead in self._code_leads)
 
     def split(self, text: str) -> tuple[str, str]:
         """Return what can be said of the text now, masked, and the rest, which may begin a secret."""
@@ -157,6 +160,12 @@ def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
         while start >= 0:
             yield start, start + _common(text, start, form, len(lead))
             start = text.find(lead, start + 1)
+
+
+def _leads(forms: Iterable[str]) -> list[bytes]:
+    """Return the beginnings that tell whether any of these forms occurs; none holds another."""
+    leads = {form[:LEAD].encode("utf-8", "replace") for form in forms}
+    return [lead for lead in leads if not any(other in lead for other in leads - {lead})]
 
 
 def _common(text: str, start: int, form: str, length: int) -> int:

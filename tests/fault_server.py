@@ -113,6 +113,9 @@ class Source:
     faults: dict[int, Fault] = field(default_factory=dict)
     """The n-th request for a page (from 0), whichever page it is, meets this fault."""
     always: Fault | None = None
+    """Every request for a page meets this fault."""
+    everywhere: Fault | None = None
+    """Every request meets this fault."""
     before: dict[int, Callable[[], object]] = field(default_factory=dict)
     """What happens to the rows before the n-th request for a page is answered."""
     requests: list[Request] = field(default_factory=list)
@@ -132,8 +135,8 @@ class Source:
         return Connection("sportsworldcentral_url", "http", **given)  # pyright: ignore[reportArgumentType]
 
     def next_fault(self, request: Request) -> Fault | None:
-        if request.path != "/v0/players/":
-            return None
+        if request.path != "/v0/players/" or self.everywhere:
+            return self.everywhere
         number = len(self.pages_asked) - 1
         if number in self.before:
             self.before.pop(number)()

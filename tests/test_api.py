@@ -4,6 +4,7 @@ import gc
 import json
 import operator
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -298,6 +299,16 @@ def test_a_page_that_repeats_for_ever_fails(source: fs.Source):
     assert len(source.pages_asked) < 15
 
 
+def test_a_last_page_that_repeats_is_called_so(source: fs.Source):
+    def repeat_the_last(handler: fs.Handler, body: bytes) -> None:
+        handler.send(json.dumps(source.rows[-10:]).encode() if body == b"[]" else body)
+
+    source.rows.reverse()
+    source.always = repeat_the_last
+    with pytest.raises(PipelineError, match=r"player_id \d+ came on page [34] and on page 5"):
+        fetch(source)
+
+
 def test_pages_that_never_end_fail(source: fs.Source):
     source.always = fs.endless
     with pytest.raises(
@@ -364,7 +375,21 @@ def test_a_landed_page_that_is_broken_is_fetched_again(source: fs.Source, tmp_pa
     page.write_bytes(page.read_bytes()[:20])
     source.requests.clear()
     assert rows_of(fetch(source, tmp_path)) == source.rows
-    assert skips(source) == [20]
+    assert skips(source) == [20, 30, 40, 45]
+
+
+def test_pages_after_one_that_has_another_size_now_are_fetched_again(source: fs.Source, tmp_path: Path):
+    fetch(source, tmp_path)
+    (tmp_path / "page-000002.json.zst").write_bytes(b"")
+    source.cap = 7
+    assert rows_of(fetch(source, tmp_path)) == source.rows
+
+
+def test_a_page_for_which_there_is_no_room_is_named(source: fs.Source, tmp_path: Path):
+    folder = tmp_path / "landing"
+    source.before[2] = lambda: shutil.rmtree(folder)
+    with pytest.raises(PipelineError, match=rf"page 2: GET .*cannot be written to {folder}: .*; make room"):
+        fetch(source, folder)
 
 
 def test_a_page_fetched_anew_into_a_whole_extraction_is_held_to_the_total_again(
@@ -384,6 +409,14 @@ def test_a_page_that_is_no_json_is_not_landed(source: fs.Source, tmp_path: Path)
         fetch(source, tmp_path)
     assert sorted(path.name for path in tmp_path.glob("page-*")) == ["page-000000.json.zst"]
     assert rows_of(fetch(source, tmp_path)) == source.rows
+
+
+def test_what_makes_a_page_no_json_is_shown(source: fs.Source):
+    source.faults[1] = fs.instead(json.dumps(source.rows).encode()[:-3] + b"NaN}]")
+    with pytest.raises(
+        PipelineError, match=r"which is no JSON list \(unexpected character.*near '.*NaN}\]'\)"
+    ):
+        fetch(source)
 
 
 # The fault menu: an extraction equals the source, or it failed and says where, what came and what to do

@@ -70,6 +70,9 @@ PASSING = {
     "500": fs.status(500),
     "502": fs.status(502),
     "503": fs.status(503),
+    "504": fs.status(504),
+    "520": fs.status(520),
+    "529": fs.status(529),
     "503 with 0": fs.status(503, Retry_After="0"),
     "reset": fs.reset,
     "cut": fs.cut,
@@ -98,7 +101,7 @@ def test_a_fault_that_stays_fails_after_the_tries(source: fs.Source, name: str):
     assert len(source.requests) == 3
 
 
-@pytest.mark.parametrize("code", [204, 400, 401, 403, 404, 410, 422, 501])
+@pytest.mark.parametrize("code", [204, 400, 401, 403, 404, 410, 422, 501, 505])
 def test_other_statuses_fail_at_once(source: fs.Source, code: int):
     source.always = fs.status(code)
     assert f": {code} (text/html)" in error_of(source)
@@ -164,7 +167,7 @@ def test_a_pause_beyond_the_budget_is_not_begun(source: fs.Source):
     source.always = fs.status(429, Retry_After="90")
     message = error_of(source, Patience(budget=30))
     assert "429 (text/html)" in message
-    assert "the 30 s for the whole extraction are over" in message
+    assert "the 30 s for all requests are over" in message
     assert len(source.requests) == 1
 
 
@@ -217,7 +220,7 @@ def test_a_trickling_body_is_left_after_the_time_for_an_answer(source: fs.Source
 def test_headers_that_never_end_are_left_after_the_budget(source: fs.Source):
     source.always = fs.trickle_headers
     began = time.monotonic()
-    assert "the 0.2 s for the whole extraction are over" in error_of(source, Patience(budget=0.2))
+    assert "the 0.2 s for all requests are over" in error_of(source, Patience(budget=0.2))
     assert time.monotonic() - began < 30
 
 
@@ -364,6 +367,17 @@ def test_credentials_follow_no_redirect_to_another_host(source: fs.Source, parts
 def test_redirects_end(source: fs.Source):
     source.always = fs.redirect("/v0/players/?limit=100")
     assert "more than 5 redirects" in error_of(source)
+
+
+def test_an_error_behind_a_redirect_says_where_and_as_whom(source: fs.Source):
+    with fs.serving(fs.Source(ROWS)) as other:
+        other.always = fs.status(401)
+        source.always = fs.redirect(f"{other.url}/v0/players/?sig={SECRET}")
+        message = error_of(source, login="ann", password=SECRET)
+        assert f": redirected to {other.url}/v0/players/, without credentials: 401 " in message
+        source.always = fs.redirect(f"http://[::1]:99999/x?sig={SECRET}")
+        assert "no address that can be asked (InvalidURL)" in error_of(source)
+        assert SECRET not in message + error_of(source)
 
 
 def test_a_redirect_out_of_http_is_not_followed(source: fs.Source, tmp_path):

@@ -16,6 +16,7 @@ from notebook_pipeline.connections import (
     Connection,
     base_url,
     default,
+    is_secret_field,
     is_secret_name,
     postgres_uri,
     resolve,
@@ -203,6 +204,24 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
 )
 def test_a_plain_name_is_no_secret(name: str) -> None:
     assert not is_secret_name(name)
+    assert not is_secret_field(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ocp-Apim-Subscription-Key", "x-functions-key", "X-Auth", "X-Session-Id", "sid", "Password"]
+)
+def test_a_header_is_a_secret_by_the_end_of_its_name(name: str) -> None:
+    assert is_secret_field(name)
+    assert Connection("c", "http", extra={name: "Zx81kk0"}).secrets() == ["Zx81kk0"]
+
+
+def test_a_long_login_without_a_password_is_an_apis_key() -> None:
+    key = "sk_live_51HxYz0aBcD"
+    assert Connection("c", "http", login=key).secrets() == [key]
+    assert key not in repr(Connection("c", "http", login=key))
+    assert Connection("c", "http", login=key, password="pw").secrets() == ["pw"]
+    assert Connection("c", "http", login="a-user").secrets() == []
+    assert Connection("c", "postgres", login=key).secrets() == []
 
 
 @pytest.mark.parametrize(

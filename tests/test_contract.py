@@ -329,6 +329,14 @@ def test_a_row_of_a_file_means_the_same_when_it_is_read_again(column: str, value
         assert [row.reasons for row in second.rejected] == [row.reasons for row in first.rejected]
 
 
+@pytest.mark.parametrize("depth", [100, 300, 1000])
+def test_what_is_nested_very_deep_is_named_only(depth: int) -> None:
+    deep = orjson.loads(b"[" * depth + b"]" * depth)
+    spelled = received.to_json({"player_id": "x", "deep": deep})
+    assert spelled.startswith('{"player_id":"x","deep":[[[')
+    assert ("<nested deeper than 200 levels>" in spelled) == (depth > 200)
+
+
 def test_what_json_has_no_word_for_is_spelled_deep_in_a_row_too() -> None:
     deep = [
         {"share": float("nan"), "cost": Decimal("1.50"), "picture": b"\xff", "text": "\ud800", "on": NOON}

@@ -137,7 +137,7 @@ def test_with_the_api_down_the_run_fails_at_the_health_check_and_touches_nothing
         "report_run": "success",
     }
     told = log.read_text()
-    assert f"{url}/ did not answer, through connection 'sportsworldcentral_url'" in told
+    assert f"health check: GET {url}/ (connection 'sportsworldcentral_url'): no complete answer" in told
     assert "check_api: failed" in told
     assert settings.database().read_bytes() == before
     assert not (output / "runs").exists()

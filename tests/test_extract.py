@@ -228,7 +228,7 @@ def test_a_full_sweep_moves_the_watermark_whatever_since_says(sample_api: str) -
     assert api_run(since="2024-09-15", full_sweep=True, overlap_days=10**9)[0] == "2024-09-23"
     assert api_run(since="2024-09-23") == (
         "2024-09-23",
-        [f"{len(served_since('2024-09-23'))} rows in 1 pages, changed since 2024-09-23"],
+        [f"{len(served_since('2024-09-23'))} rows in 1 page, changed since 2024-09-23"],
     )
 
 

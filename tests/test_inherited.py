@@ -23,6 +23,7 @@ SECRETS = {
     "SENTRY_DSN": "hunter2",
     "STRIPE_KEY": "hunter2",
     "stripe_key": "hunter2",
+    "VENDOR_SID": "hunter2",
     "FTP_PASS": "hunter2",
     "DB_CREDENTIALS": "hunter2",
     "SSH_PASSPHRASE": "hunter2",

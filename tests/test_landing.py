@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import time
 from pathlib import Path
 
@@ -33,8 +34,28 @@ def test_a_page_is_found_again_by_the_same_extraction(folder: Path):
     assert state_of(Landing(folder, REQUEST)) == (1, 7, False, BODY)
     first.complete()
     assert state_of(Landing(folder, REQUEST)) == (1, 7, True, BODY)
-    first.reopen()
+    first.reopen(1)
     assert state_of(Landing(folder, REQUEST)) == (1, 7, False, BODY)
+
+
+def test_a_page_that_is_missing_takes_those_after_it_along(folder: Path):
+    landing = Landing(folder, REQUEST)
+    for page in range(12):
+        landing.keep(page, landing.stage(BODY))
+    landing.complete()
+    landing.reopen(9)
+    assert [page for page in range(12) if landing.has(page)] == list(range(9))
+    assert not Landing(folder, REQUEST).is_complete
+
+
+def test_the_day_is_the_one_on_which_a_reading_began(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-09-20")
+    Landing(folder, REQUEST)
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-09-21")
+    landing = Landing(folder, REQUEST)
+    assert landing.day == "2024-09-20"
+    landing.begin(2)
+    assert landing.day == Landing(folder, REQUEST).day == "2024-09-21"
 
 
 @pytest.mark.parametrize("other", [{"follows": "run 7"}, {"full_sweep": True}, {"url": "http://h/other"}])
@@ -119,6 +140,21 @@ def test_nothing_else_in_the_folder_is_touched(folder: Path):
     assert (folder / "precious.db").read_text() == "rows"
     remove_landed(folder, -1)
     assert [path.name for path in folder.iterdir()] == ["precious.db"]
+
+
+def test_removing_what_another_run_removes_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in "abc":
+        land(Landing(tmp_path / name, REQUEST), BODY)
+    real = Path.glob
+
+    def glob(folder: Path, pattern: str):
+        found = list(real(folder, pattern))
+        shutil.rmtree(folder, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(Path, "glob", glob)
+    assert len(remove_landed(tmp_path, -1)) == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_old_landings_are_removed_and_young_ones_stay(tmp_path: Path):

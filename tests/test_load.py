@@ -73,6 +73,8 @@ def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
         assert merge.result() == {
             "dataset": "player",
             **{f"rows_{name}": count for name, count in merge_counts(read=3, inserted=2, rejected=1).items()},
+            "rows_in_table": 2,
+            "rows_in_source": 3,
             "watermark": NEXT,
         }
 

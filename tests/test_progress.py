@@ -88,6 +88,18 @@ def test_the_last_state_holds_no_time_also_after_a_failure(screen: Screen) -> No
     assert screen.bundles[-1] == {"text/plain": "3 pages", PROGRESS: {"done": 3, "total": 9, "unit": "pages"}}
 
 
+def test_pages_are_told_beside_rows(screen: Screen) -> None:
+    with Progress("rows", clock=lambda: screen.now) as shown:
+        for rows, pages in ((1_000, 1), (4_000, 4)):
+            screen.now += 2
+            shown.reach(rows, 8_000, pages)
+    assert screen.lines[1:] == [
+        "1,000 rows in 1 page, 500 rows/s, 12%, 14 s left",
+        "4,000 rows in 4 pages, 1,000 rows/s, 50%, 4 s left",
+        "4,000 rows in 4 pages",
+    ]
+
+
 def test_many_small_steps_are_shown_once_a_second(screen: Screen) -> None:
     with Progress("rows", 1000, clock=lambda: screen.now) as shown:
         for _ in range(1000):

@@ -1,45 +1,40 @@
 """Ask a service whether it is up before a notebook relies on it."""
 
+from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
 
-from airflow.providers.http.operators.http import HttpOperator
-from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
-from requests import RequestException
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowException
 
 from notebook_pipeline.airflow.hook import resolve_connection
-from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.http.client import Client, Patience
 
 
-class HealthCheckOperator(HttpOperator):
-    """Get one page of a service; where it does not answer, fail with its URL and its connection."""
+class HealthCheckOperator(BaseOperator):
+    """Get one page of a service; where it does not answer 200, fail with its URL and its connection.
+
+    It asks as the notebooks do: no credential follows a redirect, or stands in an error. `timeout` is in
+    seconds.
+    """
+
+    template_fields: Collection[str] = ("http_conn_id", "endpoint")
 
     def __init__(self, *, http_conn_id: str, endpoint: str = "/", timeout: float = 10, **kwargs: Any) -> None:
-        options = {"timeout": timeout}
-        super().__init__(
-            http_conn_id=http_conn_id, endpoint=endpoint, method="GET", extra_options=options, **kwargs
+        super().__init__(**kwargs)
+        self.http_conn_id = http_conn_id
+        self.endpoint = endpoint
+        self.timeout = timeout
+
+    def execute(self, context: Context) -> None:
+        """Ask once: Airflow asks again."""
+        patience = Patience(
+            connect=self.timeout, silence=self.timeout, answer=self.timeout, budget=2 * self.timeout, tries=1
         )
-
-    def execute(self, context: Context) -> str:
-        """Return what the service answers."""
         try:
-            return super().execute(context)
-        except AirflowNotFoundException:
-            raise AirflowException(
-                f"connection {self.http_conn_id!r} is not defined: add it under Admin > Connections, or set "
-                f"AIRFLOW_CONN_{self.http_conn_id.upper()}"
-            ) from None
-        except (RequestException, AirflowException) as error:
-            said = f"{self.url()} did not answer, through connection {self.http_conn_id!r} ({error})"
-            redactor = Redactor([resolve_connection(self.http_conn_id)])
-            # Without the error itself: that names the address as it is written.
-            raise AirflowException(
-                f"{redactor.text(said)}. Start the service, or correct the connection under "
-                "Admin > Connections"
-            ) from None
-
-    def url(self) -> str:
-        """Return the address that is asked, without any password in it."""
-        parts = urlsplit(self.hook.url_from_endpoint(self.endpoint))
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            with Client(resolve_connection(self.http_conn_id), patience) as client:
+                url, what = client.address(self.endpoint), "health check"
+                answer = client.wait(client.start(lambda: client.get(url, what=what)), url, what=what)
+        except PipelineError as error:
+            raise AirflowException(f"{error}. Connections are kept under Admin > Connections") from None
+        self.log.info("%s answers: %s", url, answer.excerpt())

@@ -12,7 +12,7 @@ from urllib3.util import Retry
 
 Shape = Literal["list", "object", "any"]
 
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING_STATUSES = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
 ASK_CONNECTION = "check the connection's host, schema and port, and whether the server is up"
 ASK_SMALLER = "ask for a smaller page_size"
 
@@ -22,6 +22,7 @@ _REMEDIES = {
     401: "check the login, password or token of the connection",
     403: "check what the connection's login or token may read",
     404: "check the connection's host; the path is the dataset's endpoint",
+    **dict.fromkeys((400, 413, 422), f"do what the server says, perhaps {ASK_SMALLER}; or {ASK_CONNECTION}"),
     429: f"{ASK_SMALLER}, or ask at a quieter time",
 }
 
@@ -57,6 +58,11 @@ class Fault(Exception):
         self.remedy = remedy
         self.is_passing = is_passing
         self.retry_after = retry_after
+
+    def after(self, target: str, is_stranger: bool) -> "Fault":
+        """Return this fault as that of a redirect's target, to which a stranger brings no credentials."""
+        where = f"redirected to {place(target)}{', without credentials' if is_stranger else ''}: {self.seen}"
+        return Fault(where, self.remedy, is_passing=self.is_passing, retry_after=self.retry_after)
 
 
 def refusal(response: requests.Response, mask: Callable[[str], str]) -> Fault:
@@ -99,10 +105,12 @@ def reason(error: BaseException) -> str:
     while inner := seen[-1].__cause__ or seen[-1].__context__:
         seen.append(inner)
     root = next((found for found in reversed(seen) if isinstance(found, OSError)), seen[-1])
+    if isinstance(root, requests.exceptions.InvalidURL):  # which repeats the address, that may hold a token
+        return f"no address that can be asked ({type(root).__name__})"
     return f"no complete answer ({type(root).__name__}: {root})"
 
 
 def place(url: str) -> str:
-    """Return scheme, host and path of a URL that a server gave; what follows may hold a token."""
+    """Return scheme, host, port and path of a URL that a server gave; the rest may hold a token."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -35,6 +35,7 @@ MAX_REDIRECTS = 5
 
 _CHUNK = 1 << 22
 _T = TypeVar("_T")
+_Target = tuple[requests.Session, str]
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +50,7 @@ class Patience:
     connect: float = 10
     silence: float = 60
     answer: float = 300
-    budget: float = 3600
+    budget: float = 2700
     tries: int = 6
     backoff: float = 0.5
     backoff_max: float = 30
@@ -136,10 +137,8 @@ class Client:
         )
 
     def _spent(self, seen: str, url: str, what: str) -> PipelineError:
-        seen = f"{seen}, and the {self._patience.budget:g} s for the whole extraction are over"
-        return self.failure(
-            seen, "run it again, which goes on where it stopped, or give it a larger budget", url, what
-        )
+        seen = f"{seen}, and the {self._patience.budget:g} s for all requests are over"
+        return self.failure(seen, "run it again, which goes on where it stopped", url, what)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
@@ -161,7 +160,8 @@ class Client:
         try:
             retries = retries.increment("GET", url, error=fault)
         except MaxRetryError:
-            seen = f"{fault.seen}, and nothing better in {self._patience.tries} tries"
+            tries = self._patience.tries
+            seen = f"{fault.seen}, and nothing better in {tries} tries" if tries > 1 else fault.seen
             raise self.failure(seen, fault.remedy, url, what) from None
         seconds = delay(retries, fault)
         if seconds >= self._left():
@@ -172,29 +172,35 @@ class Client:
         return retries
 
     def _attempt(self, url: str, shape: Shape) -> Answer:
+        """Follow redirects; credentials stay behind for good when one leaves the connection's own server."""
+        session, asked = self._session, url
+        until = min(time.monotonic() + self._patience.answer, self._deadline)
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                found = self._ask(session, asked, until)
+            except Fault as fault:
+                raise fault if asked == url else fault.after(asked, session is self._stranger) from None
+            if isinstance(found, Answer):
+                self._check(found, shape)
+                return found
+            session, asked = found
+        seen = f"more than {MAX_REDIRECTS} redirects, the last to {place(asked)}"
+        raise Fault(seen, ASK_CONNECTION, is_passing=False)
+
+    def _ask(self, session: requests.Session, url: str, until: float) -> Answer | _Target:
+        """Return the answer of status 200, or else whom to ask where."""
         try:
-            answer = self._follow(url)
+            with self._open(session, url) as response:
+                target = session.get_redirect_target(response)
+                if target and self._connection.extra.get("allow_redirects", True):
+                    return self._redirected(session, url, urljoin(url, target))
+                return self._read(response, until)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             # A ValueError is an address or a header that no server can be asked with.
             is_passing = not (isinstance(error, ValueError) or self._closed.is_set())
             raise Fault(reason(error), ASK_CONNECTION, is_passing=is_passing) from None
-        self._check(answer, shape)
-        return answer
 
-    def _follow(self, url: str) -> Answer:
-        """Follow redirects; credentials stay behind for good when one leaves the connection's own server."""
-        session = self._session
-        until = min(time.monotonic() + self._patience.answer, self._deadline)
-        for _ in range(MAX_REDIRECTS + 1):
-            with self._open(session, url) as response:
-                target = session.get_redirect_target(response)
-                if not target or not self._connection.extra.get("allow_redirects", True):
-                    return self._read(response, until)
-            session, url = self._redirected(session, url, urljoin(url, target))
-        seen = f"more than {MAX_REDIRECTS} redirects, the last to {place(url)}"
-        raise Fault(seen, ASK_CONNECTION, is_passing=False)
-
-    def _redirected(self, session: requests.Session, url: str, target: str) -> tuple[requests.Session, str]:
+    def _redirected(self, session: requests.Session, url: str, target: str) -> _Target:
         old, new = urlsplit(url), urlsplit(target)
         if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
             seen = f"a redirect to {place(target)}, which is not safe to follow"

@@ -1,5 +1,7 @@
 """Know how a connection becomes HTTP sessions: its address, its credentials, and one without them."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -31,6 +33,12 @@ def base_address(connection: Connection) -> str:
             f"connection {connection.conn_id!r} has no HTTP address: give host, schema (http, https) and port"
         )
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+
+
+def asker(connection: Connection) -> str:
+    """Return a digest of who asks, which stays when a password or token is renewed."""
+    who = [_login(connection)[0], *sorted(_headers(connection))]
+    return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
 def open_session(connection: Connection) -> requests.Session:

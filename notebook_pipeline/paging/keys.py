@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from notebook_pipeline.values import cells
+
 
 @dataclass(frozen=True)
 class Repeated:
@@ -24,7 +26,6 @@ class Keys:
 
     def __init__(self, key_type: pa.DataType) -> None:
         self._type = key_type
-        self._python_type = int if pa.types.is_integer(key_type) else str
         self._pages: list[pa.Array] = []
         self._count = self._compared = 0
         self._highest: Any = None
@@ -67,19 +68,8 @@ class Keys:
         return Repeated(key.as_py(), (first, second))
 
     def _usable(self, values: Sequence[object] | pa.Array) -> pa.Array:
-        if isinstance(values, pa.Array):
-            self.without_key += values.null_count
-            return values.drop_null()
-        try:
-            if set(map(type, values)) <= {self._python_type}:
-                return pa.array(values, self._type)
-        except OverflowError:
-            pass  # looked at one by one below
-        usable = [value for value in values if self._is_key(value)]
-        self.without_key += len(values) - len(usable)
-        return pa.array(usable, self._type)
-
-    def _is_key(self, value: object) -> bool:
-        if type(value) is int:
-            return self._python_type is int and -(2**63) <= value < 2**63
-        return type(value) is self._python_type
+        """Return the keys that these values mean to the contract, too, which takes 7.0 for 7."""
+        convert = cells.from_column if isinstance(values, pa.Array) else cells.from_values
+        keys = convert(values, self._type).stored
+        self.without_key += keys.null_count
+        return keys.drop_null()

@@ -1,14 +1,18 @@
-"""Know landed pages: what a server sent, kept on disk as received, and how far the reading came."""
+"""Know landed pages: what a server sent, kept on disk as received, when, and how far the reading came."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import BinaryIO
 
 import pyarrow as pa
+
+from notebook_pipeline import settings
 
 MANIFEST = "extraction.json"
 
@@ -20,24 +24,27 @@ class Landing:
     """Keep the pages of one extraction in a folder; another extraction than the one in it starts afresh.
 
     `request` says what is asked (address, filter, page size …): landed pages answer nothing else. A page
-    is there in whole or not at all. Files and folder are for their owner alone.
+    is there in whole or not at all. `day` is the day on which page 0 was asked for, or earlier. Files and
+    folder are for their owner alone.
     """
 
     def __init__(self, folder: Path, request: Mapping[str, object]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._request = dict(request)
         state = self._load()
         self.reading: int = state.get("reading", 1)
         self.total: int | None = state.get("total")
         self.is_complete: bool = state.get("is_complete", False)
+        self.day: str = state.get("day", "")
         if not state:
             self.begin(1)
 
     def begin(self, reading: int) -> None:
         """Drop every page and begin to read from page 0, for the first, second … time."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _clear(self._folder, *_WRITTEN)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _clear(self.folder, *_WRITTEN)
         self.reading, self.total, self.is_complete = reading, None, False
+        self.day = settings.today().isoformat()
         self._save()
 
     def keep_total(self, total: int) -> None:
@@ -50,19 +57,23 @@ class Landing:
 
         What was staged and not kept goes: guesses that were wrong, and what killed tries have left.
         """
-        _clear(self._folder, "*.part")
+        _clear(self.folder, "*.part")
         self.is_complete = True
         self._save()
 
-    def reopen(self) -> None:
-        """Remember that a page is missing after all."""
+    def reopen(self, page: int) -> None:
+        """Forget this page and all after it: where those begin depends on how many rows this one has."""
         if self.is_complete:
             self.is_complete = False
             self._save()
+        # The last one first, so that what a kill leaves is still a beginning.
+        for path in sorted(self.folder.glob("page-*.json.zst"), reverse=True):
+            if path >= self._path(page):
+                path.unlink()
 
     def stage(self, body: bytes) -> Path:
         """Write a page as received, compressed, to a file that is not landed until it is kept."""
-        descriptor, name = mkstemp(".part", dir=self._folder)
+        descriptor, name = mkstemp(".part", dir=self.folder)
         os.close(descriptor)
         try:
             # Arrow opens the file itself: a thread that is still at this when Python ends needs none of it.
@@ -94,14 +105,14 @@ class Landing:
         self._path(page).unlink(missing_ok=True)
 
     def _path(self, page: int) -> Path:
-        return self._folder / f"page-{page:06}.json.zst"
+        return self.folder / f"page-{page:06}.json.zst"
 
     def _load(self) -> dict:
         try:
-            state = json.loads((self._folder / MANIFEST).read_text())
+            state = json.loads((self.folder / MANIFEST).read_text())
         except (OSError, ValueError):
             return {}
-        is_same = isinstance(state, dict) and state.get("request") == self._request
+        is_same = isinstance(state, dict) and state.get("request") == self._request and state.get("day")
         return state if is_same else {}
 
     def _save(self) -> None:
@@ -110,29 +121,41 @@ class Landing:
             "reading": self.reading,
             "total": self.total,
             "is_complete": self.is_complete,
+            "day": self.day,
         }
-        part = self._folder / f"{MANIFEST}.part"
+        part = self.folder / f"{MANIFEST}.part"
         with _private(part) as file:
             file.write(json.dumps(state).encode())
-        part.replace(self._folder / MANIFEST)
+        part.replace(self.folder / MANIFEST)
 
 
 def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
-    """Remove the landing folders below `root` in which nothing happened for so many days; return them."""
+    """Remove the landing folders below `root` in which nothing happened for so many days; return them.
+
+    Another run may be at the same; what one has removed, the other no longer finds.
+    """
     oldest = time.time() - keep_landed_days * 86_400
-    removed = [folder for folder in _landings(root) if (folder / MANIFEST).stat().st_mtime < oldest]
+    removed = [folder for folder in _landings(root) if _changed_at(folder) < oldest]
     for folder in removed:
         _clear(folder, *_WRITTEN)
-        if not any(folder.iterdir()):
+        with suppress(OSError):  # it is gone, or not empty
             folder.rmdir()
     return removed
+
+
+def _changed_at(folder: Path) -> float:
+    try:
+        return (folder / MANIFEST).stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _clear(folder: Path, *patterns: str) -> None:
     """Remove what a landing writes and nothing else, whatever folder was named."""
     for pattern in patterns:
-        for path in folder.glob(pattern):
-            path.unlink()
+        with suppress(FileNotFoundError):  # the folder itself is gone
+            for path in folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
 
 def _landings(root: Path) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import overload
 
 import orjson
@@ -19,6 +19,7 @@ from notebook_pipeline.values.utf8 import is_utf8
 WIDEST_SHAPE = 256
 
 _BOM = b"\xef\xbb\xbf"
+_NEAR = 20
 
 
 class Parser:
@@ -63,7 +64,8 @@ class Parser:
         fields = set(chain.from_iterable(rows))
         self.fields |= fields
         shape = self._widened(fields, rows) if len(fields) <= WIDEST_SHAPE else None
-        self._shape = shape if shape and sum(1 for _ in _names(shape)) <= WIDEST_SHAPE else None
+        names = list(islice(_names(shape or ()), WIDEST_SHAPE + 1))
+        self._shape = shape if len(names) <= WIDEST_SHAPE else None
 
     def _widened(self, fields: set[str], rows: Sequence[Mapping[str, object]]) -> pa.Schema | None:
         """Return the shape that takes these rows, too, or None where there is none."""
@@ -71,7 +73,8 @@ class Parser:
             others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
             seen = pa.schema([*self._declared, *others])
             return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
-        except (pa.ArrowException, OverflowError):  # of values of many kinds no column can be made
+        # Of values of many kinds, or nested very deep, no column can be made.
+        except (pa.ArrowException, OverflowError, RecursionError):
             return None
 
 
@@ -112,6 +115,16 @@ def parse(body: bytes) -> object:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def fault_of(body: bytes) -> str:
+    """Return where and why a body is no JSON, in words that go on after a comma's; "" where it is JSON."""
+    try:
+        orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError as error:
+        near = error.doc[max(error.pos - _NEAR, 0) : error.pos + _NEAR]
+        return f" ({error.msg}, near {near!r})"
+    return ""
 
 
 def _as_json_spells(field: pa.Field) -> pa.Field:

@@ -14,7 +14,7 @@ from notebook_pipeline.http.answers import Answer
 from notebook_pipeline.http.client import Client
 from notebook_pipeline.paging.keys import Keys
 from notebook_pipeline.paging.landing import Landing
-from notebook_pipeline.paging.page import Parser, parse
+from notebook_pipeline.paging.page import Parser, fault_of, parse
 
 MAX_READINGS = 3
 
@@ -49,6 +49,12 @@ class Reading:
     parser: Parser
     pages: int = 0
     rows: int = 0
+    fetched_from: int | None = None
+
+    @property
+    def pages_landed_before(self) -> int:
+        """Count the pages with rows that were not asked for."""
+        return self.pages if self.fetched_from is None else self.fetched_from
 
     @property
     def different_rows(self) -> int:
@@ -163,7 +169,9 @@ class Reader:
     def _fetch(self, reading: Reading) -> tuple[bytes, RawBatch]:
         number = reading.pages
         url, what = self._address(reading.rows), f"page {number}"
-        self._landing.reopen()
+        if reading.fetched_from is None:
+            reading.fetched_from = number
+            self._landing.reopen(number)
         answer, staged = self._client.wait(self._begun(url, what), url, what=what)
         self._look_ahead(answer, number, reading.rows)
         self._landing.keep(number, staged)
@@ -171,7 +179,8 @@ class Reader:
         if batch is None:
             self._landing.drop(number)
             remedy = "run it again, which asks for this page anew; look at the address in a browser"
-            raise self._client.failure(f"{answer.excerpt()}, which is no JSON list", remedy, url, what)
+            seen = f"{answer.excerpt()}, which is no JSON list{fault_of(answer.body)}"
+            raise self._client.failure(seen, remedy, url, what)
         return answer.body, batch
 
     def _begun(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
@@ -183,7 +192,11 @@ class Reader:
 
         def receive() -> tuple[Answer, Path]:
             answer = self._client.get(url, what=what, shape="list")
-            return answer, self._landing.stage(answer.body)
+            try:
+                return answer, self._landing.stage(answer.body)
+            except OSError as error:
+                seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
+                raise self._client.failure(seen, "make room there", url, what) from error
 
         return self._client.start(receive)
 
@@ -199,14 +212,15 @@ class Reader:
             self._ahead = url, self._begin(url, what)
 
     def _check_keys(self, reading: Reading, *, at_end: bool) -> None:
-        repeated = reading.keys.repeated(now=at_end)
+        total = self._landing.total or 0
+        is_overrun = reading.different_rows > total and not self._landing.is_complete
+        repeated = reading.keys.repeated(now=at_end or is_overrun)
         if repeated:
             first, second = repeated.pages
             raise _ShiftSeen(
                 f"{self._dataset.key} {repeated.key!r} came on page {first} and on page {second}"
             )
-        total = self._landing.total or 0
-        if reading.different_rows > total and not self._landing.is_complete:
+        if is_overrun:
             self._check_overrun(reading, total)
 
     def _check_overrun(self, reading: Reading, total: int) -> None:

@@ -3,13 +3,11 @@
 import os
 import re
 
-from notebook_pipeline.connections import Connection, is_secret_name
+from notebook_pipeline.connections import Connection, is_secret_field
 from notebook_pipeline.outputs.credentials import is_of_store
 
 # What would make a notebook differ from the one that JupyterLab runs, or from the last run.
 _UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
-# Among parameters and columns these words are common, at the end of a variable's name they tell a secret.
-_SECRET_ENDINGS = ("KEY", "KEYS", "PAT", "DSN", "PASS", "PW", "CREDS", "AUTH", "JWT", "SAS", "WEBHOOK")
 # A number before a slash is a port, and what follows a path that may hold an @.
 _LOGIN_IN_ADDRESS = re.compile(r"://(?:[^/\s@]+|[^/\s:@]*:(?!\d+/)[^\s@]*)@")
 _NAMED_WITHIN = re.compile(
@@ -33,13 +31,9 @@ def proxies() -> list[Connection]:
 
 
 def _is_for_kernels(name: str, value: str) -> bool:
-    if name in _UNWANTED or "AIRFLOW" in name.upper() or is_of_store(name) or _sounds_secret(name):
+    if name in _UNWANTED or "AIRFLOW" in name.upper() or is_of_store(name) or is_secret_field(name):
         return False
     return _is_proxy(name) or not (_LOGIN_IN_ADDRESS.search(value) or _NAMED_WITHIN.search(value))
-
-
-def _sounds_secret(name: str) -> bool:
-    return is_secret_name(name) or name.upper().rpartition("_")[2] in _SECRET_ENDINGS
 
 
 def _is_proxy(name: str) -> bool:

@@ -2,7 +2,8 @@
 
 A row of a file is spelled so that it means the same when it is read again. Numbers are JSON's, a decimal
 with all its digits. What JSON has no word for is an object: bytes that are no text are {"base64": …}, and
-floats that are no finite number are {"number": "NaN"}, "Infinity" or "-Infinity".
+floats that are no finite number are {"number": "NaN"}, "Infinity" or "-Infinity". What is nested deeper than
+`DEEPEST` levels is named only.
 """
 
 import base64
@@ -23,6 +24,9 @@ from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.values import cells
 from notebook_pipeline.values.arrow import is_moment, spell_moments
 from notebook_pipeline.values.cells import Breach, Cells
+
+# orjson writes 254 levels; deeper ones would meet Python's own limit sooner or later.
+DEEPEST = 200
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -84,13 +88,15 @@ def meant(value: object) -> object:
     return value
 
 
-def _spelled(value: object) -> object:
+def _spelled(value: object, depth: int = 0) -> object:
     """Return a value as what orjson spells: it knows no large integers, and takes NaN for null."""
     match value:
+        case dict() | list() | tuple() if depth == DEEPEST:
+            return f"<nested deeper than {DEEPEST} levels>"
         case dict():
-            return {name: _spelled(inner) for name, inner in value.items()}
+            return {name: _spelled(inner, depth + 1) for name, inner in value.items()}
         case list() | tuple():
-            return [_spelled(inner) for inner in value]
+            return [_spelled(inner, depth + 1) for inner in value]
         case bytes():
             return _text(value)
         case float() if not math.isfinite(value):

@@ -22,7 +22,10 @@ class UnfitError(ValueError):
 
 def shown(value: object) -> str:
     """Return a value as a reason shows it, cut where it is long."""
-    text = value.isoformat() if isinstance(value, date) else repr(value)
+    try:
+        text = value.isoformat() if isinstance(value, date) else repr(value)
+    except RecursionError:
+        text = f"<a {type(value).__name__} nested very deep>"
     text = str(value) if isinstance(value, Decimal) else text
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
