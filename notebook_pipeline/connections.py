@@ -62,9 +62,9 @@ class Connection:
         return sorted((value for value in found if value), key=len, reverse=True)
 
     def _key(self) -> str:
-        """Return the login where it is an API's key: one that is long, and has no password."""
-        is_key = self.conn_type == "http" and not self.password and len(self.login) >= _TOKEN_LENGTH
-        return self.login if is_key else ""
+        """Return the login where it is an API's key: long, nobody's mail address, and without a password."""
+        is_key = len(self.login) >= _TOKEN_LENGTH and "@" not in self.login and not self.password
+        return self.login if is_key and self.conn_type == "http" else ""
 
     def to_json(self) -> str:
         """Return the JSON form that Airflow and `resolve` read from an environment variable."""

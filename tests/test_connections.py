@@ -221,6 +221,7 @@ def test_a_long_login_without_a_password_is_an_apis_key() -> None:
     assert key not in repr(Connection("c", "http", login=key))
     assert Connection("c", "http", login=key, password="pw").secrets() == ["pw"]
     assert Connection("c", "http", login="a-user").secrets() == []
+    assert Connection("c", "http", login="a.long.name@example.org").secrets() == []
     assert Connection("c", "postgres", login=key).secrets() == []
 
 

@@ -70,6 +70,6 @@ class Keys:
     def _usable(self, values: Sequence[object] | pa.Array) -> pa.Array:
         """Return the keys that these values mean to the contract, too, which takes 7.0 for 7."""
         convert = cells.from_column if isinstance(values, pa.Array) else cells.from_values
-        keys = convert(values, self._type).stored
+        keys = convert(values, self._type).values
         self.without_key += keys.null_count
         return keys.drop_null()
