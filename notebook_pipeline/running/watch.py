@@ -15,6 +15,7 @@ from pathlib import Path
 if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
     del sys.path[0]
 
+import ctypes
 import gc
 import os
 import resource
@@ -27,12 +28,16 @@ from contextlib import suppress
 from notebook_pipeline.ending import QuickEnd
 from notebook_pipeline.running import imports
 
+_PR_SET_PDEATHSIG = 1
+
 
 def main() -> None:
     """Start the kernel, watch over it, and end as it ends."""
     scratch, modules = sys.argv.pop(1), sys.argv.pop(1).split(",")
+    watch = os.getpid()
     kernel = os.fork()
     if kernel == 0:
+        _end_with(watch)
         _become_kernel(modules)
         return
     # Signals go to the whole group and are meant for the kernel.
@@ -47,13 +52,24 @@ def main() -> None:
     _end_as(os.waitstatus_to_exitcode(status))
 
 
+def _end_with(watch: int) -> None:
+    """Let the system end this process with the one that forked it, which may be gone already.
+
+    Jupyter's own watch begins late, and waits for ever where orphans get another parent than process 1.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != watch:
+        os._exit(1)
+
+
 def _become_kernel(modules: Sequence[str]) -> None:
     # IPython lets go of what the cells made; of circles, too, what was left open is then closed.
     ending = QuickEnd(gc.collect)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    # Jupyter's own watch, now over the process between: it ends within a second of that one.
+    # Jupyter's own watch, now over the process between: elsewhere than on Linux there is no other.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     imports.load(modules)
     # No debugger is attached here, so that the kernel need not load one.
