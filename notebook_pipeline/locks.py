@@ -17,8 +17,8 @@ class RunLock:
         self._path = path
         self._file: int | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             while self._file is None:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._file = _locked(path)
         except BlockingIOError:
             raise PipelineError(f"{path}: another process is working on this run") from None
@@ -51,8 +51,11 @@ def is_held(path: Path) -> bool:
 
 
 def _locked(path: Path) -> int | None:
-    """Open and lock a file; None where it was removed before it was locked, so that nobody sees it."""
-    file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    """Open and lock a file; None where it, or its folder, was removed meanwhile, so that nobody sees it."""
+    try:
+        file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.exists() and os.path.samestat(os.fstat(file), path.stat()):

@@ -86,6 +86,23 @@ def test_a_file_that_was_removed_before_it_was_locked_is_not_taken_for_the_lock(
     lock.release()
 
 
+def test_a_folder_that_is_swept_before_the_lock_is_in_it_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run" / "a.lock"
+    opened = os.open
+
+    def sweep_first(*given, **named) -> int:
+        monkeypatch.setattr(os, "open", opened)
+        path.parent.rmdir()
+        return opened(*given, **named)
+
+    monkeypatch.setattr(os, "open", sweep_first)
+    lock = RunLock(path)
+    assert is_held(path)
+    lock.release()
+
+
 def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PipelineError, match=r"a\.lock: the lock of this run cannot be taken: "):

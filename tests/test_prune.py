@@ -8,7 +8,7 @@ from databases import on_each
 
 from notebook_pipeline import ledger
 from notebook_pipeline.__main__ import main
-from notebook_pipeline.locks import RunLock
+from notebook_pipeline.locks import RunLock, is_held
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.running.prune import prune
 from notebook_pipeline.storage.database import Database, connect
@@ -99,6 +99,28 @@ def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path,
     assert sorted(left) == ["c__try1.ipynb.lock", "n__try1.ipynb"]
     assert not empty.parent.exists()
     held.release()
+
+
+def test_a_run_that_begins_while_locks_are_swept_keeps_its_own(
+    home: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {home / f"output/runs/manual/r/{name}__try1.ipynb.lock" for name in "ab"}
+    for path in free:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    held: dict[Path, RunLock] = {}
+    sweep = Folder.sweep
+
+    def begin_another(self: Folder, key: str) -> None:
+        if not held:
+            (other,) = free - {home / "output" / f"{key}.lock"}
+            held[other] = RunLock(other)
+        sweep(self, key)
+
+    monkeypatch.setattr(Folder, "sweep", begin_another)
+    prune(keep_days=0, keep_last=0)
+    assert set((home / "output/runs").rglob("*.lock")) == set(held)
+    assert all(map(is_held, held))
 
 
 def test_what_another_process_removes_at_the_same_time_is_not_missed(

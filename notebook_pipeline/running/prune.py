@@ -7,7 +7,8 @@ from pathlib import Path
 from notebook_pipeline import ledger, settings
 from notebook_pipeline.connections import DATABASE, resolve
 from notebook_pipeline.datasets import DATASETS
-from notebook_pipeline.locks import is_held
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.locks import RunLock
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.outputs.output import Output, is_artefact, open_output
 from notebook_pipeline.running.artefacts import settle_lost
@@ -64,10 +65,14 @@ def _sweep(output: Path) -> None:
     Locks lie on this machine, wherever the artefacts are; so do the folders that they leave empty.
     """
     runs, here = output / "runs", Folder(output)
-    for lock in [path for path in runs.rglob("*.lock") if not is_held(path)]:
-        key = lock.relative_to(output).as_posix()
-        here.sweep(key.removesuffix(".lock"))
-        _is_removed(here, key)
+    for path in list(runs.rglob("*.lock")):
+        # Who holds a lock is at work; and while this holds it, nobody begins.
+        with suppress(PipelineError):
+            lock = RunLock(path)
+            key = path.relative_to(output).as_posix()
+            here.sweep(key.removesuffix(".lock"))
+            _is_removed(here, key)
+            lock.release()
     for folder in sorted((path for path in runs.rglob("*") if path.is_dir()), reverse=True):
         # It may not be empty; and a young one may be about to hold a lock.
         with suppress(OSError):
