@@ -4,7 +4,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+# Airflow's pages within a busy machine's browser take longer than Playwright would wait.
+expect.set_options(timeout=30_000)
 
 
 @contextmanager

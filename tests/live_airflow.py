@@ -104,15 +104,7 @@ class LiveAirflow:
         return [*beside, *Path(self._environment["TMPDIR"]).glob("nbp-*")]
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        """Return what the REST API answers; ask again where its SQLite metadata were just busy."""
-
-        def answers() -> list[requests.Response]:
-            answer = self._api.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
-            return [] if answer.status_code == 500 and "Database error" in answer.text else [answer]
-
-        [answer] = until(answers, 60, 0.5)
-        assert answer.ok, answer.text
-        return answer.json()
+        return ask(self._api, method, f"{self.url}/api/v2/{path}", body)
 
     def _is_kernel(self, process: psutil.Process) -> bool:
         try:
@@ -127,9 +119,21 @@ class LiveAirflow:
             assert process.poll() is None, (self.home / f"{name}.log").read_text()[-2000:]
         try:
             answer = requests.post(f"{self.url}/auth/token", json=user, timeout=30)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return None
         return answer.json()["access_token"] if answer.ok else None
+
+
+def ask(api: requests.Session, method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
+    """Return what Airflow's REST API answers; ask again where its SQLite metadata were just busy."""
+
+    def answers() -> list[requests.Response]:
+        answer = api.request(method, url, json=body, timeout=30)
+        return [] if answer.status_code == 500 and "Database error" in answer.text else [answer]
+
+    [answer] = until(answers, 60, 0.5)
+    assert answer.ok, answer.text
+    return answer.json()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 import fault_server as fs
 import pyarrow as pa
 import pytest
+from waiting import until
 
 from notebook_pipeline import api
 from notebook_pipeline.batches import RawBatch
@@ -222,7 +223,13 @@ def test_a_wrong_guess_of_the_next_page_loses_nothing(source: fs.Source):
         rows = json.loads(whole(request))
         return json.dumps(rows[: sizes.get(request.skip)] if isinstance(rows, list) else rows).encode()
 
+    def wait_for_the_guess(handler: fs.Handler, body: bytes) -> None:
+        if "skip=44&" in handler.path:
+            until(lambda: 43 in skips(source))
+        handler.send(body)
+
     source.answer = answer  # pyright: ignore[reportAttributeAccessIssue]
+    source.always = wait_for_the_guess
     assert rows_of(fetch(source, page_size=15)) == source.rows
     assert sorted(skips(source)) == [0, 15, 29, 43, 44, 45], "43 was guessed, 44 was right"
 

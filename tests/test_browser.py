@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 import requests
 import tiny
+from live_airflow import ask
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 from waiting import until
 
@@ -72,7 +73,7 @@ class Airflow:
 
     def instances(self) -> list[dict[str, Any]]:
         run = f"{self.url}/api/v2/dags/{DAG}/dagRuns/{quote(DAG_RUN, safe='')}"
-        return self.api.get(f"{run}/taskInstances").json()["task_instances"]
+        return ask(self.api, "GET", f"{run}/taskInstances")["task_instances"]
 
     def states(self) -> dict[str, str]:
         """Return the state of each task instance, mapped ones by their index."""
@@ -136,8 +137,7 @@ def start_run(airflow: Airflow) -> None:
     airflow.api.headers["Authorization"] = f"Bearer {token}"
     dag = f"{airflow.url}/api/v2/dags/{DAG}"
     until(lambda: airflow.api.get(dag).ok, 120)
-    started = airflow.api.post(f"{dag}/dagRuns", json={"dag_run_id": DAG_RUN, "logical_date": None})
-    assert started.ok, started.text
+    ask(airflow.api, "POST", f"{dag}/dagRuns", {"dag_run_id": DAG_RUN, "logical_date": None})
     done = {"flaky-1": "success", "mapped0": "success", "mapped1": "success", "hostile-1": "success"}
     until(lambda: airflow.states() == {**done, "slow-1": "running"}, 300)
 

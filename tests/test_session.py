@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from notebook_pipeline import ledger, session, settings
 from notebook_pipeline.connections import DATABASE, FILES, resolve, variable
@@ -48,7 +49,9 @@ class Kernel:
 
 @contextmanager
 def kernel() -> Iterator[Kernel]:
-    client = NotebookClient(nbformat.read(NOTEBOOK, 4), kernel_name="python3", timeout=120)
+    # No port that another process may take, and time enough to end in good order.
+    config = Config(KernelManager={"transport": "ipc", "shutdown_wait_time": 60})
+    client = NotebookClient(nbformat.read(NOTEBOOK, 4), kernel_name="python3", timeout=120, config=config)
     with client.setup_kernel():
         yield Kernel(client)
 
