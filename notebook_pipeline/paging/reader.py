@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,8 @@ from notebook_pipeline.http.answers import Answer
 from notebook_pipeline.http.client import Client
 from notebook_pipeline.paging.keys import Keys
 from notebook_pipeline.paging.landing import Landing
-from notebook_pipeline.paging.page import Parser, fault_of, parse
+from notebook_pipeline.paging.page import Parser, fault_of
+from notebook_pipeline.paging.total import fetch_total
 
 MAX_READINGS = 3
 
@@ -250,15 +250,3 @@ class Reader:
 def filter_name(dataset: Dataset) -> str:
     """Return the query parameter that asks for rows changed on a day or later."""
     return f"minimum_{dataset.cursor}"
-
-
-def fetch_total(client: Client, dataset: Dataset) -> int:
-    """Return how many rows the source says it has, whatever was changed when."""
-    url, what = client.address(dataset.counts_endpoint), "counts"
-    answer = client.wait(client.start(partial(client.get, url, what=what, shape="object")), url, what=what)
-    counts = parse(answer.body)
-    total = counts.get(dataset.count_field) if isinstance(counts, dict) else None
-    if type(total) is not int or total < 0:
-        seen = f"{answer.excerpt()}, which gives no number as {dataset.count_field!r}"
-        raise client.failure(seen, "compare the dataset's count_field with the source's", url, what)
-    return total
