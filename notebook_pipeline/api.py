@@ -60,7 +60,7 @@ def fetch_pages(
 
     Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
     when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
-    `follows` names what the rows will be merged into (the run that merged last): pages that were landed
+    `follows` names what came last (the run that merged, or whose rows were refused): pages that were landed
     before that are too old to use, and for a sweep, which says what is missing, those of another day are,
     too. Raises PipelineError where not everything came.
     """

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -35,10 +35,8 @@ _SECRET_WORDS = (
 )
 # Among parameters and columns these words are common; at the end of a variable's or a header's name they
 # tell a secret.
-_SECRET_ENDING = re.compile(
-    r"(?:^|_)(?:keys?|pat|dsn|pass|pw|creds|auth|jwt|sas|sid|session|session_id|webhook)$"
-)
-_TOKEN_LENGTH = 16
+_SECRET_ENDING = re.compile(r"(?:^|_)(?:keys?|pat|dsn|pass|pw|creds|auth|jwt|sas|session_id|webhook)$")
+_SHORTEST_KEY = 6
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,12 @@ class Connection:
         """Return every value of this connection that must never be seen, longest first."""
         # What names a file may hold an @, but no password.
         host = [] if self.conn_type in ("sqlite", "fs") else _password_in(self.host)
-        found = {self.password, self._key(), *host, *_secret_values(self.extra, hidden=False)}
+        named = _secret_values(self.extra, is_secret_name)
+        ended = filter(_looks_random, _secret_values(self.extra, is_secret_field))
+        found = {self.password, *host, *named, *ended}
+        if not any(found) and self.conn_type in ("http", "https") and _looks_random(self.login):
+            found.add(self.login)  # without any password or header, it is an API's key
         return sorted((value for value in found if value), key=len, reverse=True)
-
-    def _key(self) -> str:
-        """Return the login where it is an API's key: long, nobody's mail address, and without a password."""
-        is_key = len(self.login) >= _TOKEN_LENGTH and "@" not in self.login and not self.password
-        return self.login if is_key and self.conn_type == "http" else ""
 
     def to_json(self) -> str:
         """Return the JSON form that Airflow and `resolve` read from an environment variable."""
@@ -210,16 +207,16 @@ def _kind(scheme: str) -> str:
     return "postgres" if scheme == "postgresql" else scheme.replace("-", "_")
 
 
-def _secret_values(value: object, *, hidden: bool) -> list[str]:
+def _secret_values(value: object, is_secret: Callable[[str], bool], *, hidden: bool = False) -> list[str]:
     """Return the texts below `value` that stand under a secret's name, at any depth."""
     if isinstance(value, Mapping):
         return [
             text
             for name, inner in value.items()
-            for text in _secret_values(inner, hidden=hidden or is_secret_field(str(name)))
+            for text in _secret_values(inner, is_secret, hidden=hidden or is_secret(str(name)))
         ]
     if isinstance(value, list):
-        return [text for inner in value for text in _secret_values(inner, hidden=hidden)]
+        return [text for inner in value for text in _secret_values(inner, is_secret, hidden=hidden)]
     if not hidden:
         # The address of a proxy, for one, holds a password under a name of no secret.
         return _password_in(value) if isinstance(value, str) and "://" in value else []
@@ -227,6 +224,12 @@ def _secret_values(value: object, *, hidden: bool) -> list[str]:
         return []
     # The token of a header such as `Bearer abc` is a secret on its own, too.
     return [str(value), str(value).rpartition(" ")[2]]
+
+
+def _looks_random(text: str) -> bool:
+    """Say whether a text is more likely a key than a word, a number, or somebody's name or address."""
+    has_both = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+    return has_both and "@" not in text and len(text) >= _SHORTEST_KEY
 
 
 def _password_in(host: str) -> list[str]:

@@ -131,12 +131,16 @@ def last_merge(database: Database, dataset: str) -> str:
     return rows[0][0] if rows else ""
 
 
-def last_account(database: Database, dataset: str) -> str:
-    """Return the run that last merged rows into the dataset, or had its rows refused; "" before the first."""
+def last_account(database: Database, dataset: str, source: str) -> str:
+    """Return the run that last merged rows into the dataset, or whose rows of this source were refused.
+
+    "" before the first.
+    """
     rows = database.execute(
         "SELECT run_id FROM pipeline_run WHERE dataset = ? AND rows_read IS NOT NULL "
+        "AND (committed_at IS NOT NULL OR source = ?) "
         "ORDER BY coalesce(committed_at, finished_at, started_at) DESC, run_id DESC LIMIT 1",
-        [dataset],
+        [dataset, source],
     )
     return rows[0][0] if rows else ""
 

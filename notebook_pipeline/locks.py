@@ -55,11 +55,15 @@ def _locked(path: Path) -> int | None:
     try:
         file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     except FileNotFoundError:
+        if path.parent.exists():
+            raise
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+        if os.path.samestat(os.fstat(file), path.stat()):
             return file
+    except FileNotFoundError:
+        pass
     except OSError:
         os.close(file)
         raise

@@ -208,21 +208,31 @@ def test_a_plain_name_is_no_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Ocp-Apim-Subscription-Key", "x-functions-key", "X-Auth", "X-Session-Id", "sid", "Password"]
+    "name", ["Ocp-Apim-Subscription-Key", "x-functions-key", "X-Auth", "X-Session-Id", "Password"]
 )
 def test_a_header_is_a_secret_by_the_end_of_its_name(name: str) -> None:
     assert is_secret_field(name)
     assert Connection("c", "http", extra={name: "Zx81kk0"}).secrets() == ["Zx81kk0"]
 
 
-def test_a_long_login_without_a_password_is_an_apis_key() -> None:
+def test_a_field_with_such_a_name_may_hold_a_plain_word() -> None:
+    plain = {"X-Sort-Key": "last_changed_date", "max_keys": 1000, "auth": {"type": "basic"}}
+    assert Connection("c", "http", extra=plain).secrets() == []
+
+
+@pytest.mark.parametrize("kind", ["http", "https"])
+def test_a_login_without_any_credential_is_an_apis_key(kind: str) -> None:
     key = "sk_live_51HxYz0aBcD"
-    assert Connection("c", "http", login=key).secrets() == [key]
-    assert key not in repr(Connection("c", "http", login=key))
-    assert Connection("c", "http", login=key, password="pw").secrets() == ["pw"]
-    assert Connection("c", "http", login="a-user").secrets() == []
-    assert Connection("c", "http", login="a.long.name@example.org").secrets() == []
-    assert Connection("c", "postgres", login=key).secrets() == []
+    assert Connection("c", kind, login=key).secrets() == [key]
+    assert key not in repr(Connection("c", kind, login=key))
+    assert Connection("c", kind, login=key, password="pw").secrets() == ["pw"]
+    assert Connection("c", kind, login="user_2_of_us", extra={"X-API-Key": "k0"}).secrets() == ["k0"]
+
+
+@pytest.mark.parametrize("login", ["a-user", "reporting_service_user", "ann2@example.org"])
+def test_a_login_that_reads_like_a_name_is_no_key(login: str) -> None:
+    assert Connection("c", "http", login=login).secrets() == []
+    assert Connection("c", "postgres", login="user_2_of_us").secrets() == []
 
 
 @pytest.mark.parametrize(

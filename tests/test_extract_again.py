@@ -1,15 +1,19 @@
 """An update that goes on, is repeated, or lasts past midnight reads all that it must read, and no more."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import fault_server as fs
 import pytest
 
-from notebook_pipeline import extract, load, session
-from notebook_pipeline.connections import API, variable
+from notebook_pipeline import extract, ledger, load, session
+from notebook_pipeline.connections import API, DATABASE, resolve, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
+from notebook_pipeline.messages import RUN_ID
 from notebook_pipeline.session import Session
+from notebook_pipeline.storage.database import connect
+from notebook_pipeline.storage.tables import create_tables
 
 SIZE = 10
 NO_LIMITS = load.Limits(max_rejected_percent=100.0)
@@ -124,16 +128,38 @@ def test_an_update_that_goes_on_says_what_was_landed_and_when(world: World) -> N
     run.fail("only looked")
 
 
-def test_pages_that_were_refused_are_asked_for_again(world: World) -> None:
-    run = begun()
+def tried(number: int, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Begin a try of one task, as a runner does."""
+    with connect(resolve(DATABASE)) as database:
+        create_tables(database)
+        ledger.start_run(
+            database,
+            run_id=f"try-{number}",
+            dag_id="d",
+            dag_run_id="r",
+            task_id="t",
+            try_number=number,
+            notebook="api_incremental_update",
+            notebook_sha256="0" * 64,
+            parameters={"dataset": "player", "api_conn_id": API},
+            artifact=None,
+        )
+    monkeypatch.setenv(RUN_ID, f"try-{number}")
+    return begun()
+
+
+def test_pages_that_were_refused_are_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     good, world.source.rows[7] = world.source.rows[7], world.source.rows[7] | {"position": "no such"}
-    with pytest.raises(DataRefused):
-        merge(run, opened(run), load.Limits(max_rejected_percent=0))
+    for number in (1, 2, 3):
+        run = tried(number, monkeypatch)
+        with pytest.raises(DataRefused):
+            merge(run, opened(run), load.Limits(max_rejected_percent=0))
+        ledger.finish_run(run.database, run.run_id, "failed", "refused")
+        assert world.asked() == [0, 10, 20, 30, 40, 45], f"try {number}"
     world.source.rows[7] = good
-    world.asked()
-    update(run)
-    assert world.asked()[0] == 0
-    assert stored() == served(world)
+    run = tried(4, monkeypatch)
+    merge(run, opened(run))
+    assert run.database.execute("SELECT player_id, first_name FROM player") == [*served(world).items()]
 
 
 def test_a_merge_that_failed_for_another_reason_needs_no_server(world: World) -> None:
@@ -162,10 +188,17 @@ def test_a_sweep_deletes_nothing_because_of_what_the_source_had_on_another_day(w
 
 def test_what_was_landed_for_one_login_serves_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begun()
-    for login, first in (("ann:old", [0]), ("ann:new", []), ("bob:new", [0])):
-        monkeypatch.setenv(variable(API), world.source.url.replace("//", f"//{login}@"))
+    for login, tenant, first in (
+        ("ann:old", "a", [0]),
+        ("ann:new", "a", []),
+        ("bob:new", "a", [0]),
+        ("bob:new", "b", [0]),
+    ):
+        address = world.source.url.replace("//", f"//{login}@")
+        connection = {"conn_type": "http", "host": address, "extra": {"X-Tenant": tenant, "X-API-Key": login}}
+        monkeypatch.setenv(variable(API), json.dumps(connection))
         opened(run)
-        assert world.asked()[:1] == first, login
+        assert world.asked()[:1] == first, (login, tenant)
     run.fail("only looked")
 
 

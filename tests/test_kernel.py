@@ -149,8 +149,10 @@ def adopting_orphans() -> Iterator[None]:
     """Let this process inherit what its children leave, as a desktop's session does, and not process 1."""
     set_child_subreaper = partial(ctypes.CDLL(None).prctl, 36)
     set_child_subreaper(1)
-    yield
-    set_child_subreaper(0)
+    try:
+        yield
+    finally:
+        set_child_subreaper(0)
 
 
 # Without care for the order in which a kernel's threads end, every other one hangs.

@@ -125,20 +125,22 @@ def test_the_last_merge_and_the_rows_there_are(tmp_path: Path) -> None:
         assert (ledger.last_merge(database, "player"), ledger.stored_rows(database, "player")) == (sweep, 1)
 
 
-def test_a_refused_run_has_the_last_account(tmp_path: Path) -> None:
+def test_a_refused_run_of_the_source_has_the_last_account(tmp_path: Path) -> None:
+    def last() -> list[str]:
+        return [ledger.last_account(database, "player", source) for source in ("ñ.csv", "another")]
+
     with loads.open_database(tmp_path) as database:
-        assert ledger.last_account(database, "player") == ""
+        assert last() == ["", ""]
         merged = loads.run(database, loads.BULK, loads.checked([(1, "a", "2024-01-01")]))
-        refused = "r"
-        started(database, refused)
-        assert ledger.last_account(database, "player") == merged
-        ledger.refuse_run(database, refused, 5, 5)
-        assert ledger.last_account(database, "player") == refused
-        ledger.finish_run(database, refused, "failed", "refused")
-        assert ledger.last_account(database, "player") == refused
+        started(database, "refused")
+        assert last() == [merged, merged]
+        ledger.refuse_run(database, "refused", 5, 5)
+        assert last() == ["refused", merged]
+        ledger.finish_run(database, "refused", "failed", "refused")
+        assert last() == ["refused", merged]
         assert ledger.last_merge(database, "player") == merged
         again = loads.run(database, loads.BULK, loads.checked([(1, "b", "2024-01-02")]))
-        assert ledger.last_account(database, "player") == again
+        assert last() == [again, again]
 
 
 def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:

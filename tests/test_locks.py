@@ -103,6 +103,12 @@ def test_a_folder_that_is_swept_before_the_lock_is_in_it_is_made_again(
     lock.release()
 
 
+def test_a_lock_that_leads_nowhere_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.lock").symlink_to("nowhere/b")
+    with pytest.raises(PipelineError, match=r"a\.lock: the lock of this run cannot be taken: No such file"):
+        RunLock(tmp_path / "a.lock")
+
+
 def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PipelineError, match=r"a\.lock: the lock of this run cannot be taken: "):

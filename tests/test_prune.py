@@ -109,16 +109,23 @@ def test_a_run_that_begins_while_locks_are_swept_keeps_its_own(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     held: dict[Path, RunLock] = {}
-    sweep = Folder.sweep
+    sweep, unlink = Folder.sweep, Path.unlink
 
     def begin_another(self: Folder, key: str) -> None:
-        if not held:
-            (other,) = free - {home / "output" / f"{key}.lock"}
-            held[other] = RunLock(other)
+        monkeypatch.setattr(Folder, "sweep", sweep)
+        (other,) = free - {home / "output" / f"{key}.lock"}
+        held[other] = RunLock(other)
         sweep(self, key)
 
+    def begin_the_same(path: Path, **named: bool) -> None:
+        monkeypatch.setattr(Path, "unlink", unlink)
+        path.unlink(**named)
+        held[path] = RunLock(path)
+
     monkeypatch.setattr(Folder, "sweep", begin_another)
+    monkeypatch.setattr(Path, "unlink", begin_the_same)
     prune(keep_days=0, keep_last=0)
+    assert set(held) == free
     assert set((home / "output/runs").rglob("*.lock")) == set(held)
     assert all(map(is_held, held))
 

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowException
 from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.http.client import Client, Patience
+from notebook_pipeline.redaction import Redactor
 
 
 class HealthCheckOperator(BaseOperator):
@@ -32,9 +33,10 @@ class HealthCheckOperator(BaseOperator):
             connect=self.timeout, silence=self.timeout, answer=self.timeout, budget=2 * self.timeout, tries=1
         )
         try:
-            with Client(resolve_connection(self.http_conn_id), patience) as client:
+            connection = resolve_connection(self.http_conn_id)
+            with Client(connection, patience) as client:
                 url, what = client.address(self.endpoint), "health check"
                 answer = client.wait(client.start(lambda: client.get(url, what=what)), url, what=what)
         except PipelineError as error:
             raise AirflowException(f"{error}. Connections are kept under Admin > Connections") from None
-        self.log.info("%s answers: %s", url, answer.excerpt())
+        self.log.info("%s answers: %s", url, Redactor([connection]).text(answer.excerpt()))

@@ -21,8 +21,8 @@ _BRACKETS = {"list": (b"[", b"]"), "object": (b"{", b"}")}
 _REMEDIES = {
     401: "check the login, password or token of the connection",
     403: "check what the connection's login or token may read",
-    404: "check the connection's host; the path is the dataset's endpoint",
-    **dict.fromkeys((400, 413, 422), f"do what the server says, perhaps {ASK_SMALLER}; or {ASK_CONNECTION}"),
+    404: "check the connection's host, and the path behind it",
+    **dict.fromkeys((400, 413, 422), f"do as the server says; if it is about the limit, {ASK_SMALLER}"),
     429: f"{ASK_SMALLER}, or ask at a quieter time",
 }
 

@@ -138,7 +138,7 @@ class Client:
 
     def _spent(self, seen: str, url: str, what: str) -> PipelineError:
         seen = f"{seen}, and the {self._patience.budget:g} s for all requests are over"
-        return self.failure(seen, "run it again, which goes on where it stopped", url, what)
+        return self.failure(seen, "run it again; an update goes on where it stopped", url, what)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()

@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
 from notebook_pipeline import __version__
-from notebook_pipeline.connections import Connection, base_url
+from notebook_pipeline.connections import Connection, base_url, is_secret_field
 from notebook_pipeline.errors import UsageError
 
 USER_AGENT = f"notebook-pipeline/{__version__}"
@@ -36,8 +36,9 @@ def base_address(connection: Connection) -> str:
 
 
 def asker(connection: Connection) -> str:
-    """Return a digest of who asks, which stays when a password or token is renewed."""
-    who = [_login(connection)[0], *sorted(_headers(connection))]
+    """Return a digest of who asks for what: of the login and all headers, but of no password or token."""
+    headers = _headers(connection).items()
+    who = [_login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
     return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 

@@ -88,10 +88,6 @@ class Landing:
         """Land a staged page: it is the extraction's next one."""
         staged.replace(self._path(page))
 
-    def has(self, page: int) -> bool:
-        """Say whether a page was landed."""
-        return self._path(page).exists()
-
     def read(self, page: int) -> bytes | None:
         """Return a landed page, or None where it is not there or not whole."""
         try:

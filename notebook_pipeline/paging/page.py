@@ -123,7 +123,7 @@ def fault_of(body: bytes) -> str:
         orjson.loads(body.removeprefix(_BOM))
     except orjson.JSONDecodeError as error:
         near = error.doc[max(error.pos - _NEAR, 0) : error.pos + _NEAR]
-        return f" ({error.msg}, near {near!r})"
+        return f" ({error.msg}{f', near {near!r}' if near else ''})"
     return ""
 
 

@@ -196,7 +196,7 @@ class Reader:
                 return answer, self._landing.stage(answer.body)
             except OSError as error:
                 seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
-                raise self._client.failure(seen, "make room there", url, what) from error
+                raise self._client.failure(seen, "see to its room and its rights", url, what) from error
 
         return self._client.start(receive)
 
@@ -207,7 +207,7 @@ class Reader:
         likely the last one: no guess.
         """
         is_likely_full = self._last_rows and len(answer.body) >= _FULL * self._last_bytes
-        if is_likely_full and not self._landing.has(number + 1):
+        if is_likely_full:
             url, what = self._address(skip + self._last_rows), f"page {number + 1}"
             self._ahead = url, self._begin(url, what)
 

@@ -69,10 +69,12 @@ def _sweep(output: Path) -> None:
         # Who holds a lock is at work; and while this holds it, nobody begins.
         with suppress(PipelineError):
             lock = RunLock(path)
-            key = path.relative_to(output).as_posix()
-            here.sweep(key.removesuffix(".lock"))
-            _is_removed(here, key)
-            lock.release()
+            try:
+                here.sweep(path.relative_to(output).as_posix().removesuffix(".lock"))
+            finally:
+                lock.release()
+        with suppress(OSError):  # it is gone, or not empty
+            path.parent.rmdir()
     for folder in sorted((path for path in runs.rglob("*") if path.is_dir()), reverse=True):
         # It may not be empty; and a young one may be about to hold a lock.
         with suppress(OSError):
