@@ -36,7 +36,7 @@ _SECRET_WORDS = (
 # Among parameters and columns these words are common; at the end of a variable's or a header's name they
 # tell a secret.
 _SECRET_ENDING = re.compile(r"(?:^|_)(?:keys?|pat|dsn|pass|pw|creds|auth|jwt|sas|session_id|webhook)$")
-_SHORTEST_KEY = 6
+_SHORT, _LONG = 6, 16
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Connection:
         named = _secret_values(self.extra, is_secret_name)
         ended = filter(_looks_random, _secret_values(self.extra, is_secret_field))
         found = {self.password, *host, *named, *ended}
-        if not any(found) and self.conn_type in ("http", "https") and _looks_random(self.login):
+        if not any(found) and self.conn_type in ("http", "https") and _looks_random(self.login, _LONG):
             found.add(self.login)  # without any password or header, it is an API's key
         return sorted((value for value in found if value), key=len, reverse=True)
 
@@ -226,10 +226,10 @@ def _secret_values(value: object, is_secret: Callable[[str], bool], *, hidden: b
     return [str(value), str(value).rpartition(" ")[2]]
 
 
-def _looks_random(text: str) -> bool:
+def _looks_random(text: str, length: int = _SHORT) -> bool:
     """Say whether a text is more likely a key than a word, a number, or somebody's name or address."""
     has_both = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
-    return has_both and "@" not in text and len(text) >= _SHORTEST_KEY
+    return has_both and "@" not in text and len(text) >= length
 
 
 def _password_in(host: str) -> list[str]:
