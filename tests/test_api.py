@@ -395,7 +395,9 @@ def test_pages_after_one_that_has_another_size_now_are_fetched_again(source: fs.
 def test_a_page_for_which_there_is_no_room_is_named(source: fs.Source, tmp_path: Path):
     folder = tmp_path / "landing"
     source.before[2] = lambda: shutil.rmtree(folder)
-    with pytest.raises(PipelineError, match=rf"page 2: GET .*cannot be written to {folder}: .*; see to its room"):
+    with pytest.raises(
+        PipelineError, match=rf"page 2: GET .*cannot be written to {folder}: .*; see to its room"
+    ):
         fetch(source, folder)
 
 
