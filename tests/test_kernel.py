@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,17 @@ with Kernel(environment=dict(os.environ), folder=Path.cwd()) as kernel:
     run_sync(client.wait_for_ready)(timeout=60)
     client.execute(sys.argv[1])
     sys.stdin.read()
+"""
+# A watch that is gone before the kernel's first step.
+GONE = """
+import os, time
+from notebook_pipeline.running.watch import main
+watch = os.getpid()
+def wait():
+    while os.getppid() == watch:
+        time.sleep(0.01)
+os.register_at_fork(after_in_parent=lambda: os._exit(0), after_in_child=wait)
+main()
 """
 
 
@@ -142,6 +153,17 @@ def test_a_kernel_whose_watch_is_killed_ends_too(tmp_path: Path) -> None:
         assert kernel.cause_of_death().startswith(
             "the kernel died: killed by SIGKILL, as the system does when memory runs out"
         )
+
+
+def test_a_kernel_whose_watch_is_gone_before_it_begins_ends_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", GONE, str(tmp_path), "json", "-f", str(tmp_path / "k.json")]
+    watch = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        # Both hold the other end, so that it ends with the last of them.
+        watch.communicate(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(watch.pid, signal.SIGKILL)
 
 
 @contextmanager
