@@ -2,6 +2,7 @@
 
 import json
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,11 +50,13 @@ class Kernel:
 
 @contextmanager
 def kernel() -> Iterator[Kernel]:
-    # No port that another process may take, and time enough to end in good order.
-    config = Config(KernelManager={"transport": "ipc", "shutdown_wait_time": 60})
-    client = NotebookClient(nbformat.read(NOTEBOOK, 4), kernel_name="python3", timeout=120, config=config)
-    with client.setup_kernel():
-        yield Kernel(client)
+    # No socket that another process may take, and time enough to end in good order.
+    with tempfile.TemporaryDirectory(prefix="np-", dir="/tmp") as folder:
+        own = {"transport": "ipc", "connection_file": f"{folder}/k.json", "shutdown_wait_time": 60}
+        config = Config(KernelManager=own)
+        client = NotebookClient(nbformat.read(NOTEBOOK, 4), kernel_name="python3", timeout=120, config=config)
+        with client.setup_kernel():
+            yield Kernel(client)
 
 
 @pytest.fixture
