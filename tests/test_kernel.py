@@ -157,10 +157,13 @@ def test_a_kernel_whose_watch_is_killed_ends_too(tmp_path: Path) -> None:
 
 def test_a_kernel_whose_watch_is_gone_before_it_begins_ends_too(tmp_path: Path) -> None:
     command = [sys.executable, "-c", GONE, str(tmp_path), "json", "-f", str(tmp_path / "k.json")]
-    watch = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    watch = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
     try:
         # Both hold the other end, so that it ends with the last of them.
-        watch.communicate(timeout=30)
+        assert watch.communicate(timeout=30) == (b"", None)
+        assert watch.returncode == 0
     finally:
         with suppress(ProcessLookupError):
             os.killpg(watch.pid, signal.SIGKILL)
