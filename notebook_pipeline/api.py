@@ -67,8 +67,14 @@ def fetch_pages(
     query = _query(dataset, "" if full_sweep else str(since), page_size)
     with Client(connection, patience) as client:
         url = client.address(dataset.endpoint, query)
-        request = {"url": url, "asker": asker(connection), "full_sweep": full_sweep, "follows": follows}
-        landed = Landing(landing, request | ({"day": settings.today().isoformat()} if full_sweep else {}))
+        request = {
+            "url": url,
+            "asker": asker(connection),
+            "full_sweep": full_sweep,
+            "day": settings.today().isoformat() if full_sweep else "",
+            "follows": follows,
+        }
+        landed = Landing(landing, request)
         reader = paging.Reader(client, dataset, query, landed, sink, is_sweep=full_sweep, progress=progress)
         reading = reader.read()
     return Extraction(

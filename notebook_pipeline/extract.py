@@ -105,7 +105,7 @@ def open_api(
         page_size=page_size,
         full_sweep=full_sweep,
         landing=folder,
-        follows=ledger.last_account(run.database, dataset.name, api_conn_id),
+        follows=ledger.last_merge(run.database, dataset.name, or_refused_from=api_conn_id),
         progress=lambda reached: progress(reached.rows, reached.total, reached.pages),
     )
     read = f"{extraction.rows:,} rows in {extraction.pages:,} page{'' if extraction.pages == 1 else 's'}"

@@ -121,26 +121,16 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     return rows[0]
 
 
-def last_merge(database: Database, dataset: str) -> str:
-    """Return the run that last merged rows into the dataset, or "" before the first."""
-    rows = database.execute(
-        "SELECT run_id FROM pipeline_run WHERE dataset = ? AND rows_read IS NOT NULL "
-        "AND committed_at IS NOT NULL ORDER BY committed_at DESC LIMIT 1",
-        [dataset],
-    )
-    return rows[0][0] if rows else ""
+def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -> str:
+    """Return the run that last merged rows into the dataset, or "" before the first.
 
-
-def last_account(database: Database, dataset: str, source: str) -> str:
-    """Return the run that last merged rows into the dataset, or whose rows of this source were refused.
-
-    "" before the first.
+    A run counts, too, whose rows from the source `or_refused_from` were refused.
     """
     rows = database.execute(
         "SELECT run_id FROM pipeline_run WHERE dataset = ? AND rows_read IS NOT NULL "
         "AND (committed_at IS NOT NULL OR source = ?) "
         "ORDER BY coalesce(committed_at, finished_at, started_at) DESC, run_id DESC LIMIT 1",
-        [dataset, source],
+        [dataset, or_refused_from],
     )
     return rows[0][0] if rows else ""
 

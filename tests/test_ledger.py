@@ -125,9 +125,10 @@ def test_the_last_merge_and_the_rows_there_are(tmp_path: Path) -> None:
         assert (ledger.last_merge(database, "player"), ledger.stored_rows(database, "player")) == (sweep, 1)
 
 
-def test_a_refused_run_of_the_source_has_the_last_account(tmp_path: Path) -> None:
+def test_a_refused_run_of_the_source_counts_where_it_is_asked_for(tmp_path: Path) -> None:
     def last() -> list[str]:
-        return [ledger.last_account(database, "player", source) for source in ("ñ.csv", "another")]
+        sources = ("ñ.csv", "another")
+        return [ledger.last_merge(database, "player", or_refused_from=source) for source in sources]
 
     with loads.open_database(tmp_path) as database:
         assert last() == ["", ""]

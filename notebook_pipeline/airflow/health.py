@@ -35,8 +35,8 @@ class HealthCheckOperator(BaseOperator):
         try:
             connection = resolve_connection(self.http_conn_id)
             with Client(connection, patience) as client:
-                url, what = client.address(self.endpoint), "health check"
-                answer = client.wait(client.start(lambda: client.get(url, what=what)), url, what=what)
+                url = client.address(self.endpoint)
+                answer = client.get_in_time(url, what="health check")
         except PipelineError as error:
             raise AirflowException(f"{error}. Connections are kept under Admin > Connections") from None
         self.log.info("%s answers: %s", url, Redactor([connection]).text(answer.excerpt()))

@@ -7,6 +7,7 @@ from _thread import start_new_thread
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -103,6 +104,10 @@ class Client:
                 return self._attempt(url, shape)
             except Fault as fault:
                 retries = self._next_try(retries, fault, url, what)
+
+    def get_in_time(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
+        """Return what `get` returns, or raise PipelineError when the budget is gone, also amid a header."""
+        return self.wait(self.start(partial(self.get, url, what=what, shape=shape)), url, what=what)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:

@@ -1,7 +1,5 @@
 """Know how many rows a source says it has, whatever is asked for."""
 
-from functools import partial
-
 from notebook_pipeline.datasets import Dataset
 from notebook_pipeline.http.client import Client
 from notebook_pipeline.paging.page import parse
@@ -10,7 +8,7 @@ from notebook_pipeline.paging.page import parse
 def fetch_total(client: Client, dataset: Dataset) -> int:
     """Return how many rows the source says it has, whatever was changed when."""
     url, what = client.address(dataset.counts_endpoint), "counts"
-    answer = client.wait(client.start(partial(client.get, url, what=what, shape="object")), url, what=what)
+    answer = client.get_in_time(url, what=what, shape="object")
     counts = parse(answer.body)
     total = counts.get(dataset.count_field) if isinstance(counts, dict) else None
     if type(total) is not int or total < 0:
