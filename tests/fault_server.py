@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from waiting import own_port
+
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.demo import sample
 
@@ -172,10 +174,8 @@ def serving(source: Source, port: int = 0) -> Iterator[Source]:
         thread.join()
 
 
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+free_port = own_port
+"""Return a port on which nobody listens, unless the test does."""
 
 
 def status(code: int, **headers: str) -> Fault:

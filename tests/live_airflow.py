@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from waiting import until
+from waiting import own_port, until
 
 from notebook_pipeline.connections import PREFIX
 from notebook_pipeline.demo import live
@@ -27,9 +26,9 @@ OPEN = {None, "scheduled", "queued", "running", "restarting", "up_for_retry"}
 QUICK = {
     "AIRFLOW__CORE__PARALLELISM": "8",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "45",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }
@@ -152,8 +151,7 @@ def live_airflow(home: Path, dags: Mapping[str, str], variables: Mapping[str, st
         for name in [name for name in os.environ if name.startswith((PREFIX, "NOTEBOOK_PIPELINE_"))]:
             patch.delenv(name)
         patch.setenv("NOTEBOOK_PIPELINE_HOME", str(home))
-        # Below those that the system gives away by itself until the API server has taken it.
-        patch.setattr(live, "UI_PORT", random.randrange(20_000, 32_000))  # noqa: S311
+        patch.setattr(live, "UI_PORT", own_port())
         environment = live.live_environment(airflow_home) | QUICK | own | {"TMPDIR": temporary, **variables}
         live.prepare_metadata(environment, airflow_home)
         airflow = LiveAirflow(home, environment, stack)

@@ -6,7 +6,6 @@ import operator
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,6 +14,7 @@ from pathlib import Path
 import fault_server as fs
 import pyarrow as pa
 import pytest
+from seeds import fresh
 from waiting import until
 
 from notebook_pipeline import api
@@ -28,6 +28,8 @@ from notebook_pipeline.paging.reader import Reached
 
 QUICK = Patience(tries=3, backoff=0.001, jitter=0.001, budget=60, retry_after_max=0)
 HASTY = replace(QUICK, silence=0.3)
+# A busy machine may be silent for as long now and then, but not on every try.
+STUBBORN = replace(QUICK, silence=1, tries=20)
 SIZE = 10
 SECRET = "s3cret-Passw0rd-of-the-api"
 
@@ -133,10 +135,8 @@ def test_each_page_is_landed_before_it_is_parsed(
 def test_the_next_page_is_on_its_way_while_the_last_is_used(source: fs.Source):
     def wait_for_next(reached: Reached) -> None:
         # The first page is read alone, to learn its size; the last one is too small to guess on.
-        until = time.monotonic() + 20
-        while reached.pages in (2, 3, 4) and len(source.pages_asked) <= reached.pages:
-            assert time.monotonic() < until, "nobody fetched ahead"
-            time.sleep(0.001)
+        if reached.pages in (2, 3, 4):
+            until(lambda: len(source.pages_asked) > reached.pages, pause=0.001)
 
     assert rows_of(fetch(source, progress=wait_for_next)) == source.rows
 
@@ -481,7 +481,7 @@ def outcome(source: fs.Source, landing: Path | None = None, **options) -> str:
 @pytest.mark.parametrize("name", MENU)
 def test_each_fault_once(source: fs.Source, name: str, page: int, tmp_path: Path):
     source.faults[page] = MENU[name]
-    first = outcome(source, tmp_path, patience=HASTY if name == "stalled" else QUICK)
+    first = outcome(source, tmp_path, patience=STUBBORN if name == "stalled" else QUICK)
     permanent = {"404", "broken JSON", "NaN", "latin-1", "latin-1 called UTF-8"}
     assert first == ("failed" if name in permanent and not is_ascii_page(source, page, name) else "equal")
     assert outcome(source, tmp_path) == "equal", "the retry"
@@ -572,7 +572,7 @@ def play(seed: int, landing: Path) -> None:
         outcomes = [outcome(source, kept, patience=patience, **options)]
         while outcomes[-1] == "failed":
             outcomes.append(outcome(source, kept, patience=patience, **options))
-            assert len(outcomes) < 15, f"seed {seed}: {source.faults} are left, and no attempt was whole"
+            assert len(outcomes) < 50, f"seed {seed}: {source.faults} are left, and no attempt was whole"
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -581,7 +581,7 @@ def test_a_small_mix_of_faults(seed: int, tmp_path: Path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(1000, 1400))
+@pytest.mark.parametrize("seed", fresh(400))
 def test_a_large_mix_of_faults(seed: int, tmp_path: Path):
     play(seed, tmp_path)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
+from seeds import SEED
 
 from notebook_pipeline.batches import Malformed, RawBatch
 from notebook_pipeline.contract import Rejected, check_batch, stored_schema
@@ -414,7 +415,7 @@ GOOD = st.builds(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(rows=st.lists(GOOD, min_size=1, max_size=20))
 def test_one_row_means_the_same_however_it_arrives(
     rows: list[dict[str, object]], tmp_path_factory: pytest.TempPathFactory
@@ -458,7 +459,7 @@ FAULTS = {
 LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *FAULTS]), max_size=40)
 
 
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(lines=LINES, block=st.integers(99, 500))
 def test_every_row_is_accounted_for(
     lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory
@@ -467,7 +468,8 @@ def test_every_row_is_accounted_for(
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=5000)
+@seed(SEED)
+@settings(max_examples=5000)
 @given(lines=LINES, block=st.integers(99, 500))
 def test_every_row_is_accounted_for_at_length(
     lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory

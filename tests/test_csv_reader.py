@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notebook_pipeline.batches import Malformed, RawBatch
@@ -164,7 +164,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None, derandomize=True)
 @given(lines=LINES, block=st.integers(12, 80))
 def test_blocks_do_not_show(lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Compare with Python's own reader, which knows no blocks."""
@@ -186,7 +185,6 @@ def as_text(value: object) -> object:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-@settings(deadline=None, derandomize=True)
 @given(data=st.text() | st.binary(), sizes=st.lists(st.integers(1, 5), min_size=1))
 def test_a_stream_is_mended_wherever_it_is_cut(data: str | bytes, sizes: list[int]) -> None:
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data

@@ -36,7 +36,7 @@ def url():
 
 
 def get(url: str, **query: int | str) -> list[dict]:
-    response = requests.get(f"{url}/v0/players/", params=query, timeout=10)
+    response = requests.get(f"{url}/v0/players/", params=query, timeout=60)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -116,11 +116,11 @@ def test_changed_players_are_the_same_players_some_weeks_later():
 
 
 def test_health(url: str):
-    assert requests.get(url, timeout=10).json() == {"message": "API health check successful"}
+    assert requests.get(url, timeout=60).json() == {"message": "API health check successful"}
 
 
 def test_counts_are_of_everything(url: str):
-    counts = requests.get(f"{url}/v0/counts/", timeout=10).json()
+    counts = requests.get(f"{url}/v0/counts/", timeout=60).json()
     assert counts == {"league_count": 5, "team_count": 20, "player_count": 20_036, "week_count": 3}
 
 
@@ -154,7 +154,7 @@ def test_a_page_has_a_hundred_players_unless_asked(url: str):
 
 @pytest.mark.parametrize("query", ["skip=-1", "limit=0", "minimum_last_changed_date=yesterday"])
 def test_wrong_queries_are_refused(url: str, query: str):
-    assert requests.get(f"{url}/v0/players/?{query}", timeout=10).status_code == 422
+    assert requests.get(f"{url}/v0/players/?{query}", timeout=60).status_code == 422
 
 
 def test_given_players_are_served():
@@ -173,9 +173,9 @@ def test_serve_tells_its_address_on_a_free_port_and_ends_on_a_signal():
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
-        assert requests.get(url, timeout=30).status_code == 200
+        assert requests.get(url, timeout=60).status_code == 200
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()

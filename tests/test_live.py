@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import requests
+from waiting import own_port
 
 from notebook_pipeline.demo.live import free_port, login, start_sample
 
 
 def test_a_port_in_use_is_left_alone() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = own_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert free_port(port) != port
     assert free_port(port) == port
 
@@ -30,9 +31,9 @@ def test_the_password_is_shown_once_and_kept_for_its_owner_alone(tmp_path: Path)
 
 def test_the_sample_is_served_where_the_connection_points() -> None:
     with ExitStack() as stack:
-        url = f"http://127.0.0.1:{free_port(0)}"
+        url = f"http://127.0.0.1:{own_port()}"
         assert start_sample(stack, url) == [f"Sample API: {url}"]
-        assert requests.get(url, timeout=10).json() == {"message": "API health check successful"}
+        assert requests.get(url, timeout=60).json() == {"message": "API health check successful"}
         assert start_sample(stack, url) == [
             f"Sample API: not started, because something answers at {url} already"
         ]

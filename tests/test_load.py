@@ -10,9 +10,10 @@ from pathlib import Path
 
 import loads
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from loads import API, BULK
+from seeds import SEED
 
 from notebook_pipeline import ledger, load
 from notebook_pipeline.batches import Origin
@@ -371,7 +372,7 @@ def _hold_to_line(received: object, line: str) -> None:
         assert received == line
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=UNCHANGED)
+@settings(max_examples=15, suppress_health_check=UNCHANGED)
 @given(dice=st.randoms(use_true_random=False))
 def test_every_row_is_accounted_for(tmp_path: Path, dice: random.Random) -> None:
     adds_up(dice, tmp_path)
@@ -379,7 +380,8 @@ def test_every_row_is_accounted_for(tmp_path: Path, dice: random.Random) -> None
 
 @pytest.mark.soak
 @pytest.mark.only("sqlite")  # a thousand databases; what differs between files is decided before one is asked
-@settings(max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=UNCHANGED)
+@seed(SEED)
+@settings(max_examples=1000, suppress_health_check=UNCHANGED)
 @given(dice=st.randoms(use_true_random=False))
 def test_every_row_is_accounted_for_in_many_files(tmp_path: Path, dice: random.Random) -> None:
     adds_up(dice, tmp_path)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import ways
 from live_airflow import OPEN, LiveAirflow, live_airflow
+from seeds import fresh
 from waiting import family, left_of, until
 from ways import DAG, RUN, WAYS, Way
 
@@ -58,7 +59,10 @@ def test_whatever_ends_a_task_is_told_and_made_good_and_no_secret_is(
 
 
 @pytest.mark.soak
-def test_whatever_is_killed_the_scheduler_too_is_made_good(tmp_path: Path, subtests: pytest.Subtests) -> None:
+@pytest.mark.parametrize("seed", fresh(1))
+def test_whatever_is_killed_the_scheduler_too_is_made_good(
+    tmp_path: Path, subtests: pytest.Subtests, seed: int
+) -> None:
     hit = {f"any_{number}": ways.AT_ANY_MOMENT for number in range(12)}
     tasks = {"at_work": ways.AT_WORK, "ends_meanwhile": ways.ENDS_MEANWHILE, **hit}
     dags = {DAG: ways.write(tmp_path, tasks)}
@@ -66,7 +70,7 @@ def test_whatever_is_killed_the_scheduler_too_is_made_good(tmp_path: Path, subte
         until(lambda: airflow.knows(DAG), 120)
         airflow.tell("post", f"dags/{DAG}/dagRuns", dag_run_id=ways.RUN_ID, logical_date=None)
         with ThreadPoolExecutor(len(hit)) as pool:
-            list(pool.map(lambda name: hit_at_any_moment(airflow, name), hit))
+            list(pool.map(lambda name: hit_at_any_moment(airflow, name, seed), hit))
         until(lambda: OPEN.isdisjoint(airflow.tasks(RUN)[name]["state"] for name in hit), 240, 0.2)
         for name in hit:
             with subtests.test(name):
@@ -81,9 +85,9 @@ def test_whatever_is_killed_the_scheduler_too_is_made_good(tmp_path: Path, subte
         assert airflow.kernels() == []
 
 
-def hit_at_any_moment(airflow: LiveAirflow, task: str) -> None:
+def hit_at_any_moment(airflow: LiveAirflow, task: str, seed: int) -> None:
     """Kill a process of a task's first try at a random moment, if it has not ended before."""
-    moments = random.Random(task)  # noqa: S311
+    moments = random.Random(f"{seed} {task}")  # noqa: S311
     pid = until(lambda: airflow.tasks(RUN)[task]["pid"], 240, 0.2)
     with suppress(psutil.NoSuchProcess):
         psutil.wait_procs([psutil.Process(pid)], moments.uniform(0, 5))

@@ -12,9 +12,10 @@ import histories
 import loads
 import pytest
 from histories import Extraction, Replay
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from loads import API, BULK
+from seeds import SEED
 
 from notebook_pipeline import ledger
 from notebook_pipeline.batches import Origin
@@ -165,14 +166,11 @@ def converges(dice: random.Random, place: Path) -> None:
 def property_of(examples: int) -> Callable:
     return lambda test: settings(
         max_examples=examples,
-        deadline=None,
-        derandomize=True,
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
             HealthCheck.function_scoped_fixture,  # it only says where databases are
         ],
-        database=None,
     )(given(dice=st.randoms(use_true_random=False))(test))
 
 
@@ -191,6 +189,7 @@ def test_no_order_of_merging_makes_a_difference(tmp_path: Path, dice: random.Ran
 @pytest.mark.soak
 @pytest.mark.only("postgres")
 @pytest.mark.timeout(1800)
+@seed(SEED)
 @property_of(150)
 def test_no_order_makes_a_difference_in_many_histories_in_postgres(
     tmp_path: Path, dice: random.Random
@@ -201,6 +200,7 @@ def test_no_order_makes_a_difference_in_many_histories_in_postgres(
 @pytest.mark.soak
 @pytest.mark.only("sqlite")
 @pytest.mark.timeout(1800)
+@seed(SEED)
 @property_of(1500)
 def test_no_order_makes_a_difference_in_many_histories(tmp_path: Path, dice: random.Random) -> None:
     converges(dice, tmp_path)

@@ -109,7 +109,8 @@ def test_the_notebook_on_the_store_follows_its_run_and_outlives_an_outage(
     with ThreadPoolExecutor(1) as pool:
         finished = pool.submit(run, home, *cells, lines=lines)
         try:
-            until(lambda: _printed(open_output().stamps("runs")) == ["one\n"])
+            until(lambda: _states(open_output().stamps("runs")) == ["completed", "running", *["pending"] * 2])
+            assert _printed(open_output().stamps("runs")) == ["one\n"]
             system.rm(bucket, recursive=True)
             (home / "notebooks/go").touch()
             until(lambda: any("does not follow for now" in line for line in lines))
@@ -128,6 +129,15 @@ def _printed(keys: Iterable[str]) -> list[str]:
         for key in keys
         for cell in notebook_of(key)["cells"]
         for output in cell.get("outputs", [])
+    ]
+
+
+def _states(keys: Iterable[str]) -> list[str]:
+    return [
+        cell["metadata"]["papermill"]["status"]
+        for key in keys
+        for cell in notebook_of(key)["cells"]
+        if cell["cell_type"] == "code"
     ]
 
 
