@@ -108,7 +108,8 @@ def _add_demo(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from notebook_pipeline.parameters import parse_text, read_parameters
+    from notebook_pipeline.parameters import parse_text
+    from notebook_pipeline.running.parameters_cell import read_parameters
     from notebook_pipeline.runs import find_notebook, run_notebook
 
     notebook = find_notebook(options.notebook)

@@ -13,21 +13,28 @@ from notebook_pipeline.outputs.output import Output
 from notebook_pipeline.running import record
 from notebook_pipeline.running.client import Client
 from notebook_pipeline.running.execution import Execution
+from notebook_pipeline.running.plan import Plan
 
 NAME = "notebook_pipeline"
 SECONDS_BETWEEN_SAVES = 5
+_OWN_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
-def load(content: bytes, given: Mapping[str, Any], about: Mapping[str, Any]) -> nbformat.NotebookNode:
+def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
     """Return a notebook ready to run: the given parameters in their cell, `about` in its metadata."""
-    notebook = nbformat.reads(content.decode(), as_version=4)
+    notebook = nbformat.reads(plan.content.decode(), as_version=4)
     notebook = nbformat.v4.upgrade(record.without_banner(notebook))
     notebook.metadata["papermill"] = {"version": papermill_version, "input_path": about["notebook"]}
     notebook.metadata[record.KEY] = dict(about)
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
-    if given:
-        notebook = parameterize_notebook(notebook, dict(given), kernel_name="python3", language="python")
+    if plan.kernel is None:
+        # What it asked for may not be installed.
+        notebook.metadata["kernelspec"] = _OWN_KERNEL
+    if plan.given:
+        notebook = parameterize_notebook(
+            notebook, dict(plan.given), kernel_name=notebook.metadata.kernelspec.name, language=plan.language
+        )
         # They stand in their cell and in our metadata; a third place could only disagree.
         del notebook.metadata.papermill["parameters"]
     return notebook

@@ -6,7 +6,7 @@ from typing import Any
 from notebook_pipeline import engine, ledger, settings
 from notebook_pipeline.outputs.output import Output
 from notebook_pipeline.running import provenance
-from notebook_pipeline.running.artefacts import new_key, refresh_latest, settle_lost
+from notebook_pipeline.running.artefacts import latest_key, new_key, refresh_latest, settle_lost
 from notebook_pipeline.running.background import Say, Stop
 from notebook_pipeline.running.execution import Execution, Finished
 from notebook_pipeline.running.kernel import Kernel
@@ -42,10 +42,10 @@ def _record(plan: Plan, output: Output, kernel: Kernel, database: Database, say:
             "git_commit": provenance.commit(plan.notebook.parent),
             "versions": provenance.versions(),
         }
-        notebook = engine.load(plan.content, plan.given, about)
+        notebook = engine.load(plan, about)
         ledger.start_run(database, **plan.row, artifact=key)
         address = output.address(key)
-        for line in (f"run {plan.run_id} of {plan.notebook.stem} writes {address}", *plan.redactor.warnings):
+        for line in (f"run {plan.run_id} of {plan.name} writes {address}", *plan.redactor.warnings):
             say(line)
         execution = Execution(kernel, output, key, plan.redactor, say, plan.limits, lambda: stop.cause)
         _attempt(notebook, execution)
@@ -105,10 +105,10 @@ def _close_artefact(notebook: Any, execution: Execution, about: Mapping[str, Any
 
 def _refresh_latest(plan: Plan, database: Database, output: Output, say: Say) -> None:
     try:
-        refresh_latest(database, output, plan.notebook.stem)
+        refresh_latest(database, output, plan.name)
     except OSError as error:
         # The next run does it.
-        say(f"latest/{plan.notebook.stem}.ipynb is not the newest success for now: {error}")
+        say(f"{latest_key(plan.name)} is not the newest success for now: {error}")
 
 
 def _status(execution: Execution) -> str:

@@ -11,7 +11,8 @@ from notebook_pipeline.running import imports
 from notebook_pipeline.running.background import Say, Stop, do
 from notebook_pipeline.running.execution import Finished
 from notebook_pipeline.running.kernel import Kernel, environment
-from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
+from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.plan import Limits, Plan, make_plan
 
 __all__ = ["Finished", "Stop", "find_notebook", "run_notebook"]
 
@@ -50,7 +51,7 @@ def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[st
     """Start the kernel first: loading what drives it takes about as long as it takes to become ready."""
     handed = environment(plan.connections.values(), plan.run_id)
     modules = imports.imports_of(plan.content)
-    with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules) as kernel:
+    with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
         stop.ends(kernel.kill)
         with imports.without(unneeded):
             from notebook_pipeline.recording import record_run

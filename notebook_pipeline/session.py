@@ -19,9 +19,10 @@ from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.identity import new_run_id
 from notebook_pipeline.messages import RESULT, RUN_ID
 from notebook_pipeline.outputs.output import open_output
-from notebook_pipeline.parameters import check_parameters, read_parameters
+from notebook_pipeline.parameters import check_parameters
 from notebook_pipeline.redaction import Redactor
 from notebook_pipeline.running.artefacts import settle_lost
+from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.plan import refuse_secrets
 from notebook_pipeline.storage.database import Database, Lock, connect
 from notebook_pipeline.storage.tables import create_tables
@@ -83,7 +84,7 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
     open in this kernel is closed as failed first.
     """
     _leave("started again before it was finished")
-    declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
+    declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb") or []
     given = {
         parameter.name: namespace[parameter.name] for parameter in declared if parameter.name in namespace
     }

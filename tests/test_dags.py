@@ -15,7 +15,8 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow import NotebookOperator
-from notebook_pipeline.parameters import Parameter, check_parameters, read_parameters
+from notebook_pipeline.parameters import Parameter, check_parameters
+from notebook_pipeline.running.parameters_cell import read_parameters
 
 FOLDER = settings.CHECKOUT / "dags"
 BULK, RECURRING = "bulk_player_file_load", "recurring_player_api_insert_update_dag"
@@ -49,7 +50,7 @@ class NotebookTask:
 
 
 def declared(task: NotebookTask) -> list[Parameter]:
-    return read_parameters(settings.notebooks() / f"{task.input_nb}.ipynb")
+    return read_parameters(settings.notebooks() / f"{task.input_nb}.ipynb") or []
 
 
 def notebook_tasks(dag: DAG) -> list[NotebookTask]:
@@ -133,7 +134,7 @@ def test_every_field_of_the_form_reaches_a_notebook_that_accepts_it(dag: DAG) ->
 def test_the_form_is_the_parameters_cell(bag: DagBag) -> None:
     notebooks = {BULK: "bulk_load", RECURRING: "api_incremental_update", REPORT: "explore_players"}
     for dag_id, notebook in notebooks.items():
-        cell = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
+        cell = read_parameters(settings.notebooks() / f"{notebook}.ipynb") or []
         params = bag.dags[dag_id].params
         shown = [(name, params[name], params.get_param(name).description) for name in params]
         assert shown == [(parameter.name, parameter.default, parameter.help) for parameter in cell]

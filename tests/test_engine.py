@@ -11,10 +11,11 @@ from urllib.parse import quote
 import nbformat.v4 as v4
 import pytest
 import tiny
-from executed import Executed, execute
+from executed import Executed, execute, row_of
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.messages import PROGRESS, RESULT
+from notebook_pipeline.running import client
 from notebook_pipeline.running.report import ProgressLine
 from notebook_pipeline.runs import run_notebook
 
@@ -126,6 +127,31 @@ def test_an_executed_notebook_can_be_executed_again(home: Path) -> None:
     ]
 
 
+def test_an_executed_notebook_is_run_again_with_the_values_that_it_was_given(home: Path) -> None:
+    cells = tiny.parameters("a: int = 1\nb: str = 'x'"), "print(a, b)"
+    first = execute(home, *cells, parameters={"a": 7})
+    again = run_notebook(first.finished.address, {})
+    changed = run_notebook(first.finished.address, {"b": "y"})
+    for finished, a, b in ((again, 7, "x"), (changed, 7, "y")):
+        notebook = json.loads(Path(finished.address).read_bytes())
+        assert notebook["cells"][2]["outputs"][0]["text"] == [f"{a} {b}\n"]
+        assert notebook["metadata"]["notebook_pipeline"]["parameters"] == {"a": a, "b": b}
+        assert json.loads(row_of(finished.run_id)["parameters"]) == {"a": a, "b": b}
+
+
+def test_notebooks_of_one_name_in_two_folders_are_told_apart(home: Path) -> None:
+    other = tiny.write(home / "elsewhere/n.ipynb", "print(2)")
+    for folder in ("", "team/"):
+        tiny.write(home / f"notebooks/{folder}n.ipynb", "print(1)")
+    names = {name: row_of(run_notebook(name, {}).run_id)["notebook"] for name in ("n", "team/n", str(other))}
+    assert names == {"n": "n", "team/n": "team/n", str(other): str(other)}
+    latest = sorted(
+        path.relative_to(home / "output/latest") for path in home.glob("output/latest/**/*.ipynb")
+    )
+    assert [str(path) for path in latest if "~" not in path.name] == ["n.ipynb", "team/n.ipynb"]
+    assert len(latest) == 3
+
+
 def test_a_stream_is_one_output_in_the_artefact_however_many_pieces_it_came_in(home: Path) -> None:
     lines = "for i in range(50): print(i, flush=True)"
     run = execute(home, f"import sys\n{lines}\nprint('e', file=sys.stderr, flush=True)\nprint('z')")
@@ -180,6 +206,68 @@ def test_the_progress_of_a_long_step_is_reported(home: Path) -> None:
     assert lines[-1] == "    1 rows"
     (output,) = run.notebook["cells"][0]["outputs"]
     assert "".join(output["data"]["text/plain"]) == "1 rows"
+
+
+def test_no_output_is_lost_however_fast_a_cell_shows_them(home: Path) -> None:
+    shows = "for n in range(10_000): display({'text/plain': str(n)}, raw=True)"
+    run = execute(home, f"{tiny.says(rows=2)}\n{shows}\n{tiny.says(rows=3)}")
+    (cell,) = run.notebook["cells"]
+    assert ["".join(output["data"]["text/plain"]) for output in cell["outputs"][1:-1]] == [
+        str(n) for n in range(10_000)
+    ]
+    assert (run.finished.status, run.finished.result) == ("success", {"rows": 3})
+
+
+LOSE = """
+from ipykernel.kernelapp import IPKernelApp
+class Losing:
+    def __init__(self, socket): self.socket = socket
+    def __getattr__(self, name): return getattr(self.socket, name)
+    def send_multipart(self, frames, *args, **options):
+        if b"lose " + b"me" not in b"".join(frames): self.socket.send_multipart(frames, *args, **options)
+numbered = IPKernelApp.instance().iopub_thread.socket
+numbered._socket = Losing(numbered._socket)
+"""
+
+
+def test_a_lost_output_fails_its_cell(home: Path) -> None:
+    run = execute(home, LOSE, "from IPython.display import display\ndisplay('lose ' + 'me', 'kept')", "1")
+    assert run.finished.status == "failed"
+    assert run.finished.error == "1 messages of the kernel were lost, and with them outputs of this cell"
+    assert run.states == ["completed", "failed", "not run"]
+
+
+def test_a_kernel_that_never_says_that_all_outputs_are_sent_is_not_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "SILENT_SECONDS", 1)
+    lose_idle = LOSE.replace('b"lose " + b"me"', 'b"id" + b"le"')
+    run = execute(home, lose_idle, "1")
+    assert run.finished.status == "failed"
+    assert "has not said that all its outputs are sent" in str(run.finished.error)
+
+
+@pytest.mark.parametrize(
+    ("cell", "error"),
+    [
+        ("%run broken.py", "ZeroDivisionError: division by zero"),
+        ("%run exits.py 3", "SystemExit: 3"),
+        ("%%capture\n1/0", "ZeroDivisionError: division by zero"),
+        (
+            "try:\n    1/0\nexcept Exception:\n    get_ipython().showtraceback()",
+            "ZeroDivisionError: division by zero",
+        ),
+        ("%run exits.py 0", None),
+    ],
+)
+def test_a_cell_that_shows_an_error_fails(home: Path, cell: str, error: str | None) -> None:
+    (home / "notebooks/broken.py").write_text("1/0")
+    (home / "notebooks/exits.py").write_text("import sys; sys.exit(int(sys.argv[1]))")
+    run = execute(home, cell, "1")
+    assert (run.finished.status, run.finished.error) == ("failed" if error else "success", error)
+    assert run.states == (["failed", "not run"] if error else ["completed", "completed"])
+    tagged = v4.new_code_cell(cell, metadata={"tags": ["raises-exception"]})
+    assert execute(home, tagged).finished.status == "success"
 
 
 def test_the_last_result_wins_and_what_is_no_object_fails_the_run(home: Path) -> None:

@@ -10,7 +10,7 @@ import tiny
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.identity import Identity
-from notebook_pipeline.running.plan import Limits, Plan, find_notebook, make_plan
+from notebook_pipeline.running.plan import Limits, Plan, make_plan
 
 DECLARED = tiny.parameters(
     'api_conn_id: str = "api"\ndatabase_conn_id: str = "db"\nrows: int = 1\nname: str = ""'
@@ -27,23 +27,6 @@ def notebook(home: Path) -> Path:
 def plan(notebook: Path, identity: Identity | None = None, connections: Any = None, **given: Any) -> Plan:
     handed = {"api": API, "db": DB, "other": API} if connections is None else connections
     return make_plan(notebook, given, identity or Identity(), handed, Limits(None, 60))
-
-
-def test_a_notebook_is_found_by_name_or_by_path(
-    home: Path, notebook: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = tiny.write(home / "elsewhere" / "m.ipynb", "1")
-    monkeypatch.chdir(home)
-    assert find_notebook("n") == find_notebook("n.ipynb") == find_notebook(notebook) == notebook
-    assert find_notebook("elsewhere/m.ipynb") == find_notebook(elsewhere) == elsewhere
-
-
-@pytest.mark.parametrize(
-    "name", ["m", "m.ipynb", "../notebooks/n", "notebooks", "", "elsewhere/none.ipynb", "n.txt"]
-)
-def test_an_unknown_notebook_is_refused_with_those_there_are(notebook: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"no notebook '.*'; in .*/notebooks there are: n$"):
-        find_notebook(name)
 
 
 def test_a_run_by_hand_lends_its_names(notebook: Path) -> None:

@@ -5,16 +5,17 @@ from typing import Any
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from notebook_pipeline import settings
-from notebook_pipeline.parameters import Parameter, read_parameters
+from notebook_pipeline.parameters import Parameter
+from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.parameters_cell import read_parameters
 
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 def notebook_params(notebook: str) -> ParamsDict:
     """Return one form field for each parameter that the notebook declares, in the notebook's order."""
-    declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb")
-    return ParamsDict({parameter.name: _field(parameter) for parameter in declared})
+    declared = read_parameters(find_notebook(notebook))
+    return ParamsDict({parameter.name: _field(parameter) for parameter in declared or ()})
 
 
 def _field(parameter: Parameter) -> Param:

@@ -10,7 +10,8 @@ from notebook_pipeline.airflow.hook import resolve_connection
 from notebook_pipeline.airflow.watchdog import stop_with_parent
 from notebook_pipeline.connections import DATABASE, Connection
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.parameters import check_parameters, read_parameters
+from notebook_pipeline.parameters import check_parameters
+from notebook_pipeline.running.parameters_cell import read_parameters
 
 if TYPE_CHECKING:
     from notebook_pipeline.identity import Identity
@@ -27,7 +28,7 @@ class TaskStopped(BaseException):
 class NotebookOperator(PapermillOperator):
     """Run a notebook and hand on its result.
 
-    `input_nb` is its name in `notebooks/`. It gets those of the DAG's params that it declares, and
+    `input_nb` is its name below `notebooks/`. It gets those of the DAG's params that it declares, and
     `parameters` (templates, or results of other tasks) win over them. The result, a small dict of counts,
     run id and artefact, is the task's XCom and the extra of the asset events of its outlets. Data that is
     refused and parameters that do not fit fail the task at once; anything else may be retried.
@@ -73,11 +74,12 @@ class NotebookOperator(PapermillOperator):
             raise TaskStopped(f"task {self.task_id} was told to stop")
 
     def _run(self, context: Mapping[str, Any]) -> "Finished":
-        from notebook_pipeline.runs import find_notebook, run_notebook
+        from notebook_pipeline.running.notebook_files import find_notebook
+        from notebook_pipeline.runs import run_notebook
 
         notebook = find_notebook(str(self.input_nb))
         declared = read_parameters(notebook)
-        names = {parameter.name for parameter in declared}
+        names = {parameter.name for parameter in declared or ()}
         params = context["params"].items()
         # An empty field of the form arrives as None.
         form = {name: value for name, value in params if name in names and value is not None}

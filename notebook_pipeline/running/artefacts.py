@@ -52,7 +52,7 @@ def settle_lost(database: Database, output: Output) -> list[dict[str, Any]]:
 
 
 def refresh_latest(database: Database, output: Output, notebook: str) -> str | None:
-    """Let `latest/<notebook>.ipynb` be the newest success that the ledger knows, and return this key.
+    """Make `latest/<notebook>.ipynb` the newest success that the ledger knows, and return this key.
 
     None where there is no success, or its artefact is gone.
     """
@@ -63,12 +63,18 @@ def refresh_latest(database: Database, output: Output, notebook: str) -> str | N
     )
     if not newest:
         return None
-    latest = f"latest/{_safe(notebook)}.ipynb"
+    latest = latest_key(notebook)
     try:
         output.copy(newest[0][0], latest)
     except FileNotFoundError:
         return None
     return latest
+
+
+def latest_key(notebook: str) -> str:
+    """Return where the newest success of a notebook goes; the folders of its name are kept."""
+    parts = [notebook] if notebook.startswith("/") else notebook.split("/")
+    return f"latest/{'/'.join(map(_safe, parts))}.ipynb"
 
 
 def _is_open(database: Database, run: dict[str, Any]) -> bool:

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from queue import Empty
+from typing import Any, cast
 
 import nbformat
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 
@@ -15,16 +16,22 @@ from notebook_pipeline.redaction import RedactedStream
 from notebook_pipeline.running import record
 from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel import log
+from notebook_pipeline.running.message_numbers import NumberedChannel, NumberedKernelClient
 from notebook_pipeline.running.report import Reporter
 
-# A cell's reply may overtake a great many lines that it printed.
-PRINTS_MAY_LAG_SECONDS = 120
+# After a cell's reply its outputs may still be on the way, but they keep arriving.
+SILENT_SECONDS = 120
+_UNLIMITED_SECONDS = 10**9
 
 # Asked in the kernel after a cell has raised: does the error say that a retry is useless?
 _IS_REFUSAL = (
     "isinstance(__import__('sys').last_value, (lambda errors: (errors.DataRefused, errors.UsageError))"
     "(__import__('notebook_pipeline.errors', fromlist=['errors'])))"
 )
+
+
+class SilentKernelError(RuntimeError):
+    """Raised if a kernel ends a cell but never says that all of its outputs are sent."""
 
 
 class Client(PapermillNotebookClient):
@@ -36,7 +43,7 @@ class Client(PapermillNotebookClient):
             km=execution.kernel.manager,
             startup_timeout=max(1, round(execution.limits.start)),
             timeout_func=lambda _: execution.limits.cell,
-            iopub_timeout=PRINTS_MAY_LAG_SECONDS,
+            iopub_timeout=_UNLIMITED_SECONDS,  # see `_async_poll_output_msg`
             shutdown_kernel="immediate",
             log=log,
         )
@@ -45,6 +52,7 @@ class Client(PapermillNotebookClient):
         total = sum(map(_is_run, self.nb.cells))
         self._reporter = Reporter(execution.say, total, execution.limits.progress)
         self._streams: dict[str, tuple[RedactedStream, dict[str, Any]]] = {}
+        self._shown_error: str | None = None
 
     def execute(self, **_: Any) -> nbformat.NotebookNode:
         """Run the cells until one fails, and remember why."""
@@ -78,10 +86,12 @@ class Client(PapermillNotebookClient):
 
     def _run_cell(self, cell: nbformat.NotebookNode, index: int) -> bool:
         began = time.monotonic()
+        self._shown_error = None
         self.nb_man.cell_start(cell, index)
         with self._remembered(cell, index):
             self.execute_cell(cell, index)
         self._flush(cell, index)
+        self._fail_if_untrue(cell)
         failed = self._execution.error is not None
         if failed:
             self.nb_man.cell_exception(cell, cell_index=index)
@@ -102,8 +112,47 @@ class Client(PapermillNotebookClient):
             self._execution.fail(self._cause(observed))
             # It is busy, and would not hear a request to end.
             self._execution.kernel.kill()
+        except SilentKernelError as error:
+            self._execution.fail(self._cause(str(error)))
+            self._execution.kernel.kill()
         except DeadKernelError:
             self._execution.fail(self._cause(self._execution.kernel.cause_of_death()))
+
+    def _fail_if_untrue(self, cell: nbformat.NotebookNode) -> None:
+        """Fail a cell that ended well although it shows an error, or although an output of it was lost."""
+        lost, self._published.lost = self._published.lost, 0
+        if lost:
+            self._execution.fail(
+                f"{lost} messages of the kernel were lost, and with them outputs of this cell"
+            )
+        if self._shown_error and self._execution.error is None and "raises-exception" not in _tags(cell):
+            self._execution.fail(self._shown_error)
+            self._execution.refused = self._is_refusal()
+
+    async def _async_poll_output_msg(
+        self, parent_msg_id: str, cell: nbformat.NotebookNode, cell_index: int
+    ) -> None:
+        """Take what the cell publishes until it is idle; give up on one that has replied and falls silent."""
+        while True:
+            try:
+                msg = await self._published.get_msg(timeout=SILENT_SECONDS)
+            except Empty:
+                if "shell.execute_reply" in cell.metadata["execution"]:
+                    raise SilentKernelError(
+                        f"the cell has ended, but for {SILENT_SECONDS} s the kernel has not said that all "
+                        "its outputs are sent"
+                    ) from None
+                continue
+            if msg["parent_header"].get("msg_id") == parent_msg_id:
+                try:
+                    self.process_message(msg, cell, cell_index)
+                except CellExecutionComplete:
+                    return
+
+    @property
+    def _published(self) -> NumberedChannel:
+        """Return the channel on which the kernel publishes what its cells show."""
+        return cast("NumberedChannel", cast("NumberedKernelClient", self.kc).iopub_channel)
 
     def _cause(self, observed: str) -> str:
         """Prefer why somebody stopped the run over what that looked like from here."""
@@ -111,6 +160,8 @@ class Client(PapermillNotebookClient):
 
     def _is_refusal(self) -> bool:
         """Ask the kernel whether its last error says that a retry is useless."""
+        if not self._execution.kernel.is_own:
+            return False
         # Right after an error a kernel turns requests away for a moment.
         answers = (self._ask(_IS_REFUSAL) for _ in range(20))
         return next((answer for answer in answers if answer is not None), "False") == "True"
@@ -176,6 +227,7 @@ class Client(PapermillNotebookClient):
 
     def _note(self, kind: str, content: dict[str, Any]) -> None:
         if kind == "error":
+            self._shown_error = f"{content['ename']}: {content['evalue']}"
             self._reporter.raised(content["traceback"])
         data = content.get("data")
         if not isinstance(data, dict):
@@ -186,6 +238,10 @@ class Client(PapermillNotebookClient):
             self._reporter.progressed(data.get("text/plain", ""), data[PROGRESS])
 
 
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
 def _is_run(cell: nbformat.NotebookNode) -> bool:
-    skipped = "skip-execution" in cell.metadata.get("tags", [])
+    skipped = "skip-execution" in _tags(cell)
     return cell.cell_type == "code" and bool(cell.source.strip()) and not skipped

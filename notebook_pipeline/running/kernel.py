@@ -20,6 +20,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection, variable
 from notebook_pipeline.running.inherited import inherited
+from notebook_pipeline.running.message_numbers import NumberedKernelClient
 from notebook_pipeline.running.scratch import Scratch
 
 SHUTDOWN_SECONDS = 5.0
@@ -48,10 +49,18 @@ class Kernel:
     """Hold one kernel and its files; as a context manager, end it without a trace.
 
     It runs in a process group of its own and speaks over sockets in a folder for its owner alone, so that
-    kernels neither collide over ports nor hear each other. It loads `modules` before it is ready.
+    kernels neither collide over ports nor hear each other. `spec` names another kernel than this
+    interpreter's own, which loads `modules` before it is ready.
     """
 
-    def __init__(self, *, environment: dict[str, str], folder: Path, modules: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        environment: dict[str, str],
+        folder: Path,
+        modules: Iterable[str] = (),
+        spec: KernelSpec | None = None,
+    ) -> None:
         self._scratch = Scratch()
         scratch = self._scratch.path
         self._log = scratch / "log"
@@ -60,15 +69,17 @@ class Kernel:
         self.manager = _Manager(
             transport="ipc", connection_file=str(scratch / "k.json"), autorestart=False, log=log
         )
-        command = [
-            sys.executable,
-            "-m",
-            "notebook_pipeline.running.watch",
-            str(scratch),
-            ",".join(modules),
-            *_ARGUMENTS,
-        ]
-        self.manager.spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+        self.manager.client_factory = NumberedKernelClient
+        self.is_own = spec is None
+        what = spec.argv if spec else [",".join(modules), *_ARGUMENTS]
+        command = [sys.executable, "-m", "notebook_pipeline.running.watch", str(scratch)]
+        self.manager.spec = KernelSpec(
+            argv=[*command, "own" if self.is_own else "installed", *what],
+            display_name=spec.display_name if spec else "Python 3",
+            language=spec.language if spec else "python",
+            env=spec.env if spec else {},
+            resource_dir=spec.resource_dir if spec else "",
+        )
         # Given here, Jupyter need not search every installed package for another kind of provisioner.
         self._provisioner = LocalProvisioner(
             kernel_id=scratch.name, kernel_spec=self.manager.spec, parent=self.manager

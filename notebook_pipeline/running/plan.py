@@ -1,19 +1,25 @@
 """Know what is asked of a run before anything of it starts, and refuse what cannot be."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from jupyter_client.kernelspec import KernelSpec
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.identity import Identity, new_run_id
 from notebook_pipeline.outputs.credentials import credentials
-from notebook_pipeline.parameters import check_parameters, read_parameters
+from notebook_pipeline.parameters import check_parameters
 from notebook_pipeline.redaction import Redactor
 from notebook_pipeline.running.inherited import proxies
+from notebook_pipeline.running.kernelspec import find_kernelspec
+from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
+from notebook_pipeline.running.parameters_cell import read_parameters
 
 _CONNECTION_PARAMETER = "_conn_id"
 
@@ -30,11 +36,17 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold everything that is known of a run before its kernel starts."""
+    """Hold everything that is known of a run before its kernel starts.
+
+    `kernel` is the kernel that the notebook asks for, None for this interpreter's own.
+    """
 
     run_id: str
     notebook: Path
+    name: str
     content: bytes
+    language: str
+    kernel: KernelSpec | None
     given: Mapping[str, Any]
     parameters: Mapping[str, Any]
     identity: Identity
@@ -49,22 +61,10 @@ class Plan:
         return {
             "run_id": self.run_id,
             **vars(self.identity),
-            "notebook": self.notebook.stem,
+            "notebook": self.name,
             "notebook_sha256": hashlib.sha256(self.content).hexdigest(),
             "parameters": dict(self.parameters),
         }
-
-
-def find_notebook(notebook: str | Path) -> Path:
-    """Return the file of a notebook, given by its name or by a path to an .ipynb; else raise UsageError."""
-    given = Path(notebook)
-    by_name = settings.notebooks() / f"{given.name.removesuffix('.ipynb')}.ipynb"
-    if given.suffix == ".ipynb" and given.is_file():
-        return given.absolute()
-    if given.name == str(notebook) and by_name.is_file():
-        return by_name
-    there = ", ".join(sorted(path.stem for path in settings.notebooks().glob("*.ipynb"))) or "none"
-    raise UsageError(f"no notebook {str(notebook)!r}; in {settings.notebooks()} there are: {there}")
 
 
 def make_plan(
@@ -75,7 +75,15 @@ def make_plan(
     limits: Limits,
 ) -> Plan:
     """Hold what is asked of a run to what its notebook declares; raise UsageError where that does not fit."""
-    parameters = check_parameters(read_parameters(path), given)
+    content = path.read_bytes()
+    metadata = json.loads(content).get("metadata", {})
+    declared = read_parameters(path)
+    parameters = check_parameters(declared, given)
+    language = language_of(metadata)
+    if language != PYTHON and given:
+        _refuse_untranslatable(path, language)
+    # An executed notebook is run again with the values that it was given.
+    changed = {parameter.name for parameter in declared or () if parameter.injected} | given.keys()
     database = parameters.get("database_conn_id") or DATABASE
     handed = _connections(parameters, connections)
     # The runner alone holds the store's; an error of its may name them.
@@ -93,8 +101,11 @@ def make_plan(
     return Plan(
         run_id=run_id,
         notebook=path,
-        content=path.read_bytes(),
-        given={name: parameters[name] for name in given},
+        name=notebook_name(path),
+        content=content,
+        language=language,
+        kernel=find_kernelspec(metadata),
+        given={name: value for name, value in parameters.items() if name in changed},
         parameters=parameters,
         identity=named,
         connections=handed,
@@ -116,6 +127,17 @@ def _connections(
     if missing:
         raise UsageError(f"{named[missing[0]]}: connection {missing[0]!r} was not handed to this run")
     return {conn_id: resolved[conn_id] for conn_id in named}
+
+
+def _refuse_untranslatable(path: Path, language: str) -> None:
+    # Slow to import, and needed for other languages than Python only.
+    from papermill.exceptions import PapermillException
+    from papermill.translators import papermill_translators
+
+    try:
+        papermill_translators.find_translator("", language)
+    except PapermillException:
+        raise UsageError(f"{path}: papermill cannot write parameters in the language {language!r}") from None
 
 
 def refuse_secrets(parameters: Mapping[str, Any], redactor: Redactor) -> None:

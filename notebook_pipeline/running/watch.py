@@ -1,7 +1,8 @@
 """Run a kernel beneath a process that watches its runner.
 
-Usage: `python -m notebook_pipeline.running.watch SCRATCH MODULE[,MODULE]… KERNEL-ARGUMENT…`; the modules
-are loaded while the runner still gets ready, so that the cells that import them need not wait.
+Usage: `python -m notebook_pipeline.running.watch SCRATCH own MODULE[,MODULE]… KERNEL-ARGUMENT…`; the modules
+are loaded while the runner still gets ready, so that the cells that import them need not wait. Or, for the
+kernel of another interpreter or language, `… SCRATCH installed COMMAND…`.
 
 Standard input is a pipe whose other end the runner alone holds. When the runner is gone, however it went,
 the pipe ends; then the kernel, whatever it started and its scratch folder go at once. A thread in the kernel
@@ -24,6 +25,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from notebook_pipeline.ending import QuickEnd
 from notebook_pipeline.running import imports
@@ -33,12 +35,14 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Start the kernel, watch over it, and end as it ends."""
-    scratch, modules = sys.argv.pop(1), sys.argv.pop(1).split(",")
+    scratch, which = sys.argv.pop(1), sys.argv.pop(1)
     watch = os.getpid()
     kernel = os.fork()
     if kernel == 0:
         _end_with(watch)
-        _become_kernel(modules)
+        if which == "installed":
+            _become(sys.argv[1:])
+        _become_kernel(sys.argv.pop(1).split(","))
         return
     # Signals go to the whole group and are meant for the kernel.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,24 +67,39 @@ def _end_with(watch: int) -> None:
         os._exit(1)
 
 
-def _become_kernel(modules: Sequence[str]) -> None:
-    # IPython lets go of what the cells made; of circles, too, what was left open is then closed.
-    ending = QuickEnd(gc.collect)
+def _become(command: list[str]) -> NoReturn:
+    _close_input()
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())
+    try:
+        os.execvp(command[0], command)  # noqa: S606
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
+
+
+def _close_input() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+
+
+def _become_kernel(modules: Sequence[str]) -> None:
+    # IPython lets go of what the cells made; of circles, too, what was left open is then closed.
+    ending = QuickEnd(gc.collect)
+    _close_input()
     # Jupyter's own watch, now over the process between: elsewhere than on Linux there is no other.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     imports.load(modules)
     # No debugger is attached here, so that the kernel need not load one.
     with imports.without(["debugpy"]):
-        from ipykernel import debugger, kernelapp  # noqa: F401
+        from ipykernel import debugger  # noqa: F401
+
+    from notebook_pipeline.running.kernel_app import NumberedKernelApp
 
     # Nothing of this becomes garbage, so nobody need look through it again.
     gc.freeze()
-    kernelapp.launch_new_instance()
+    NumberedKernelApp.launch_instance()
     # It flushes once more through the thread that publishes, which Jupyter would end first, to wait for ever.
-    control = kernelapp.IPKernelApp.instance().control_thread
+    control = NumberedKernelApp.instance().control_thread
     control.stop()
     control.join()
     ending.code = 0
