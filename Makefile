@@ -14,7 +14,7 @@ help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Run both DAGs through Airflow on the sample data and show what each notebook did
-	@$(BIN)/python -m notebook_pipeline.demo.pipeline
+	@$(BIN)/python -m sample.make_run
 
 test: .venv/.dev ## Run every test that needs no system package
 	@$(TESTS) -m "not soak"
@@ -29,16 +29,16 @@ lint: .venv/.dev ## Check style and types
 	@$(BIN)/basedpyright
 
 notebooks: .venv/.dev ## Remake the notebooks' outputs from a fresh run on the sample data
-	@$(BIN)/python -m notebook_pipeline.demo.notebooks
+	@$(BIN)/python -m sample.make_notebooks
 
 bench: .venv/.bench ## Measure against the alternatives and write the table under docs/
 	@$(BIN)/python -m benchmarks $(SECTIONS) $(addprefix --rows ,$(ROWS))
 
 lab: .venv/.run .venv-lab/.lab ## Start JupyterLab with the sample API, on loopback
-	@$(BIN)/python -m notebook_pipeline.demo.lab
+	@$(BIN)/python -m sample.make_lab
 
 airflow: .venv/.run ## Start Airflow (scheduler, UI, …) with the sample API, on loopback
-	@$(BIN)/python -m notebook_pipeline.demo.live
+	@$(BIN)/python -m sample.make_airflow
 
 api: .venv/.run ## Serve the sample API on loopback
 	@$(BIN)/notebook-pipeline api
@@ -51,7 +51,7 @@ lock: .venv/.run ## Pin all packages again (with UPGRADE=--upgrade: the newest)
 
 clean: ## Remove environments and caches, never output/
 	rm -rf .venv .venv-lab .airflow .cache .pytest_cache .ruff_cache .hypothesis build dist
-	find notebook_pipeline dags tests requirements -name __pycache__ -prune -exec rm -rf {} +
+	find notebook_pipeline sample dags tests requirements -name __pycache__ -prune -exec rm -rf {} +
 
 # The development packages hold those of a run, at the same versions.
 .venv/.run: requirements/run.txt pyproject.toml requirements/install.py

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
 from benchmarks.race import CACHE, tell
-from notebook_pipeline.demo.sample import BULK_DAY, players
+from sample.players import BULK_DAY, players
 
 DELTA = 1_000
 BAD_EVERY = 100

@@ -11,7 +11,7 @@ from benchmarks.programs import Command, notebook, script
 from benchmarks.race import ROUNDS, Contender, Result, fresh_folder, race
 from benchmarks.report import Goal, Section, side_by_side, table
 from notebook_pipeline.connections import FILES, Connection
-from notebook_pipeline.reading.sources import groups
+from notebook_pipeline.sources.files.locations import groups
 
 DEFAULT_ROWS = (2_000_000,)
 FILES_LOADED = 16

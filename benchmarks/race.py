@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.measure import Measured, measure
 from notebook_pipeline import settings
-from notebook_pipeline.demo.sample import SAMPLE_TODAY
+from sample.players import SAMPLE_TODAY
 
 CACHE = settings.CHECKOUT / ".cache" / "benchmarks"
 ROUNDS = 3

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from benchmarks.data import changed
-from notebook_pipeline.demo.sample import performances
+from sample.players import performances
 
 PAGE = 5_000
 

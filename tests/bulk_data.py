@@ -11,9 +11,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.contract import Checked, Rejected, check_batch, stored_schema
-from notebook_pipeline.datasets import PLAYER, Dataset
-from notebook_pipeline.files import fetch_bulk, read_batches
+from notebook_pipeline.contract.check_batch import Checked, Rejected, check_batch, stored_schema
+from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 
 TODAY = date(2026, 11, 22)
 HEADER = ",".join(PLAYER.schema.names)

@@ -22,9 +22,9 @@ from waiting import family, own_port, until
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.demo import live
-from notebook_pipeline.demo.children import child
-from notebook_pipeline.messages import RUN_ID
+from notebook_pipeline.running.mime_types import RUN_ID
+from sample import make_airflow
+from sample.child_processes import child
 
 COMPOSE = settings.CHECKOUT / "docker-compose.cluster.yaml"
 
@@ -34,7 +34,7 @@ def compose(service: str) -> dict[str, Any]:
     return yaml.safe_load(COMPOSE.read_text())["services"][service]
 
 
-CONTROL = {name: live.COMMANDS[name] for name in ("api-server", "dag-processor", "scheduler")}
+CONTROL = {name: make_airflow.COMMANDS[name] for name in ("api-server", "dag-processor", "scheduler")}
 WORKERS = {
     name: (*compose("worker")["command"].split(), "--celery-hostname", name)
     for name in ("worker-1", "worker-2")
@@ -46,11 +46,11 @@ class Cluster:
     """Hold a running cluster, and speak to its API server as its user does."""
 
     url: str
-    components: live.Components
+    components: make_airflow.Components
     api: requests.Session = field(default_factory=requests.Session)
 
     def log_in(self, password: str) -> None:
-        user = {"username": live.USER, "password": password}
+        user = {"username": make_airflow.USER, "password": password}
         token = requests.post(f"{self.url}/auth/token", json=user, timeout=30).json()["access_token"]
         self.api.headers["Authorization"] = f"Bearer {token}"
 
@@ -118,7 +118,7 @@ def is_kernel(process: psutil.Process, run_id: str = "") -> bool:
     """Say whether a process watches over a kernel: any, or that of a run."""
     try:
         told = process.environ().get(RUN_ID, "")
-        return "notebook_pipeline.running.watch" in process.cmdline() and run_id in ("", told)
+        return "notebook_pipeline.running.kernel_supervisor" in process.cmdline() and run_id in ("", told)
     except psutil.NoSuchProcess:
         return False
 
@@ -137,13 +137,13 @@ def running(home: Path, databases: PostgresServer) -> Iterator[Cluster]:
             "AIRFLOW__CELERY__BROKER_URL": stack.enter_context(running_redis(home)),
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{stored}",
         }
-        environment = live.live_environment(place) | shipped_settings("scheduler") | told
+        environment = make_airflow.live_environment(place) | shipped_settings("scheduler") | told
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = stored
-        live.prepare_metadata(environment, place)
-        password = live.login(place).split(" with the password ")[1].split()[0]
-        started = dict(stack.enter_context(live.started(CONTROL, environment, place)))
+        make_airflow.prepare_metadata(environment, place)
+        password = make_airflow.login(place).split(" with the password ")[1].split()[0]
+        started = dict(stack.enter_context(make_airflow.started(CONTROL, environment, place)))
         held = worker_environment(environment, home) | told
-        started |= stack.enter_context(live.started(WORKERS, held, place))
+        started |= stack.enter_context(make_airflow.started(WORKERS, held, place))
         cluster = Cluster(environment["AIRFLOW__API__BASE_URL"], started)
         cluster.log_in(password)
         until(lambda: all(is_well(name, held) for name in WORKERS), 120)

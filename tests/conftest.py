@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 from notebook_pipeline.connections import PREFIX
-from notebook_pipeline.demo.surroundings import airflow_environment
+from sample.demo_environment import airflow_environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 
 KINDS = ("sqlite", "postgres")
 # Where the tests of a module run on one kind, this lets a test run on each.

@@ -7,10 +7,10 @@ from typing import Any
 
 import tiny
 
-from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.runs import Finished, run_notebook
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.running.run_notebook import Finished, run_notebook
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
 
 
 @dataclass

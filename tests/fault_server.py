@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from waiting import own_port
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.demo import sample
+from sample.players import changed_players, performances
 
 Row = dict[str, object]
 JSON = "application/json"
@@ -21,8 +21,8 @@ JSON = "application/json"
 
 def make_rows(count: int, seed: int = 7) -> list[Row]:
     """Return players as the API sends them."""
-    players = sample.changed_players(count, seed, changed=count // 3, new=0).to_pylist()
-    nested = sample.performances([row["player_id"] for row in players], seed)
+    players = changed_players(count, seed, changed=count // 3, new=0).to_pylist()
+    nested = performances([row["player_id"] for row in players], seed)
     return [
         row | {"last_changed_date": str(row["last_changed_date"]), "performances": played}
         for row, played in zip(players, nested, strict=True)

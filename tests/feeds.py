@@ -11,13 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline import checks, ledger
+from notebook_pipeline import checks
 from notebook_pipeline.checks import Report
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.contract import stored_schema
-from notebook_pipeline.datasets import PLAYER, POSITIONS
-from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.contract.check_batch import stored_schema
+from notebook_pipeline.declare.dataset import PLAYER, POSITIONS
+from notebook_pipeline.declare.rules_and_checks import UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
 
 # Only what compares with history, so that many days pass in little time.

@@ -29,11 +29,11 @@ from starlette.responses import Response
 from waiting import family, left_of, until
 
 from notebook_pipeline.connections import API, PREFIX, Connection, variable
-from notebook_pipeline.contract import stored_schema
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.demo import sample
-from notebook_pipeline.demo.server import create_app
+from notebook_pipeline.contract.check_batch import stored_schema
+from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.storage.database import Database
+from sample import players
+from sample.api_server import create_app
 
 COMMAND = str(Path(sys.executable).with_name("notebook-pipeline"))
 CELLS = 8
@@ -219,7 +219,7 @@ class Runs:
     def _surroundings(self, stop_after: int | None) -> dict[str, str]:
         names = {
             "NOTEBOOK_PIPELINE_OUTPUT": str(self.output),
-            "NOTEBOOK_PIPELINE_TODAY": str(sample.SAMPLE_TODAY),
+            "NOTEBOOK_PIPELINE_TODAY": str(players.SAMPLE_TODAY),
             "TMPDIR": str(self.temporary),
         }
         if self.server:
@@ -240,7 +240,7 @@ def kill(runs: Runs, moment: Moment, victim: Victim) -> int:
         assert _states(runs) == ["completed"] * moment.cells + ["pending"] * (CELLS - moment.cells)
         everyone = family(process.pid)
         _, watch, kernel = everyone
-        assert "notebook_pipeline.running.watch" in watch.cmdline()
+        assert "notebook_pipeline.running.kernel_supervisor" in watch.cmdline()
         struck = {Victim.KERNEL: [kernel], Victim.RUNNER: [runner]}.get(victim, everyone)
         with _reached(runs, moment, runner, kernel):
             _strike(struck)

@@ -16,9 +16,9 @@ import requests
 from waiting import own_port, until
 
 from notebook_pipeline.connections import PREFIX
-from notebook_pipeline.demo import live
-from notebook_pipeline.demo.children import child
-from notebook_pipeline.demo.surroundings import write_private
+from sample import make_airflow
+from sample.child_processes import child
+from sample.demo_environment import write_private
 
 PASSWORD = "a-long-password-of-admin"
 OPEN = {None, "scheduled", "queued", "running", "restarting", "up_for_retry"}
@@ -60,7 +60,7 @@ class LiveAirflow:
 
     def log_in(self) -> None:
         """Wait until the API answers, and log in."""
-        user = {"username": live.USER, "password": PASSWORD}
+        user = {"username": make_airflow.USER, "password": PASSWORD}
         self._api.headers["Authorization"] = f"Bearer {until(lambda: self._token(user), 120)}"
 
     def get(self, path: str) -> Any:
@@ -140,7 +140,7 @@ def live_airflow(home: Path, dags: Mapping[str, str], variables: Mapping[str, st
     """Run Airflow on these DAG files until the block ends; `variables` join its components' environment."""
     airflow_home = home / "airflow"
     airflow_home.mkdir(mode=0o700)
-    write_private(airflow_home / "passwords.json", json.dumps({live.USER: PASSWORD}))
+    write_private(airflow_home / "passwords.json", json.dumps({make_airflow.USER: PASSWORD}))
     (home / "dags").mkdir()
     for name, text in dags.items():
         (home / "dags" / f"{name}.py").write_text(text)
@@ -151,9 +151,11 @@ def live_airflow(home: Path, dags: Mapping[str, str], variables: Mapping[str, st
         for name in [name for name in os.environ if name.startswith((PREFIX, "NOTEBOOK_PIPELINE_"))]:
             patch.delenv(name)
         patch.setenv("NOTEBOOK_PIPELINE_HOME", str(home))
-        patch.setattr(live, "UI_PORT", own_port())
-        environment = live.live_environment(airflow_home) | QUICK | own | {"TMPDIR": temporary, **variables}
-        live.prepare_metadata(environment, airflow_home)
+        patch.setattr(make_airflow, "UI_PORT", own_port())
+        environment = (
+            make_airflow.live_environment(airflow_home) | QUICK | own | {"TMPDIR": temporary, **variables}
+        )
+        make_airflow.prepare_metadata(environment, airflow_home)
         airflow = LiveAirflow(home, environment, stack)
         airflow.start("api-server")
         airflow.start("dag-processor")

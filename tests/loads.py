@@ -10,14 +10,16 @@ import databases
 import pyarrow as pa
 from databases import connection
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.batches import Origin
-from notebook_pipeline.contract import Checked, Rejected, stored_schema
-from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import Checked, Rejected, stored_schema
+from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.identity import new_run_id
-from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import Database, Lock, connect
+from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.steps import load
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database, Lock
 from notebook_pipeline.storage.tables import create_tables
 
 BULK, API = Origin("bulk"), Origin("api")

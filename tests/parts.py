@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline import checks, ledger
+from notebook_pipeline import checks
 from notebook_pipeline.checks import CheckResult, Report
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.declarations import (
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.rules_and_checks import (
     Check,
     EveryRow,
     Fresh,
@@ -30,7 +30,9 @@ from notebook_pipeline.declarations import (
     UsualNulls,
     UsualRowCount,
 )
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
 
 TODAY = date(2024, 3, 10)

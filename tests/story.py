@@ -11,12 +11,14 @@ import nbformat
 import pyarrow as pa
 from nbformat import v4
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.batches import Origin
-from notebook_pipeline.contract import Checked, stored_schema
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import Checked, stored_schema
+from notebook_pipeline.declare.dataset import PLAYER
+from notebook_pipeline.steps import load
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
 
 ADA = {

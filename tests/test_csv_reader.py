@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notebook_pipeline.batches import Malformed, RawBatch
+from notebook_pipeline.contract.batch import Malformed, RawBatch
+from notebook_pipeline.contract.utf8 import Utf8Stream
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.reading import csv_reader
-from notebook_pipeline.values.utf8 import Utf8Stream
+from notebook_pipeline.sources.files import csv_reader
 
 Found = tuple[dict[str, list[object]], list[Malformed]]
 
@@ -141,7 +141,7 @@ def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
 # Arrow's thread is made slow, so that it is at work for sure when the interpreter ends.
 LEFT_OPEN = """
 import pathlib, sys, time
-from notebook_pipeline.reading import csv_reader
+from notebook_pipeline.sources.files import csv_reader
 is_utf8 = csv_reader.utf8.is_utf8
 csv_reader.utf8.is_utf8 = lambda data: time.sleep(0.01) or is_utf8(data)
 rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), "p.csv", None)

@@ -15,7 +15,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from notebook_pipeline import settings
 from notebook_pipeline.airflow import NotebookOperator
-from notebook_pipeline.parameters import Parameter, check_parameters
+from notebook_pipeline.running.parameters import Parameter, check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 
 FOLDER = settings.CHECKOUT / "dags"

@@ -18,10 +18,11 @@ import pytest
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage import sqlite as module
-from notebook_pipeline.storage.database import Database, connect, literal, quoted
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database, literal, quoted
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
 
 
 def named(path: Path) -> Connection:

@@ -6,10 +6,11 @@ import loads
 import pytest
 from loads import API, BULK
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.replay import read_rejected
+from notebook_pipeline.sources.replay import read_rejected
+from notebook_pipeline.steps import load
+from notebook_pipeline.storage import ledger
 
 pytestmark = pytest.mark.usefixtures("each_database")
 

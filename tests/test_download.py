@@ -16,10 +16,10 @@ import fsspec
 import pytest
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.files import fetch_bulk, read_batches
-from notebook_pipeline.reading import download
+from notebook_pipeline.sources.files import download
+from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from tests.bulk_data import csv_bytes, folder, load, parquet_bytes, player
 
 SECRET = "s3cret"

@@ -14,12 +14,13 @@ from story import ADA, BO, Story
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, default, variable
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.demo import pipeline, sample
-from notebook_pipeline.demo.surroundings import airflow_environment, sample_environment
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.declare.dataset import PLAYER
+from notebook_pipeline.storage.connect import connect
+from sample import make_run
+from sample.demo_environment import airflow_environment, sample_environment
+from sample.players import changed_players
 
-BULK, RECURRING = pipeline.DAG_IDS
+BULK, RECURRING = make_run.DAG_IDS
 COUNTS = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_stale", "rows_rejected")
 
 pytestmark = pytest.mark.timeout(600)
@@ -49,7 +50,7 @@ def stored_players() -> list[dict[str, Any]]:
 
 
 def served_players() -> list[dict[str, Any]]:
-    players = sample.changed_players().sort_by("player_id").to_pylist()
+    players = changed_players().sort_by("player_id").to_pylist()
     return [player | {"last_changed_date": str(player["last_changed_date"])} for player in players]
 
 
@@ -57,7 +58,7 @@ def test_both_dags_bring_the_table_to_what_the_api_serves_and_again_change_nothi
     output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / ".airflow"
-    assert pipeline.run_demonstration(home), capsys.readouterr().err
+    assert make_run.run_demonstration(home), capsys.readouterr().err
     first_runs = rows("SELECT * FROM pipeline_run ORDER BY run_id")
     first_rows = rows("SELECT * FROM player ORDER BY player_id")
     assert stored_players() == served_players()
@@ -72,7 +73,7 @@ def test_both_dags_bring_the_table_to_what_the_api_serves_and_again_change_nothi
     ]
     assert_published(home, first_runs)
 
-    assert pipeline.run_demonstration(home), capsys.readouterr().err
+    assert make_run.run_demonstration(home), capsys.readouterr().err
     again = rows("SELECT * FROM pipeline_run ORDER BY run_id")[len(first_runs) :]
     assert rows("SELECT * FROM player ORDER BY player_id") == first_rows
     assert [(run["rows_inserted"], run["rows_updated"]) for run in again if run["rows_read"] is not None] == [
@@ -126,7 +127,7 @@ def test_with_the_api_down_the_run_fails_at_the_health_check_and_touches_nothing
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # taken, but nobody listens
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        [ended] = pipeline.run_dags(airflow_environment(home) | sample_environment(url), log, [RECURRING])
+        [ended] = make_run.run_dags(airflow_environment(home) | sample_environment(url), log, [RECURRING])
     assert ended["state"] == "failed"
     states = dict(metadata(home, "SELECT task_id, state FROM task_instance"))
     assert states == {

@@ -13,10 +13,12 @@ import pyarrow.csv
 import pytest
 from pyarrow import parquet
 
-from notebook_pipeline import extract, ledger, load, session
 from notebook_pipeline.connections import API, variable
-from notebook_pipeline.demo import sample, server
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
+from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.storage import ledger
+from sample import api_server
+from sample import players as sample_players
 
 NO_LIMITS = load.Limits(max_rejected_percent=100.0)
 STRICT = load.Limits(max_rejected_percent=0.0)
@@ -28,12 +30,12 @@ def surroundings(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANALYTICS_DATABASE", "SPORTSWORLDCENTRAL_URL", "REPOSITORY_RAW_URL"):
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path / "output"))
-    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", sample.SAMPLE_TODAY.isoformat())
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", sample_players.SAMPLE_TODAY.isoformat())
 
 
 @pytest.fixture
 def sample_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with server.running() as url:
+    with api_server.running() as url:
         monkeypatch.setenv(variable(API), url)
         yield url
 
@@ -59,14 +61,14 @@ def test_parquet_and_csv_fill_the_same_table() -> None:
     from_parquet, _ = bulk_run("players.parquet")
     rows = players()
     from_csv, _ = bulk_run("data/players.csv")
-    assert from_parquet["rows_inserted"] == from_csv["rows_unchanged"] == sample.COUNT
+    assert from_parquet["rows_inserted"] == from_csv["rows_unchanged"] == sample_players.COUNT
     assert players() == rows
 
 
 def test_a_group_of_files_is_recognised_whatever_was_loaded_beside_it(tmp_path: Path) -> None:
     a, b, c = (str(tmp_path / f"{name}.parquet") for name in "abc")
     for number, path in enumerate((a, b, c)):
-        parquet.write_table(sample.players(30).slice(10 * number, 10), path)
+        parquet.write_table(sample_players.players(30).slice(10 * number, 10), path)
     assert bulk_run(f"{a}\n{b}")[0]["rows_inserted"] == 20
     assert bulk_run(c)[0]["rows_inserted"] == 10
     again, notes = bulk_run(f"{b}\n{a}")
@@ -82,12 +84,12 @@ def test_a_loaded_file_is_recognised_unless_forced() -> None:
     assert again["rows_read"] == 0
     assert "is loaded already" in notes[0]
     forced, notes = bulk_run("players.parquet", force=True)
-    assert (forced["rows_unchanged"], notes) == (sample.COUNT, [])
+    assert (forced["rows_unchanged"], notes) == (sample_players.COUNT, [])
     assert players() == rows
 
 
 def test_an_unknown_column_is_reported_and_left_out(tmp_path) -> None:
-    table = sample.players(3).append_column("shoe_size", pa.array([42, 43, 44]))
+    table = sample_players.players(3).append_column("shoe_size", pa.array([42, 43, 44]))
     pyarrow.csv.write_csv(table, tmp_path / "shoes.csv")
     counts, notes = bulk_run(str(tmp_path / "shoes.csv"))
     assert (counts["rows_inserted"], notes) == (3, ["player does not declare shoe_size; it was left out"])
@@ -96,7 +98,7 @@ def test_an_unknown_column_is_reported_and_left_out(tmp_path) -> None:
 def test_a_mended_contract_takes_rejected_rows_again(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-01-01")
     tomorrow = pc.if_else([True, False, True], pa.scalar(date(2024, 6, 1)), pa.scalar(date(2023, 6, 1)))
-    table = sample.players(3).set_column(5, "last_changed_date", tomorrow)
+    table = sample_players.players(3).set_column(5, "last_changed_date", tomorrow)
     pyarrow.csv.write_csv(table, tmp_path / "early.csv")
     run = session.join_run("bulk_load", {})
     opened = extract.open_bulk(run, str(tmp_path / "early.csv"), "repository_raw_url")
@@ -131,10 +133,10 @@ def test_a_refused_file_leaves_its_rejected_rows_and_nothing_else(tmp_path) -> N
 def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) -> None:
     bulk_run("players.parquet")
     run = session.join_run("api_incremental_update", {})
-    assert extract.first_day(run, 0) == sample.BULK_DAY.isoformat()
+    assert extract.first_day(run, 0) == sample_players.BULK_DAY.isoformat()
     assert extract.first_day(run, 2) == "2024-08-29"
     update = extract.open_api(run, API)
-    assert f"changed since {sample.BULK_DAY}" in update.notes[0]
+    assert f"changed since {sample_players.BULK_DAY}" in update.notes[0]
     assert not update.shows_missing
     with load.transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
@@ -144,7 +146,7 @@ def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) ->
         "SELECT player_id, gsis_id, first_name, last_name, position, last_changed_date "
         "FROM player ORDER BY player_id"
     )
-    served = sample.changed_players().sort_by("player_id")
+    served = sample_players.changed_players().sort_by("player_id")
     served = served.set_column(5, "last_changed_date", served["last_changed_date"].cast(pa.string()))
     assert stored.to_pylist() == served.to_pylist()
     assert extract.first_day(run, 0) == pc.max(served["last_changed_date"]).as_py()
@@ -156,7 +158,9 @@ def test_a_sweep_shows_what_is_missing(sample_api: str) -> None:
     run = session.join_run("api_incremental_update", {})
     update = extract.open_api(run, API, full_sweep=True)
     assert update.shows_missing
-    assert sorted(update.keys.to_pylist()) == sorted(sample.changed_players()["player_id"].to_pylist())
+    assert sorted(update.keys.to_pylist()) == sorted(
+        sample_players.changed_players()["player_id"].to_pylist()
+    )
     run.fail("only looked")
 
 
@@ -164,7 +168,7 @@ def test_tries_of_one_task_share_their_landed_pages(sample_api: str) -> None:
     run = session.join_run("api_incremental_update", {})
     extract.open_api(run, API)
     again = extract.open_api(run, API)
-    assert again.rows == sample.changed_players().num_rows
+    assert again.rows == sample_players.changed_players().num_rows
     run.fail("only looked")
 
 
@@ -194,7 +198,7 @@ def api_run(**options) -> tuple[str | None, list[str]]:
 
 def served_since(day: str) -> list[int]:
     """Return the keys that the sample API serves from a day on."""
-    served = sample.changed_players()
+    served = sample_players.changed_players()
     return sorted(
         served.filter(pc.field("last_changed_date") >= date.fromisoformat(day))["player_id"].to_pylist()
     )

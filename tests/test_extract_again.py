@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import fault_server as fs
 import pytest
 
-from notebook_pipeline import extract, ledger, load, session
 from notebook_pipeline.connections import API, DATABASE, resolve, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
-from notebook_pipeline.messages import RUN_ID
-from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.running.mime_types import RUN_ID
+from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.tables import create_tables
 
 SIZE = 10

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from notebook_pipeline.airflow import HealthCheckOperator
-from notebook_pipeline.demo import server
+from sample import api_server
 
 SECRET = "s3cret-Passw0rd-of-the-api"
 VARIABLE = "AIRFLOW_CONN_AN_API"
@@ -22,7 +22,7 @@ def check() -> None:
 
 
 def test_a_service_that_is_up_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    with server.running() as url:
+    with api_server.running() as url:
         monkeypatch.setenv(VARIABLE, json.dumps({"conn_type": "http", "host": url}))
         check()
 
@@ -61,7 +61,7 @@ def test_a_service_that_is_down_is_named_with_its_connection(monkeypatch: pytest
 
 
 def test_an_error_of_the_service_is_a_failure_and_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    with server.running() as url:
+    with api_server.running() as url:
         host = url.replace("http://", "http://me:hunter22@") + "/not-there"
         monkeypatch.setenv(VARIABLE, json.dumps({"conn_type": "http", "host": host}))
         with pytest.raises(AirflowException) as raised:

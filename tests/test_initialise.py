@@ -9,8 +9,8 @@ import pytest
 
 from notebook_pipeline.airflow.initialise import PASSWORD, PASSWORDS_FILE, refuse_shared_folder, set_password
 from notebook_pipeline.connections import API, DATABASE, FILES, Connection, variable
-from notebook_pipeline.demo.surroundings import airflow_environment
 from notebook_pipeline.errors import UsageError
+from sample.demo_environment import airflow_environment
 
 GOOD = "correct-horse-battery"
 MOUNTS = """\

@@ -36,7 +36,7 @@ with Kernel(environment=dict(os.environ), folder=Path.cwd()) as kernel:
 # A watch that is gone before the kernel's first step.
 GONE = """
 import os, time
-from notebook_pipeline.running.watch import main
+from notebook_pipeline.running.kernel_supervisor import main
 watch = os.getpid()
 def wait():
     while os.getppid() == watch:

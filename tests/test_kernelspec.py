@@ -10,7 +10,7 @@ import tiny
 from executed import row_of
 
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.runs import run_notebook
+from notebook_pipeline.running.run_notebook import run_notebook
 
 # A kernel of a language that Python's tools know nothing of: it answers with what it was asked, in capitals.
 SHOUT = """

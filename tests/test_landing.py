@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_pipeline.paging.landing import MANIFEST, Landing, remove_landed
+from notebook_pipeline.sources.http.landing import MANIFEST, Landing, remove_landed
 
 REQUEST = {"url": "http://h/v0/players/?limit=2", "full_sweep": False, "follows": ""}
 BODY = '[{"first_name": "Zoë"}]'.encode()

@@ -12,15 +12,15 @@ import loads
 import pytest
 import waiting
 
-from notebook_pipeline import ledger
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.identity import new_run_id
+from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database, Lock
 
 pytestmark = pytest.mark.usefixtures("each_database")
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
 

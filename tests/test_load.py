@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 from loads import API, BULK
 from seeds import SEED
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.contract import Checked, check_batch
-from notebook_pipeline.datasets import PLAYER
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import Checked, check_batch
+from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import DataRefused, PipelineError
-from notebook_pipeline.files import fetch_bulk, read_batches
-from notebook_pipeline.load import Limits, prefetched
-from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import Database, connect, quoted
+from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
+from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load import Limits, prefetched
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database, quoted
 
 pytestmark = pytest.mark.usefixtures("each_database")
 

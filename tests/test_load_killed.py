@@ -19,15 +19,16 @@ import pytest
 import waiting
 from seeds import fresh
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.contract import Checked
-from notebook_pipeline.locks import is_held
+from notebook_pipeline.contract.check_batch import Checked
+from notebook_pipeline.steps import load
+from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.run_locks import is_held
 
 pytestmark = pytest.mark.usefixtures("each_database")
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
 
 BATCHES, ROWS = 12, 2_000
 DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]

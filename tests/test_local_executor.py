@@ -19,7 +19,7 @@ from waiting import family, left_of, until
 from ways import DAG, RUN, WAYS, Way
 
 from notebook_pipeline.connections import Connection, variable
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.storage.connect import connect
 
 pytestmark = pytest.mark.timeout(600)
 

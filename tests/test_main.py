@@ -21,9 +21,9 @@ from seeds import fresh
 from waiting import family, left_of, until
 
 from notebook_pipeline import settings
-from notebook_pipeline.__main__ import main
+from notebook_pipeline.commands.main import main
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.storage.connect import connect
 
 COMMAND = [sys.executable, "-m", "notebook_pipeline"]
 # Does what it is told.
@@ -38,7 +38,7 @@ if how == "die":
     os.kill(os.getpid(), 9)
 if how == "hold":
     from notebook_pipeline.connections import DATABASE, resolve
-    from notebook_pipeline.storage.database import connect
+    from notebook_pipeline.storage.connect import connect
     database = connect(resolve(DATABASE))
     database.execute("BEGIN IMMEDIATE")
     database.execute("DELETE FROM pipeline_run")
@@ -406,3 +406,14 @@ def test_eight_commands_at_once_all_succeed(home: Path, notebooks: Path) -> None
         process.communicate(timeout=120)
     assert [process.returncode for process in processes] == [0] * 8
     assert [row["status"] for row in rows()] == ["success"] * 8
+
+
+@pytest.mark.parametrize("command", ["api", "sample"])
+def test_the_sample_is_served_and_written_from_a_checkout_only(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
+    assert main([command]) == 2
+    assert capsys.readouterr().err == (
+        "notebook-pipeline: this command belongs to a checkout of the project\n"
+    )

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from loads import API, BULK
 from seeds import SEED
 
-from notebook_pipeline import ledger
-from notebook_pipeline.batches import Origin
-from notebook_pipeline.contract import check_batch
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.replay import read_rejected
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import check_batch
+from notebook_pipeline.declare.dataset import PLAYER
+from notebook_pipeline.sources.replay import read_rejected
+from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
 pytestmark = pytest.mark.usefixtures("each_database")

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from notebook_pipeline import settings
-from notebook_pipeline.demo.notebooks import ORDER, fixed_surroundings
+from sample.make_notebooks import ORDER, fixed_surroundings
 
 FOLDER = settings.CHECKOUT / "notebooks"
 CELLS, LINES = 20, 60
@@ -22,7 +22,7 @@ def cells(name: str, kind: str) -> list[nbformat.NotebookNode]:
 
 def test_every_notebook_is_remade_and_tested() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(ORDER), (
-        "name it in demo/notebooks.py"
+        "name it in sample/make_notebooks.py"
     )
 
 

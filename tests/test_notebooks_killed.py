@@ -16,12 +16,12 @@ import pytest
 from killing import AFTER, BETWEEN_PAGES, CELLS, CLOSING, PAGE_SIZE, WITHIN, Moment, Runs, Scene, Victim
 from pyarrow import parquet
 
-from notebook_pipeline.contract import Checked
-from notebook_pipeline.demo import sample
+from notebook_pipeline.contract.check_batch import Checked
 from notebook_pipeline.storage.database import Database
+from sample.players import changed_players, players
 
 PLAYERS = 2_000
-LATER = sample.changed_players(PLAYERS, changed=1_200, new=200)
+LATER = changed_players(PLAYERS, changed=1_200, new=200)
 """Players as they become; most of those that the API knew are among them."""
 FRESH = LATER["player_id"][-100].as_py()
 KILLED = "the kernel died: killed by SIGKILL, as the system does when memory runs out"
@@ -38,16 +38,16 @@ def first_load(folder: Path) -> Scene:
 def load_over_rows_of_the_api(folder: Path) -> Scene:
     """Load a file of which one half is older than what is stored, and the other mostly newer."""
     with loads.open_database(folder / "before") as database:
-        _merge(database, loads.BULK, sample.players(PLAYERS))
-        _merge(database, loads.API, sample.changed_players(PLAYERS, changed=600))
+        _merge(database, loads.BULK, players(PLAYERS))
+        _merge(database, loads.API, changed_players(PLAYERS, changed=600))
     half = PLAYERS // 2
-    return _load(folder, pa.concat_tables([sample.players(PLAYERS)[:half], LATER[half:]]))
+    return _load(folder, pa.concat_tables([players(PLAYERS)[:half], LATER[half:]]))
 
 
 def api_update(folder: Path) -> Scene:
     """Update what a file had brought."""
     with loads.open_database(folder / "before") as database:
-        _merge(database, loads.BULK, sample.players(PLAYERS))
+        _merge(database, loads.BULK, players(PLAYERS))
     return Scene("api_incremental_update", {"page_size": PAGE_SIZE}, folder / "before", FRESH, LATER)
 
 

@@ -18,7 +18,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.airflow import NotebookOperator
 from notebook_pipeline.airflow.operator import TaskStopped
 from notebook_pipeline.connections import DATABASE, default
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.storage.connect import connect
 
 PLAYER = Asset("analytics_database/player")
 PARAMETERS = tiny.parameters('count: int = 1  # how many\nname: str = "x"  # of what\nunasked: bool = False')

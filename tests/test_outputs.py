@@ -12,13 +12,13 @@ import tiny
 from waiting import until
 
 from notebook_pipeline import settings
-from notebook_pipeline.__main__ import main
+from notebook_pipeline.commands.main import main
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.outputs.credentials import credentials
+from notebook_pipeline.outputs.artefact_writer import Follower, following
 from notebook_pipeline.outputs.folder import Folder
-from notebook_pipeline.outputs.following import Follower, following
 from notebook_pipeline.outputs.object_store import ObjectStore
-from notebook_pipeline.outputs.output import Output, open_output
+from notebook_pipeline.outputs.output_store import Output, open_output
+from notebook_pipeline.secrets.store_credentials import credentials
 
 KEY = "runs/d/r/load__try1.ipynb"
 
@@ -137,10 +137,10 @@ def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
 
 def test_a_folder_needs_no_library_of_a_store(home: Path) -> None:
     look = (
-        "import sys; from notebook_pipeline import engine, runs\n"
-        "from notebook_pipeline.outputs import output\n"
+        "import sys; from notebook_pipeline.running import papermill_engine, run_notebook\n"
+        "from notebook_pipeline.outputs import output_store\n"
         "of_stores = {'s3fs', 'aiobotocore', 'notebook_pipeline.outputs.object_store'}\n"
-        "output.open_output(); print(*of_stores & sys.modules.keys())"
+        "output_store.open_output(); print(*of_stores & sys.modules.keys())"
     )
     assert subprocess.run([sys.executable, "-c", look], capture_output=True, check=True).stdout == b"\n"
 
@@ -188,7 +188,7 @@ def test_a_url_with_a_login_is_refused_and_not_repeated(home: Path, monkeypatch:
 def test_without_its_package_a_store_names_what_to_install(home: Path, stored: str) -> None:
     tiny.write(home / "notebooks/n.ipynb", "1")
     run = (
-        "import sys; sys.modules['s3fs'] = None; from notebook_pipeline.__main__ import main;"
+        "import sys; sys.modules['s3fs'] = None; from notebook_pipeline.commands.main import main;"
         "sys.exit(main(['run', 'n']))"
     )
     ended = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=False)
@@ -214,7 +214,7 @@ def test_a_bucket_that_is_not_there_is_named(stored: str) -> None:
 
 def test_a_forked_process_has_its_own_way_to_the_store(stored: str) -> None:
     forked = (
-        "import os; from notebook_pipeline.outputs.output import open_output; output = open_output();"
+        "import os; from notebook_pipeline.outputs.output_store import open_output; output = open_output();"
         f"output.write({KEY!r}, 'x'); child = os.fork();"
         f"open_output().read({KEY!r}) == b'x' or os._exit(3);"
         "child or os._exit(0); raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"

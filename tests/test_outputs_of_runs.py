@@ -17,13 +17,14 @@ from conftest import SECRET
 from executed import row_of
 from waiting import until
 
-from notebook_pipeline import ledger, settings
-from notebook_pipeline.__main__ import main
+from notebook_pipeline import settings
+from notebook_pipeline.commands.main import main
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.outputs import following
-from notebook_pipeline.outputs.output import open_output
-from notebook_pipeline.runs import Finished, run_notebook
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.outputs import artefact_writer
+from notebook_pipeline.outputs.output_store import open_output
+from notebook_pipeline.running.run_notebook import Finished, run_notebook
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.tables import create_tables
 
 # The kernel's folder is that of its notebook.
@@ -103,7 +104,7 @@ def test_a_killed_run_is_settled_on_the_store_by_the_next(home: Path, stored: st
 def test_the_notebook_on_the_store_follows_its_run_and_outlives_an_outage(
     home: Path, stored: str, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "SECONDS_BETWEEN_PUTS", 0.05)
+    monkeypatch.setattr(artefact_writer, "SECONDS_BETWEEN_PUTS", 0.05)
     system, lines = s3fs.S3FileSystem(skip_instance_cache=True), list[str]()
     cells = ["print('one')", WAITS, "print('three')", WAITS.replace("go", "end")]
     with ThreadPoolExecutor(1) as pool:

@@ -13,7 +13,7 @@ import tiny
 from live_airflow import live_airflow
 from waiting import until
 
-from notebook_pipeline.runs import run_notebook
+from notebook_pipeline.running.run_notebook import run_notebook
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 

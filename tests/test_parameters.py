@@ -7,7 +7,12 @@ import pytest
 import tiny
 
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.parameters import Parameter, check_parameters, parse_text, refuse_secret_address
+from notebook_pipeline.running.parameters import (
+    Parameter,
+    check_parameters,
+    parse_text,
+    refuse_secret_address,
+)
 from notebook_pipeline.running.parameters_cell import read_parameters
 
 DECLARED = [

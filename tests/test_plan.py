@@ -9,8 +9,8 @@ import tiny
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.identity import Identity
 from notebook_pipeline.running.plan import Limits, Plan, make_plan
+from notebook_pipeline.running.run_identity import Identity
 
 DECLARED = tiny.parameters(
     'api_conn_id: str = "api"\ndatabase_conn_id: str = "db"\nrows: int = 1\nname: str = ""'

@@ -13,9 +13,9 @@ from matplotlib.dates import num2date
 from matplotlib.image import imread
 from parts import GOOD, MANY, PART, TODAY, USUAL, check, fill, history, remember
 
-from notebook_pipeline import plots
 from notebook_pipeline.checks import Report, pictures
-from notebook_pipeline.plots import Picture
+from notebook_pipeline.steps import plots
+from notebook_pipeline.steps.plots import Picture
 from notebook_pipeline.storage.database import Database
 
 

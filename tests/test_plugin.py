@@ -15,9 +15,9 @@ from databases import on_each
 from nbformat import v4
 from story import ADA, BO, Story, code, printed, shown
 
-from notebook_pipeline import ledger
 from notebook_pipeline.airflow.plugin import NotebookPipelinePlugin
-from notebook_pipeline.outputs.output import open_output
+from notebook_pipeline.outputs.output_store import open_output
+from notebook_pipeline.storage import ledger
 
 pytestmark = pytest.mark.only("sqlite")
 
@@ -108,12 +108,12 @@ def addresses(run_id: str) -> list[str]:
     """Return an address for each route there is."""
     from starlette.routing import Route
 
-    from notebook_pipeline.airflow.pages import pages
+    from notebook_pipeline.airflow.plugin_pages import pages
 
     query = f"?dag_run_id={quote(DAG_RUN)}&task_id=load"
     return [
         route.path.format(dag_id=DAG, run_id=run_id).lstrip("/") + (query if "/task" in route.path else "")
-        for route in pages().routes
+        for route in pages("/notebooks").routes
         if isinstance(route, Route)
     ]
 
@@ -128,7 +128,7 @@ def test_the_plugin_is_registered_and_its_pages_are_mounted(airflow: Any, viewer
 
 
 def test_tasks_that_load_the_plugin_do_not_load_its_pages() -> None:
-    heavy = "notebook_pipeline.airflow.pages airflow.api_fastapi fastapi papermill pyarrow"
+    heavy = "notebook_pipeline.airflow.plugin_pages airflow.api_fastapi fastapi papermill pyarrow"
     program = (
         "import sys, notebook_pipeline.airflow.plugin; "
         f"print([name for name in {heavy.split()} if name in sys.modules])"

@@ -15,20 +15,22 @@ import pytest
 import waiting
 from loads import API, BULK
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.contract import Checked
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import Checked
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.session import Session
+from notebook_pipeline.steps import load
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage import postgres as module
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
 
 pytestmark = [pytest.mark.usefixtures("each_database"), pytest.mark.only("postgres")]
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
 
 DAY, NEXT = "2024-01-05", "2024-01-06"
 

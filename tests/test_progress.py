@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from notebook_pipeline import progress
-from notebook_pipeline.messages import PROGRESS
-from notebook_pipeline.progress import Progress
+from notebook_pipeline.running.mime_types import PROGRESS
+from notebook_pipeline.steps import progress
+from notebook_pipeline.steps.progress import Progress
 
 
 class Screen:

@@ -6,12 +6,13 @@ import databases
 import pytest
 from databases import on_each
 
-from notebook_pipeline import ledger
-from notebook_pipeline.__main__ import main
-from notebook_pipeline.locks import RunLock, is_held
+from notebook_pipeline.commands.main import main
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.running.prune import prune
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.run_locks import RunLock, is_held
 from notebook_pipeline.storage.tables import create_tables
 
 pytestmark = pytest.mark.only("sqlite")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.redaction import MASK, RedactedStream, Redactor
+from notebook_pipeline.secrets.redaction import MASK, RedactedStream, Redactor
 
 PLAIN = "hunter2-correct-horse"
 HARD = "p@ss w\"ör'd<&>/+%\\x"

@@ -9,14 +9,15 @@ import loads
 import pytest
 from loads import API, BULK
 
-from notebook_pipeline import ledger, load
-from notebook_pipeline.batches import Origin
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.contract import Checked, Rejected, check_batch
-from notebook_pipeline.datasets import PLAYER, Dataset
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import Checked, Rejected, check_batch
+from notebook_pipeline.declare.dataset import PLAYER, Dataset
 from notebook_pipeline.errors import DataRefused, UsageError
-from notebook_pipeline.files import fetch_bulk, read_batches
-from notebook_pipeline.replay import RejectedRows, read_rejected
+from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
+from notebook_pipeline.sources.replay import RejectedRows, read_rejected
+from notebook_pipeline.steps import load
+from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
 pytestmark = pytest.mark.usefixtures("each_database")

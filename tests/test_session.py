@@ -15,11 +15,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from traitlets.config import Config
 
-from notebook_pipeline import ledger, session, settings
+from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, FILES, resolve, variable
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.messages import RUN_ID
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.running.mime_types import RUN_ID
+from notebook_pipeline.steps import session
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "bulk_load.ipynb"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from notebook_pipeline.batches import Malformed, RawBatch
-from notebook_pipeline.contract import check_batch
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.paging.spool import Spool
+from notebook_pipeline.contract.batch import Malformed, RawBatch
+from notebook_pipeline.contract.check_batch import check_batch
+from notebook_pipeline.declare.dataset import PLAYER
+from notebook_pipeline.sources.http.spool import Spool
 
 TODAY = date(2024, 9, 24)
 

@@ -7,11 +7,11 @@ import loads
 import pyarrow as pa
 import pytest
 
-from notebook_pipeline.datasets import PLAYER, Dataset
+from notebook_pipeline.declare.dataset import PLAYER, Dataset
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage import sqlite as module
 from notebook_pipeline.storage import tables
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.storage.connect import connect
 
 pytestmark = pytest.mark.usefixtures("each_database")
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from notebook_pipeline import ledger
 from notebook_pipeline.airflow import tasks
 from notebook_pipeline.airflow.tasks import bulk_sources, describe, sweep_is_due, task_of
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.identity import new_run_id
-from notebook_pipeline.storage.database import Database, connect
+from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
 
 SATURDAY, SUNDAY, MONDAY = "2024-09-21", "2024-09-22", "2024-09-23"

@@ -33,10 +33,10 @@ import os, sys
 from contextlib import contextmanager
 sys.path.insert(0, {tests!r})
 import loads
-from notebook_pipeline import load
+from notebook_pipeline.steps import load
 from notebook_pipeline.connections import resolve
-from notebook_pipeline.session import Session
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage.connect import connect
 @contextmanager
 def merged(key):
     with connect(resolve(database_conn_id)) as database:

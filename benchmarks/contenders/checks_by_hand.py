@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.storage.connect import connect
 
 QUERY = """SELECT
     count(*),

@@ -5,8 +5,8 @@ import time
 
 from notebook_pipeline.checks import run_checks
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.datasets import PLAYER
-from notebook_pipeline.storage.database import connect
+from notebook_pipeline.declare.dataset import PLAYER
+from notebook_pipeline.storage.connect import connect
 
 with connect(resolve(DATABASE)) as database:
     began = time.perf_counter()

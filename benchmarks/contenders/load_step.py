@@ -2,7 +2,7 @@
 
 import sys
 
-from notebook_pipeline import extract, load, session
+from notebook_pipeline.steps import extract, load, session
 
 dataset, source, force = "player", sys.argv[1], False
 run = session.join_run("bulk_load", globals())

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from notebook_pipeline import extract, load, session
+from notebook_pipeline.steps import extract, load, session
 
 
 def merge_seconds(source: str) -> float:

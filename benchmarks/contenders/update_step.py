@@ -1,6 +1,6 @@
 """Do what the code of `api_incremental_update` does, without a notebook around it."""
 
-from notebook_pipeline import extract, load, session
+from notebook_pipeline.steps import extract, load, session
 
 dataset = "player"
 run = session.join_run("api_incremental_update", globals())

@@ -8,7 +8,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.models.dag import DagModel
 
-from notebook_pipeline.airflow.hook import resolve_connection
+from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.connections import DATABASE
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.review import queries

@@ -5,8 +5,8 @@ from typing import Any
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from notebook_pipeline.parameters import Parameter
 from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.parameters import Parameter
 from notebook_pipeline.running.parameters_cell import read_parameters
 
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}

@@ -6,10 +6,10 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
-from notebook_pipeline.airflow.hook import resolve_connection
+from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.http.client import Client, Patience
-from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.secrets.redaction import Redactor
+from notebook_pipeline.sources.http.http_client import Client, Patience
 
 
 class HealthCheckOperator(BaseOperator):

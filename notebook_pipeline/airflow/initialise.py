@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from notebook_pipeline.airflow.metadata import add_connections
+from notebook_pipeline.airflow.add_connections import add_connections
 from notebook_pipeline.connections import API, DATABASE, FILES, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from notebook_pipeline.airflow.hook import resolve_connection
+from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.airflow.watchdog import stop_with_parent
 from notebook_pipeline.connections import DATABASE, Connection
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.parameters import check_parameters
+from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 
 if TYPE_CHECKING:
-    from notebook_pipeline.identity import Identity
-    from notebook_pipeline.runs import Finished
+    from notebook_pipeline.running.run_identity import Identity
+    from notebook_pipeline.running.run_notebook import Finished
 
 # The runner decides on these, so that every artefact is made the same way.
 _DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert"}
@@ -75,7 +75,7 @@ class NotebookOperator(PapermillOperator):
 
     def _run(self, context: Mapping[str, Any]) -> "Finished":
         from notebook_pipeline.running.notebook_files import find_notebook
-        from notebook_pipeline.runs import run_notebook
+        from notebook_pipeline.running.run_notebook import run_notebook
 
         notebook = find_notebook(str(self.input_nb))
         declared = read_parameters(notebook)
@@ -120,7 +120,7 @@ def failure(finished: "Finished") -> AirflowException:
 
 
 def _identity(task: Any) -> "Identity":
-    from notebook_pipeline.identity import Identity
+    from notebook_pipeline.running.run_identity import Identity
 
     return Identity(
         dag_id=task.dag_id,

@@ -15,9 +15,9 @@ class LazyPages:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, as ASGI has it."""
-        from notebook_pipeline.airflow.pages import pages
+        from notebook_pipeline.airflow.plugin_pages import pages
 
-        await (await asyncio.to_thread(pages))(scope, receive, send)
+        await (await asyncio.to_thread(pages, PREFIX))(scope, receive, send)
 
 
 # Without a slash in front, so that the links also hold where Airflow is served below a path.

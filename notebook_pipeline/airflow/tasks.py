@@ -10,10 +10,10 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from notebook_pipeline import settings
-from notebook_pipeline.airflow.hook import resolve_connection
+from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.parameters import refuse_secret_address
+from notebook_pipeline.running.parameters import refuse_secret_address
 
 if TYPE_CHECKING:
     from notebook_pipeline.storage.database import Database
@@ -29,7 +29,7 @@ def plan_bulk_load() -> list[dict[str, str]]:
 
     SQLite has one writer, so that several tasks would only wait for each other.
     """
-    from notebook_pipeline.reading.sources import shown
+    from notebook_pipeline.sources.files.locations import shown
 
     params = _context()["params"]
     try:
@@ -49,8 +49,8 @@ def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
 
     Where they cannot be listed there is one, so that an executed notebook tells what is wrong with it.
     """
-    from notebook_pipeline.extract import REPLAY
-    from notebook_pipeline.reading.sources import groups
+    from notebook_pipeline.sources.files.locations import groups
+    from notebook_pipeline.steps.extract import REPLAY
 
     if at_most < 2 or source.startswith(REPLAY):
         return [source]
@@ -67,7 +67,7 @@ def choose_full_sweep() -> bool:
 
     The first run from Sunday (UTC) on does it; when that failed or never took place, the next one.
     """
-    from notebook_pipeline.storage.database import connect
+    from notebook_pipeline.storage.connect import connect
     from notebook_pipeline.storage.tables import create_tables
 
     params = _context()["params"]

@@ -10,11 +10,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Share, Usual
-from notebook_pipeline.checks.history import read_mix, read_number, read_share, write_rows
-from notebook_pipeline.checks.of_history import count_bounds, share_bounds
-from notebook_pipeline.checks.report import Report
-from notebook_pipeline.declarations import UsualChanges, UsualMix, UsualNulls, UsualRowCount
-from notebook_pipeline.plots import BLUE, GREY, PALE, VERMILION, Picture, bars, empty, new_figure
+from notebook_pipeline.checks.history_checks import count_bounds, share_bounds
+from notebook_pipeline.checks.measured_history import read_mix, read_number, read_share, write_rows
+from notebook_pipeline.checks.results import Report
+from notebook_pipeline.declare.rules_and_checks import UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.steps.plots import BLUE, GREY, PALE, VERMILION, Picture, bars, empty, new_figure
 
 _KEY = (
     Line2D([], [], color=BLUE, marker="o", markersize=4, label="measured"),

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from notebook_pipeline.datasets import Dataset
-from notebook_pipeline.declarations import (
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
     Condition,
     Glob,

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
 
-from notebook_pipeline.outputs.output import Output
-from notebook_pipeline.review.executed import Notebook, read_notebook, run_metadata
+from notebook_pipeline.outputs.output_store import Output
+from notebook_pipeline.review.artefact_reader import Notebook, read_notebook, run_metadata
 from notebook_pipeline.review.queries import COUNTS, Run, read_checks
-from notebook_pipeline.running import record
+from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.storage.database import Database
 
 # What differs between any two runs, and therefore says nothing about either.
@@ -22,7 +22,7 @@ _FLEETING = re.compile(
     r"|(?P<duration>\b\d[\d,.]*\s?(?:ns|µs|us|ms|s|sec|seconds?|minutes?|rows/s)\b)"
     r"|(?P<address>\b0x[0-9a-f]{6,}\b)"
 )
-_MADE_BY_RUNNER = {record.BANNER_TAG, "injected-parameters"}
+_MADE_BY_RUNNER = {artefact_metadata.BANNER_TAG, "injected-parameters"}
 
 
 @dataclass(frozen=True)

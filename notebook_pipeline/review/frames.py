@@ -12,7 +12,7 @@ from notebook_pipeline.review.wording import status, verdict
 from notebook_pipeline.storage.database import Database
 
 if TYPE_CHECKING:
-    from notebook_pipeline.plots import Picture
+    from notebook_pipeline.steps.plots import Picture
 
 # Told apart by everyone, after Okabe and Ito; hatches say the same again.
 _LOOKS = {
@@ -79,7 +79,7 @@ def plot_changed(runs: Sequence[Run]) -> "Picture":
     """Draw what became of the rows that each run read, for runs that committed some."""
     from matplotlib.ticker import StrMethodFormatter
 
-    from notebook_pipeline import plots
+    from notebook_pipeline.steps import plots
 
     table = changed(runs)
     if table.empty:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from notebook_pipeline.review import wording
-from notebook_pipeline.review.cells import Cell, current
+from notebook_pipeline.review.notebook_html import Cell, current
 from notebook_pipeline.review.queries import COUNTS, Run
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.outputs.output import Output, open_output
+from notebook_pipeline.outputs.output_store import Output, open_output
 from notebook_pipeline.review import difference, queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
+from notebook_pipeline.review.dataset_status import Standing, read_standing
 from notebook_pipeline.review.html import file_name, index_file, look, render
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.run_page import RunPages
-from notebook_pipeline.review.standing import Standing, read_standing
 from notebook_pipeline.review.wording import moment, status
 from notebook_pipeline.storage.database import Database
 

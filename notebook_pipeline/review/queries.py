@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from notebook_pipeline import ledger, settings
-from notebook_pipeline.checks.history import SOURCE_COUNT, write_rows
+from notebook_pipeline import settings
+from notebook_pipeline.checks.measured_history import SOURCE_COUNT, write_rows
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.outputs.output import open_output
-from notebook_pipeline.storage.database import Database, Value, connect
+from notebook_pipeline.outputs.output_store import open_output
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database, Value
 
 Run = Mapping[str, Any]
 

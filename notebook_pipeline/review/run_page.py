@@ -3,11 +3,11 @@
 from typing import Any
 
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.outputs.output import Output
+from notebook_pipeline.outputs.output_store import Output
 from notebook_pipeline.review import queries
-from notebook_pipeline.review.cells import render_cells
 from notebook_pipeline.review.difference import Reviewed, compare, review
 from notebook_pipeline.review.html import render
+from notebook_pipeline.review.notebook_html import render_cells
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.wording import missing
 from notebook_pipeline.storage.database import Database

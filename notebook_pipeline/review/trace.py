@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline.datasets import Dataset, get
+from notebook_pipeline.declare.dataset import Dataset, get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
 from notebook_pipeline.storage.database import Database, Value, quoted

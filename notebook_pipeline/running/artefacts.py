@@ -7,11 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from notebook_pipeline import ledger, settings
+from notebook_pipeline import settings
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.identity import Identity
-from notebook_pipeline.outputs.output import Output
-from notebook_pipeline.running import record
+from notebook_pipeline.outputs.output_store import Output
+from notebook_pipeline.running import artefact_metadata
+from notebook_pipeline.running.run_identity import Identity
+from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
@@ -31,7 +32,7 @@ def new_key(output: Output, identity: Identity) -> str:
     return next(key for key in keys if output.stamp(key) is None and not _lock(key).exists())
 
 
-def read(output: Output, key: str) -> record.Notebook:
+def read(output: Output, key: str) -> artefact_metadata.Notebook:
     """Return an executed notebook as JSON."""
     return json.loads(output.read(key))
 
@@ -91,16 +92,18 @@ def _settle(output: Output, run: dict[str, Any]) -> None:
         notebook = read(output, key)
     except FileNotFoundError:
         notebook = _empty(run)
-    record.close(record.without_banner(notebook), record.LastWord("failed", ledger.LOST))
+    artefact_metadata.close(
+        artefact_metadata.without_banner(notebook), artefact_metadata.LastWord("failed", ledger.LOST)
+    )
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True, separators=(",", ": "))
     output.write(key, text + "\n", last=True)
 
 
-def _empty(run: dict[str, Any]) -> record.Notebook:
+def _empty(run: dict[str, Any]) -> artefact_metadata.Notebook:
     """Return the artefact of a run that was lost before it wrote one."""
     names = ("run_id", *Identity.__dataclass_fields__, "notebook", "notebook_sha256")
     about = {name: run[name] for name in names}
-    return {"cells": [], "metadata": {record.KEY: about}, "nbformat": 4, "nbformat_minor": 5}
+    return {"cells": [], "metadata": {artefact_metadata.KEY: about}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def _lock(key: str) -> Path:

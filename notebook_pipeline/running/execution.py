@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from notebook_pipeline.outputs.output import Output
-from notebook_pipeline.redaction import Redactor
+from notebook_pipeline.outputs.output_store import Output
 from notebook_pipeline.running.kernel import Kernel
 from notebook_pipeline.running.plan import Limits
-from notebook_pipeline.running.report import Say
+from notebook_pipeline.running.run_lines import Say
+from notebook_pipeline.secrets.redaction import Redactor
 
 LONGEST_ERROR = 4000
 

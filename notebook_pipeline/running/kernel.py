@@ -19,9 +19,9 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection, variable
-from notebook_pipeline.running.inherited import inherited
 from notebook_pipeline.running.message_numbers import NumberedKernelClient
 from notebook_pipeline.running.scratch import Scratch
+from notebook_pipeline.secrets.kernel_environment import inherited
 
 SHUTDOWN_SECONDS = 5.0
 
@@ -72,7 +72,7 @@ class Kernel:
         self.manager.client_factory = NumberedKernelClient
         self.is_own = spec is None
         what = spec.argv if spec else [",".join(modules), *_ARGUMENTS]
-        command = [sys.executable, "-m", "notebook_pipeline.running.watch", str(scratch)]
+        command = [sys.executable, "-m", "notebook_pipeline.running.kernel_supervisor", str(scratch)]
         self.manager.spec = KernelSpec(
             argv=[*command, "own" if self.is_own else "installed", *what],
             display_name=spec.display_name if spec else "Python 3",

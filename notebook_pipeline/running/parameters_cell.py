@@ -12,8 +12,8 @@ from typing import Any
 
 from notebook_pipeline.connections import is_secret_name
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.parameters import TYPES, Parameter, checked
 from notebook_pipeline.running.notebook_files import PYTHON, language_of
+from notebook_pipeline.running.parameters import TYPES, Parameter, checked
 
 TAG = "parameters"
 INJECTED_TAG = "injected-parameters"

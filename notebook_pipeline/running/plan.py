@@ -12,14 +12,14 @@ from jupyter_client.kernelspec import KernelSpec
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.identity import Identity, new_run_id
-from notebook_pipeline.outputs.credentials import credentials
-from notebook_pipeline.parameters import check_parameters
-from notebook_pipeline.redaction import Redactor
-from notebook_pipeline.running.inherited import proxies
 from notebook_pipeline.running.kernelspec import find_kernelspec
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
+from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
+from notebook_pipeline.running.run_identity import Identity, new_run_id
+from notebook_pipeline.secrets.kernel_environment import proxies
+from notebook_pipeline.secrets.redaction import Redactor
+from notebook_pipeline.secrets.store_credentials import credentials
 
 _CONNECTION_PARAMETER = "_conn_id"
 

@@ -4,15 +4,17 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from notebook_pipeline import ledger, settings
+from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.datasets import DATASETS
+from notebook_pipeline.declare.dataset import DATASETS
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.locks import RunLock
 from notebook_pipeline.outputs.folder import Folder
-from notebook_pipeline.outputs.output import Output, is_artefact, open_output
+from notebook_pipeline.outputs.output_store import Output, is_artefact, open_output
 from notebook_pipeline.running.artefacts import settle_lost
-from notebook_pipeline.storage.database import Database, connect, quoted
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.run_locks import RunLock
 from notebook_pipeline.storage.tables import create_tables
 
 # Of each notebook, the newest runs first; the newest success counts whatever its age.

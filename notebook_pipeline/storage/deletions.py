@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.contract.arrow_functions import pc
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.tables import key_type
-from notebook_pipeline.values.arrow import pc
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from notebook_pipeline.batches import Origin
-from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, Value, quoted
 from notebook_pipeline.storage.deletions import Sweep
-from notebook_pipeline.storage.places import stored_place
+from notebook_pipeline.storage.extraction_order import stored_place
 from notebook_pipeline.storage.tables import key_type
 
 

@@ -16,8 +16,8 @@ from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.connections import Connection, sqlite_path
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.locks import RunLock, is_held
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
+from notebook_pipeline.storage.run_locks import RunLock, is_held
 
 # Writers queue behind each other; this is how long one waits for the other's whole transaction.
 BUSY_TIMEOUT_MS = 15 * 60 * 1000

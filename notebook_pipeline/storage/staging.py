@@ -4,10 +4,10 @@ from collections import Counter
 
 import pyarrow as pa
 
-from notebook_pipeline.datasets import Dataset
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, literal, quoted
+from notebook_pipeline.storage.extraction_order import Notes
 from notebook_pipeline.storage.merge_rule import Circumstances, outcome
-from notebook_pipeline.storage.places import Notes
 from notebook_pipeline.storage.tables import sql_type
 
 

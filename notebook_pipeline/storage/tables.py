@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from notebook_pipeline.datasets import DATASETS, Dataset
+from notebook_pipeline.declare.dataset import DATASETS, Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database, literal, quoted
 
@@ -52,7 +52,7 @@ _TABLES: Mapping[str, str] = {
     # Files by what they hold and the contract they were read under: see ledger.loaded_before.
     "loaded_file": """dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
         PRIMARY KEY (dataset, fingerprint)""",
-    # What a run read, and where that stands among all extractions of the source: see places.py.
+    # What a run read, and where that stands among all extractions of the source: see extraction_order.py.
     "extraction": """run_id TEXT PRIMARY KEY, dataset TEXT NOT NULL,
         source TEXT NOT NULL CHECK (source IN ('bulk', 'api')), place TEXT NOT NULL,
         is_replay INTEGER NOT NULL""",

@@ -1,0 +1,128 @@
+"""Judge the checks that compare a measured value with those of earlier runs."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+
+from notebook_pipeline.checks import scan
+from notebook_pipeline.checks.anomalies import (
+    ENOUGH,
+    RECENT,
+    WINDOW,
+    Share,
+    Usual,
+    usual_count,
+    usual_sample,
+    usual_share,
+)
+from notebook_pipeline.checks.check_input import Finding, Subject
+from notebook_pipeline.checks.measured_history import write_mix, write_percent, write_rows, write_share
+from notebook_pipeline.checks.scan import ROWS, Sql
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.rules_and_checks import Side, UsualChanges, UsualMix, UsualNulls, UsualRowCount
+
+OTHER = "other"
+
+_NOTHING_TO_LOOK_AT = Finding(True, "no rows", "anything: there is no row to look at")
+
+
+def changed_yesterday(dataset: Dataset, today: date) -> Sql:
+    """Return the aggregate that counts the rows which changed on the last full day."""
+    return scan.count(scan.equals(dataset.cursor, (today - timedelta(1)).isoformat()))
+
+
+def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
+    """Judge the number of rows by the growth so far."""
+    return _judge_count(check, subject.table.count(ROWS), check.side, subject)
+
+
+def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
+    """Judge yesterday's number of changed rows by that of the days before."""
+    changed = subject.table.count(changed_yesterday(subject.dataset, subject.today))
+    return _judge_count(check, changed, "drop", subject)
+
+
+def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
+    """Judge a column's share of nulls; the newest of them are the sample."""
+    null = scan.is_null(check.column)
+    rows = subject.rows.count(ROWS)
+    if not rows:
+        return _NOTHING_TO_LOOK_AT
+    share = Share(100 * subject.rows.count(scan.count(null)) / rows, rows)
+    history = subject.history.shares(check.name, subject.scope)
+    bounds = share_bounds(check, history, rows, subject.scope)
+    if bounds is None:
+        return Finding(True, write_share(share), _too_short(history))
+    passed = bounds.low <= share.percent <= bounds.high
+    newest_first = f"{scan.column_sql(subject.dataset.cursor)} DESC"
+    return Finding(
+        passed,
+        write_share(share),
+        f"{bounds.low:.2f} to {bounds.high:.2f} % ({_basis(bounds, write_percent)})",
+        [] if passed else scan.sample(subject.database, subject.source, null, order=newest_first),
+    )
+
+
+def usual_mix(check: UsualMix, subject: Subject) -> Finding:
+    """Judge the share of every value of a column."""
+    rows = subject.rows.count(ROWS)
+    if not rows:
+        return _NOTHING_TO_LOOK_AT
+    mix = _mix(check, subject, rows)
+    history = subject.history.mixes(check.name, subject.scope)
+    bounds = {
+        name: share_bounds(check, [old.get(name, Share(0.0, rows)) for old in history], rows, subject.scope)
+        for name in mix
+    }
+    known = {name: usual for name, usual in bounds.items() if usual}
+    if not known:
+        return Finding(True, write_mix(mix), _too_short(history))
+    wanted = " · ".join(f"{name} {usual.low:.2f} to {usual.high:.2f} %" for name, usual in known.items())
+    return Finding(
+        all(usual.low <= mix[name].percent <= usual.high for name, usual in known.items()),
+        write_mix(mix),
+        f"{wanted} ({len(history[-WINDOW:])} earlier runs)",
+    )
+
+
+def count_bounds(check: UsualRowCount | UsualChanges, history: Sequence[float]) -> Usual | None:
+    """Return what a history, oldest value first, makes usual for a count."""
+    return usual_count(history, tolerance_percent=check.tolerance_percent)
+
+
+def share_bounds(
+    check: UsualNulls | UsualMix, history: Sequence[Share], rows: int, scope: str
+) -> Usual | None:
+    """Return what a history, oldest value first, makes usual for a share of so many rows."""
+    if scope == "run":
+        return usual_sample(history, rows, tolerance_points=check.tolerance_points)
+    return usual_share(history, tolerance_points=check.tolerance_points)
+
+
+def _mix(check: UsualMix, subject: Subject, rows: int) -> dict[str, Share]:
+    counts = {
+        value: subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
+    }
+    # A value may itself be called so.
+    counts[OTHER] = rows - sum(counts.values()) + counts.get(OTHER, 0)
+    return {name: Share(100 * count / rows, rows) for name, count in counts.items()}
+
+
+def _judge_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
+    history = subject.history.counts(check.name)
+    bounds = count_bounds(check, history)
+    if bounds is None:
+        return Finding(True, write_rows(value), _too_short(history))
+    passed, words, bound = (
+        (value >= bounds.low, "at least", bounds.low)
+        if side == "drop"
+        else (value <= bounds.high, "at most", bounds.high)
+    )
+    return Finding(passed, write_rows(value), f"{words} {write_rows(bound)} ({_basis(bounds, write_rows)})")
+
+
+def _basis(bounds: Usual, write: Callable[[float], str]) -> str:
+    return f"{bounds.runs} earlier runs, the last {RECENT} around {write(bounds.middle)}"
+
+
+def _too_short(history: Sequence[object]) -> str:
+    return f"anything: no bounds before {ENOUGH} earlier runs, {len(history)} so far"

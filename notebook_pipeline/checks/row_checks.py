@@ -1,0 +1,91 @@
+"""Judge the checks that look at every row: conditions, uniqueness, queries for offenders."""
+
+from datetime import date, timedelta
+
+from notebook_pipeline.checks import scan
+from notebook_pipeline.checks.check_input import Finding, Subject
+from notebook_pipeline.checks.measured_history import write_percent, write_rows
+from notebook_pipeline.checks.scan import ROWS, Source, Sql
+from notebook_pipeline.declare.rules_and_checks import (
+    AllowedValues,
+    Condition,
+    EveryRow,
+    Glob,
+    NoRows,
+    NotInFuture,
+    NotNull,
+    Range,
+    References,
+    RowCondition,
+    Unique,
+)
+
+
+def every_row(check: EveryRow, subject: Subject) -> Finding:
+    """Judge a condition by the number, or the share, of rows that break it."""
+    offends = scan.breaks(subject.database, check.condition, subject.today)
+    bad, rows = subject.rows.count(scan.count(offends)), subject.rows.count(ROWS)
+    allowed = check.max_rows if check.max_percent is None else rows * check.max_percent / 100
+    passed = bad <= allowed
+    return Finding(
+        passed,
+        f"{bad:,} of {write_rows(rows)} {'breaks' if bad == 1 else 'break'} it",
+        f"{_requirement(check.condition, subject.today)} in {_how_many(check)}",
+        [] if passed else scan.sample(subject.database, subject.source, offends),
+    )
+
+
+def unique(check: Unique, subject: Subject) -> Finding:
+    """Judge uniqueness: by the index where one forbids doubles, else by grouping."""
+    expected = "no value twice"
+    if subject.database.forbids_doubles(subject.dataset.name, check.column):
+        return Finding(True, "0 rows share a value: an index forbids it", expected)
+    doubles = scan.doubles(subject.source, check.column)
+    [[shared]] = subject.database.execute(
+        f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({doubles.text}) doubles", doubles.values
+    )
+    measured = f"{write_rows(shared)} share a value"
+    if not shared:
+        return Finding(True, measured, expected)
+    column = scan.column_sql(check.column)
+    among = Sql(f"{column} IN (SELECT value FROM ({doubles.text}) doubles)", doubles.values)
+    sample = scan.sample(subject.database, Source(subject.dataset), among, order=column)
+    return Finding(False, measured, expected, sample)
+
+
+def no_rows(check: NoRows, subject: Subject) -> Finding:
+    """Judge a query by the number of rows it finds."""
+    [[found]] = subject.database.execute(f"SELECT count(*) FROM ({check.sql}) found")
+    expected = f"at most {write_rows(check.max_rows)} found" if check.max_rows else "no rows found"
+    if found <= check.max_rows:
+        return Finding(True, f"{write_rows(found)} found", expected)
+    sample = subject.database.query(f"SELECT * FROM ({check.sql}) found LIMIT {scan.SAMPLED}")
+    return Finding(False, f"{write_rows(found)} found", expected, sample.to_pylist())
+
+
+def _how_many(check: EveryRow) -> str:
+    if check.max_percent is not None:
+        return f"all but {write_percent(check.max_percent)} of the rows"
+    return f"all but {write_rows(check.max_rows)}" if check.max_rows else "every row"
+
+
+def _requirement(condition: RowCondition, today: date) -> str:
+    match condition:
+        case NotNull():
+            return "a value"
+        case AllowedValues(_, values):
+            return f"one of {', '.join(values)}"
+        case Range(_, low, None):
+            return f"at least {low}"
+        case Range(_, None, high):
+            return f"at most {high}"
+        case Range(_, low, high):
+            return f"{low} to {high}"
+        case NotInFuture(_, days):
+            return f"at most {(today + timedelta(days)).isoformat()}"
+        case Glob(_, glob):
+            return f"like {glob}"
+        case References(_, table, other):
+            return f"a value of {table}.{other}"
+        case Condition(_, sql):
+            return sql

@@ -1,0 +1,197 @@
+"""Run every check of a dataset: count once, judge one by one, turn what is broken into a failed check."""
+
+import json
+from dataclasses import asdict
+from datetime import date, timedelta
+
+from notebook_pipeline import settings
+from notebook_pipeline.checks import history_checks, row_checks, scan, table_checks
+from notebook_pipeline.checks.check_input import Finding, Subject
+from notebook_pipeline.checks.measured_history import read_history
+from notebook_pipeline.checks.results import CheckResult, Report, Scope
+from notebook_pipeline.checks.scan import ROWS, Source, Sql
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.rules_and_checks import (
+    Check,
+    EveryRow,
+    Fresh,
+    MatchesSource,
+    NoRows,
+    RejectedShare,
+    RowCount,
+    Unique,
+    UsualChanges,
+    UsualMix,
+    UsualNulls,
+    UsualRowCount,
+)
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.database import Database
+
+
+def run_checks(
+    database: Database,
+    dataset: Dataset,
+    *,
+    scope: Scope = "table",
+    run_id: str = "",
+    today: date | None = None,
+) -> Report:
+    """Run all checks of a dataset, storing nothing.
+
+    With scope `run`, checks on rows look only at those that the run `run_id` changed, or several whose ids
+    stand there with spaces between; without an id that is the newest load. What is said of the table as a
+    whole stays said of the table.
+
+    Raises UsageError for an unknown scope or run.
+    """
+    if scope not in ("table", "run"):
+        raise UsageError(f"scope is {scope!r}; expected 'table' or 'run'")
+    loads = _loads(database, dataset, run_id)
+    if scope == "run" and not loads:
+        raise UsageError(f"no load of {dataset.name!r} is in the ledger yet; run one, or check scope 'table'")
+    source = Source(dataset, loads if scope == "run" else None)
+    subject = _measured(database, source, scope, loads, today or settings.today())
+    results = [_result(check, subject) for check in dataset.checks]
+    return Report(dataset, scope, results, subject.history, *_gaps(subject))
+
+
+def save(database: Database, run_id: str, report: Report) -> None:
+    """Store every result under the run that checked, in one transaction; saving again replaces them."""
+    with database.transaction():
+        database.execute("DELETE FROM quality_result WHERE run_id = ?", [run_id])
+        ledger.save_results(
+            database, run_id, report.dataset.name, [asdict(result) for result in report.results]
+        )
+        ledger.commit_run(database, run_id, {})
+
+
+def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> dict[date, int]:
+    """Return how many rows changed last on each day up to today: 0 where there is no table."""
+    last = settings.today()
+    calendar = [last - timedelta(back) for back in reversed(range(days))]
+    try:
+        counts = scan.rows_per_day(database, dataset, [day.isoformat() for day in calendar])
+    except PipelineError:
+        counts = [0] * days
+    return dict(zip(calendar, counts, strict=True))
+
+
+def _judge(check: Check, subject: Subject) -> Finding:
+    """Judge one check; raises PipelineError where its SQL does not run."""
+    match check:
+        case EveryRow():
+            return row_checks.every_row(check, subject)
+        case Unique():
+            return row_checks.unique(check, subject)
+        case NoRows():
+            return row_checks.no_rows(check, subject)
+        case RowCount():
+            return table_checks.row_count(check, subject)
+        case MatchesSource():
+            return table_checks.matches_source(check, subject)
+        case Fresh():
+            return table_checks.fresh(check, subject)
+        case RejectedShare():
+            return table_checks.rejected_share(check, subject)
+        case UsualRowCount():
+            return history_checks.usual_row_count(check, subject)
+        case UsualChanges():
+            return history_checks.usual_changes(check, subject)
+        case UsualNulls():
+            return history_checks.usual_nulls(check, subject)
+        case UsualMix():
+            return history_checks.usual_mix(check, subject)
+
+
+def _loads(database: Database, dataset: Dataset, run_ids: str) -> tuple[str, ...]:
+    """Return the runs that are meant: the given ones, or the newest that merged rows, if any did."""
+    if not run_ids:
+        return tuple(filter(None, [ledger.last_merge(database, dataset.name)]))
+    for run_id in run_ids.split():
+        if ledger.get_run(database, run_id)["dataset"] != dataset.name:
+            raise UsageError(f"run {run_id!r} is not one of dataset {dataset.name!r}")
+    return tuple(run_ids.split())
+
+
+def _measured(
+    database: Database, source: Source, scope: Scope, loads: tuple[str, ...], today: date
+) -> Subject:
+    """Count all that is asked in one scan; with scope `run`, in one of its rows and one of the table."""
+    dataset = source.dataset
+    of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
+    for check in dataset.checks:
+        of_rows += _asked_of_rows(database, check, today)
+        of_table += _asked_of_table(check, dataset, today)
+    if scope == "table":
+        rows = table = scan.measure(database, source, [*of_rows, *of_table])
+    else:
+        rows = scan.measure(database, source, of_rows)
+        table = scan.measure(database, Source(dataset), of_table)
+    looking_back = [check.name for check in dataset.checks if _looks_back(check)]
+    history = read_history(database, dataset.name, looking_back, loads)
+    return Subject(database, source, scope, loads, today, history, rows, table)
+
+
+def _asked_of_rows(database: Database, check: Check, today: date) -> list[Sql]:
+    """Return the aggregates that a check needs over the rows in scope."""
+    match check:
+        case EveryRow(condition):
+            return [scan.count(scan.breaks(database, condition, today))]
+        case UsualNulls(column):
+            return [scan.count(scan.is_null(column))]
+        case UsualMix(column, values):
+            return [scan.count(scan.equals(column, value)) for value in values]
+        case _:
+            return []
+
+
+def _asked_of_table(check: Check, dataset: Dataset, today: date) -> list[Sql]:
+    """Return the aggregates that a check needs over the whole table, whatever the scope."""
+    match check:
+        case Fresh():
+            return [scan.newest(dataset.cursor)]
+        case UsualChanges():
+            return [history_checks.changed_yesterday(dataset, today)]
+        case _:
+            return []
+
+
+def _looks_back(check: Check) -> bool:
+    return isinstance(check, UsualRowCount | UsualChanges | UsualNulls | UsualMix)
+
+
+def _gap_counts(dataset: Dataset) -> list[Sql]:
+    return [scan.count(scan.is_null(column)) for column in dataset.schema.names]
+
+
+def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
+    """Return how many rows were looked at and, by column, how many of them have no value."""
+    names = subject.dataset.schema.names
+    try:
+        nulls = {name: subject.rows.count(scan.count(scan.is_null(name))) for name in names}
+        return subject.rows.count(ROWS), nulls
+    except PipelineError:
+        return 0, {}
+
+
+def _result(check: Check, subject: Subject) -> CheckResult:
+    """Judge one check; whatever goes wrong with it is its result."""
+    try:
+        finding = _judge(check, subject)
+    except Exception as error:
+        finding = Finding(False, "could not be measured", _without_path(error, subject))
+    return CheckResult(
+        check.name,
+        check.severity,
+        finding.passed,
+        finding.measured,
+        finding.expected,
+        json.dumps(list(finding.sample), ensure_ascii=False, default=str) if finding.sample else None,
+    )
+
+
+def _without_path(error: Exception, subject: Subject) -> str:
+    """Return what went wrong, without where the database lies: results are compared between machines."""
+    return f"a check that runs: {str(error).removeprefix(subject.database.name + ': ')}"

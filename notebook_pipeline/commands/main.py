@@ -1,0 +1,237 @@
+"""The command line: `notebook-pipeline run NOTEBOOK [-p NAME VALUE]…` and what surrounds it."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from notebook_pipeline import settings
+from notebook_pipeline.commands.review import add_commands
+from notebook_pipeline.commands.run_output import Terminal
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.running.process_exit import QuickEnd
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+
+    from notebook_pipeline.running.background import Stop
+
+SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
+
+# papermill loads what paths in these clouds would need, which takes it longer than a kernel takes to start.
+# A run has no such path: it is read from this disk, and written through its output.
+_UNNEEDED = ("azure", "boto3", "gcsfs")
+_LONGEST_SECONDS = 1e9
+_PRUNED = (
+    "Remove executed notebooks for good, and print each one's address. The last successful one of each "
+    "notebook stays, and so does every one that a row of a dataset names; the ledger keeps all runs."
+)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raise wrong usage instead of exiting, so that it is told the way that was asked for."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage().strip()}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit code: 0 success, 1 failed, 2 wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser().parse_args(given)
+        return options.command(options)
+    except BrokenPipeError:  # whoever read has read enough
+        return FAILED
+    except (PipelineError, OSError) as error:
+        if given[:1] == ["run"] and "--json" in given:
+            _print_json(status="failed", error=str(error))
+        _say(f"notebook-pipeline: {error}")
+        return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def program() -> NoReturn:
+    """Be the program: run the subcommand and end with its exit code."""
+    ending = QuickEnd()
+    # Not every locale has every character of a name or a table; that is no reason to say nothing.
+    cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
+    ending.code = main()
+    sys.exit(ending.code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="notebook-pipeline", description="Run notebooks and look back at their runs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_run(commands)
+    add_commands(commands)
+    _add_prune(commands)
+    _add_sample(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="execute one notebook exactly as Airflow would")
+    run.add_argument("notebook", metavar="NOTEBOOK", help="a name in notebooks/, or a path to an .ipynb")
+    run.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="set a parameter; booleans are true / false",
+    )  # fmt: skip
+    run.add_argument("--cell-timeout", type=_seconds, metavar="SECONDS", help="the longest a cell may take")
+    run.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    run.set_defaults(command=_run)
+
+
+def _add_prune(commands: Any) -> None:
+    summary = "remove old executed notebooks that nothing names any more"
+    prune = commands.add_parser("prune", help=summary, description=_PRUNED)
+    prune.add_argument(
+        "--keep-days", type=_count, default=30, metavar="N", help="keep what is younger than N days (30)"
+    )
+    prune.add_argument(
+        "--keep-last", type=_count, default=10, metavar="M", help="keep the last M of each notebook (10)"
+    )
+    prune.set_defaults(command=_prune)
+
+
+def _add_sample(commands: Any) -> None:
+    api = commands.add_parser("api", help="serve the sample API until Ctrl-C")
+    api.add_argument("--host", default="127.0.0.1", help="where it listens (loopback)")
+    api.add_argument("--port", type=_count, default=8000, help="0 for a free one (8000)")
+    api.set_defaults(command=_serve_api)
+    sample = commands.add_parser("sample", help="write the sample's bulk files")
+    sample.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="where to (data/)")
+    sample.set_defaults(command=_write_sample)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from notebook_pipeline.running.parameters import parse_text
+    from notebook_pipeline.running.parameters_cell import read_parameters
+    from notebook_pipeline.running.run_notebook import find_notebook, run_notebook
+
+    notebook = find_notebook(options.notebook)
+    parameters = parse_text(read_parameters(notebook), _once_each(options.parameters))
+    terminal = Terminal()
+    with _stopped_by_signals() as stop:
+        finished = run_notebook(
+            notebook,
+            parameters,
+            cell_timeout=options.cell_timeout,
+            progress_seconds=0 if terminal.is_live else 5,
+            report=terminal.say,
+            stop=stop,
+            unneeded=_UNNEEDED,
+        )
+    if finished.error:
+        _say(f"failed: {finished.error}")
+    last_line = f"{finished.status}: {finished.address}"
+    if options.json:
+        _say(last_line)
+        _print_json(
+            run_id=finished.run_id,
+            status=finished.status,
+            artifact=finished.address,
+            result=finished.result,
+            error=finished.error,
+        )
+    else:
+        print(last_line)
+    return SUCCESS if finished.status == "success" else FAILED
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator["Stop"]:
+    """Let the signals that end a command end its run, with a last word."""
+    from notebook_pipeline.running.background import Stop
+
+    stop = Stop()
+
+    def request(number: int, _: object) -> None:
+        stop.request(f"stopped by {signal.Signals(number).name}")
+
+    # What is ignored already, as under nohup, is to stay so.
+    taken = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, request) for number in taken}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from notebook_pipeline.running.prune import prune
+
+    removed = prune(keep_days=options.keep_days, keep_last=options.keep_last)
+    for address in removed:
+        print(address)
+    _say(f"removed {len(removed)} executed notebook{'' if len(removed) == 1 else 's'}")
+    return SUCCESS
+
+
+def _need_checkout() -> None:
+    """Raise UsageError where the package is installed without the sample, which is not in the wheel."""
+    if not (settings.CHECKOUT / "sample").is_dir():
+        raise UsageError("this command belongs to a checkout of the project")
+
+
+def _serve_api(options: argparse.Namespace) -> int:
+    _need_checkout()
+    from sample.api_server import serve
+
+    try:
+        serve(options.host, options.port, ready=lambda url: _say(f"the sample API listens on {url}"))
+    except (OSError, OverflowError) as error:
+        raise PipelineError(f"cannot listen on {options.host}:{options.port}: {error}") from None
+    return SUCCESS
+
+
+def _write_sample(options: argparse.Namespace) -> int:
+    _need_checkout()
+    from sample.players import write_sample
+
+    for path in write_sample(options.folder or settings.data()):
+        print(path)
+    return SUCCESS
+
+
+def _once_each(pairs: Sequence[Sequence[str]]) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"parameter {', '.join(twice)} is given more than once")
+    return {name: value for name, value in pairs}
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < _LONGEST_SECONDS:
+        raise ValueError
+    return seconds
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError
+    return count
+
+
+def _say(line: str) -> None:
+    Terminal().say(line)
+
+
+def _print_json(
+    *,
+    status: str,
+    error: str | None,
+    run_id: str | None = None,
+    artifact: str | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    answer = {"run_id": run_id, "status": status, "artifact": artifact, "result": result, "error": error}
+    print(json.dumps(answer, ensure_ascii=False))

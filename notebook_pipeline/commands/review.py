@@ -1,0 +1,148 @@
+"""Put the review on the command line: `runs`, `show`, `diff`, `trace` and `review`."""
+
+# Everything heavier than argparse is imported by the command that needs it: `run` must not pay for it.
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from notebook_pipeline.review.queries import Filters
+
+Subcommands = argparse._SubParsersAction
+
+
+def add_commands(commands: Subcommands) -> None:
+    """Add the subcommands; each sets `command`, which takes the arguments and returns the exit code."""
+    _add_runs(commands)
+    show = _add(commands, "show", show_run, "show what one run did: counts, checks, rejected rows, cause")
+    show.add_argument("run", metavar="RUN", help="a run's id; its beginning or end is enough")
+    diff = _add(
+        commands, "diff", diff_runs, "compare two runs; without names the last one with the one before"
+    )
+    diff.add_argument("runs", metavar="RUN", nargs="*", help="two runs' ids; the older first")
+    diff.add_argument("--page", action="store_true", help="write the difference as a page and name it")
+    trace = _add(commands, "trace", trace_key, "say which run a row comes from")
+    trace.add_argument("table", metavar="TABLE")
+    trace.add_argument("key", metavar="KEY")
+    pages = _add(commands, "review", write_review, "write all runs as pages to output/review/index.html")
+    pages.add_argument("--all", action="store_true", help="write every page anew, also those up to date")
+
+
+def list_ledger(arguments: argparse.Namespace) -> int:
+    """Print the ledger, newest run first."""
+    from notebook_pipeline.commands import terminal_tables
+    from notebook_pipeline.review import queries, wording
+
+    with queries.open_ledger() as database:
+        filters = _filters(arguments)
+        runs = queries.list_runs(database, filters, limit=arguments.limit)
+        total = queries.count_runs(database, filters)
+    if arguments.json:
+        return _print_json([wording.described(run) for run in runs])
+    terminal_tables.print_runs(runs, total)
+    return 0
+
+
+def show_run(arguments: argparse.Namespace) -> int:
+    """Print one run."""
+    from notebook_pipeline.commands import terminal_tables
+    from notebook_pipeline.review import queries, wording
+
+    with queries.open_ledger() as database:
+        run = queries.find_run(database, arguments.run)
+        checks = queries.stored_checks(database, run["run_id"])
+        rejected = queries.read_rejected(database, run["run_id"])
+    if arguments.json:
+        return _print_json({**wording.described(run), "checks": checks, "rejected": rejected})
+    terminal_tables.print_run(run, map(queries.named, checks), rejected)
+    return 0
+
+
+def diff_runs(arguments: argparse.Namespace) -> int:
+    """Print in what two runs differ."""
+    from notebook_pipeline.commands import terminal_tables
+    from notebook_pipeline.errors import UsageError
+    from notebook_pipeline.outputs.output_store import open_output
+    from notebook_pipeline.review import difference, queries
+
+    if len(arguments.runs) not in (0, 2):
+        raise UsageError("give two runs to compare, or none for the last one and the one before it")
+    with queries.open_ledger() as database:
+        pair = [queries.find_run(database, name) for name in arguments.runs]
+        before, after = pair or queries.last_two_runs(database)
+        output = open_output()
+        found = difference.compare(
+            difference.review(database, output, before), difference.review(database, output, after)
+        )
+    if arguments.json:
+        return _print_json(found.to_json())
+    if arguments.page:
+        from notebook_pipeline.review.pages import write_difference
+
+        print(write_difference(found))
+        return 0
+    terminal_tables.print_difference(found)
+    return 0
+
+
+def trace_key(arguments: argparse.Namespace) -> int:
+    """Print where a row comes from; exit code 1 where no run ever wrote it."""
+    from notebook_pipeline.commands import terminal_tables
+    from notebook_pipeline.review import queries
+    from notebook_pipeline.review.trace import trace_row
+
+    with queries.open_ledger() as database:
+        trace = trace_row(database, arguments.table, arguments.key)
+    if arguments.json:
+        _print_json(trace.to_json() if trace else None)
+    else:
+        terminal_tables.print_trace(trace, arguments.table, arguments.key)
+    return 0 if trace else 1
+
+
+def write_review(arguments: argparse.Namespace) -> int:
+    """Write the pages and name the first one."""
+    from notebook_pipeline.review import wording
+    from notebook_pipeline.review.pages import write_pages
+
+    written = write_pages(anew=arguments.all)
+    if arguments.json:
+        return _print_json({"index": written.index, "runs": written.runs, "rendered": written.rendered})
+    runs, pages = wording.counted(written.runs, "run"), wording.counted(written.rendered, "page")
+    print(f"{runs}, {pages} written anew: {written.index}")
+    return 0
+
+
+def _add_runs(commands: Subcommands) -> None:
+    runs = _add(commands, "runs", list_ledger, "list the runs, newest first")
+    runs.add_argument("--notebook", default="", help="only this notebook, as in bulk_load")
+    runs.add_argument("--dataset", default="", help="only this dataset, as in player")
+    runs.add_argument("--status", default="", choices=["running", "success", "failed"])
+    runs.add_argument("--days", type=_days, default=None, help="only the last days")
+    runs.add_argument("--limit", type=int, default=20, help="so many at most; -1 for all (default 20)")
+
+
+def _add(commands: Subcommands, name: str, command: Any, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not days >= 0:
+        raise ValueError
+    return days
+
+
+def _filters(arguments: argparse.Namespace) -> "Filters":
+    from notebook_pipeline.review.queries import Filters
+
+    return Filters(arguments.notebook, arguments.dataset, arguments.status, arguments.days)
+
+
+def _print_json(value: object) -> int:
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    return 0

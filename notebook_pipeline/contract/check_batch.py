@@ -1,0 +1,112 @@
+"""Hold a received batch to its dataset's contract: good rows as they are stored, the rest with reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from notebook_pipeline.contract import row_codec
+from notebook_pipeline.contract.batch import Malformed, RawBatch
+from notebook_pipeline.contract.columns import Breach, Cells, stored_type
+from notebook_pipeline.contract.row_rules import broken, rules_of
+from notebook_pipeline.contract.scalars import shown
+from notebook_pipeline.declare.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Hold one row that broke the contract: where it stood, what was received (JSON), and every reason."""
+
+    position: str
+    row: str
+    reasons: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Hold a batch split in two: `good` in stored types, `rejected` spelled out; `read` rows in all.
+
+    `rejected` may be shorter than `rejected_count`, where the caller asked for fewer to be spelled out.
+    `share` is how much of the whole source has been read, 0 to 1, where that is known.
+    """
+
+    good: pa.RecordBatch
+    rejected: Sequence[Rejected]
+    read: int
+    share: float | None = None
+
+    @property
+    def rejected_count(self) -> int:
+        """Count all rejected rows, spelled out or not."""
+        return self.read - self.good.num_rows
+
+
+def stored_schema(dataset: Dataset) -> pa.Schema:
+    """Return the schema that good rows have and the database stores: days are ISO text."""
+    return pa.schema([field.with_type(stored_type(field.type)) for field in dataset.schema])
+
+
+def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | None = None) -> Checked:
+    """Split a batch into good rows and rejected rows with all their reasons.
+
+    At most `keep` rejected rows are spelled out (None: every one); all are counted.
+    """
+    rejected = [_malformed(row) for row in raw.malformed[:keep]]
+    objects, others = _objects(raw)
+    rejected += [_no_object(raw, row) for row in others[:keep]]
+    columns = row_codec.convert(objects, dataset)
+    breaches = _breaches(columns, dataset, today)
+    good = pa.RecordBatch.from_arrays(
+        [columns[name].stored for name in dataset.schema.names], schema=stored_schema(dataset)
+    )
+    if breaches:
+        bad = np.logical_or.reduce([breach.bad for breach in breaches])
+        good = good.filter(pa.array(~bad))
+        guilty = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
+        rejected += _rejected(objects, guilty.tolist(), breaches)
+    return Checked(good, rejected[:keep], len(raw), raw.share)
+
+
+def _breaches(columns: Mapping[str, Cells], dataset: Dataset, today: date) -> list[Breach]:
+    """Return every breach of the batch, column by column, with the column's name in its reason."""
+    found = [
+        (name, breach) for name, cells in columns.items() for breach in cells.breaches if breach.bad.any()
+    ]
+    for rule in rules_of(dataset):
+        found += [(rule.column, breach) for breach in broken(rule, columns[rule.column], today)]
+    order = dataset.schema.names
+    return [_named(name, breach) for name, breach in sorted(found, key=lambda pair: order.index(pair[0]))]
+
+
+def _named(column: str, breach: Breach) -> Breach:
+    return Breach(breach.bad, lambda index: f"{column}: {breach.reason(index)}")
+
+
+def _rejected(raw: RawBatch, rows: Sequence[int], breaches: Sequence[Breach]) -> list[Rejected]:
+    return [
+        Rejected(raw.position(row), text, [breach.reason(row) for breach in breaches if breach.bad[row]])
+        for row, text in zip(rows, row_codec.spell(raw, rows), strict=True)
+    ]
+
+
+def _malformed(row: Malformed) -> Rejected:
+    return Rejected(row.position, row_codec.to_json(row.content), [row.reason])
+
+
+def _no_object(raw: RawBatch, row: int) -> Rejected:
+    value = raw.received[row]
+    return Rejected(raw.position(row), row_codec.to_json(value), [f"{shown(value)} is not a JSON object"])
+
+
+def _objects(raw: RawBatch) -> tuple[RawBatch, list[int]]:
+    """Take the values that are no JSON objects out of a batch of JSON values; return their places."""
+    if raw.columns is not None or set(map(type, raw.received)) <= {dict}:
+        return raw, []
+    values = raw.received
+    kept = [index for index, value in enumerate(values) if isinstance(value, dict)]
+    others = [index for index, value in enumerate(values) if not isinstance(value, dict)]
+    return replace(
+        raw, received=[values[index] for index in kept], position=lambda row: raw.position(kept[row])
+    ), others

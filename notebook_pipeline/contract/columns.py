@@ -1,0 +1,252 @@
+"""Know columns: turn one as received into the one that is stored, and say which cells do not convert.
+
+Whole columns are cast at once; only where that fails are the guilty cells looked for (see scalars.py for
+what counts as what).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from notebook_pipeline.contract import scalars
+from notebook_pipeline.contract.arrow_functions import (
+    Mask,
+    all_true,
+    is_moment,
+    is_number,
+    is_text,
+    mask,
+    moments,
+    pc,
+    spell_moments,
+    text_bytes,
+    try_cast,
+)
+from notebook_pipeline.errors import UsageError
+
+Judge = Callable[[object], object]
+
+_FIRST_DAY, _LAST_DAY = -719162, 2932896  # 0001-01-01 and 9999-12-31 as date32
+_SAFE_DIGITS = 18  # so many digits always fit into 64 bits
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Say which rows of a batch break one demand (one bool a row), and why row i does."""
+
+    bad: Mask
+    reason: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Hold a converted column: `values` for the rules (days as date32), `stored` for the database.
+
+    Cells that do not convert are null in both and named by `breaches`.
+    """
+
+    values: pa.Array
+    stored: pa.Array
+    breaches: Sequence[Breach] = ()
+
+
+def stored_type(declared: pa.DataType) -> pa.DataType:
+    """Return the type that a declared column is stored in, or raise UsageError."""
+    if declared not in _JUDGES:
+        raise UsageError(f"a column cannot be declared as {declared}; use {', '.join(map(str, _JUDGES))}")
+    return pa.string() if pa.types.is_date(declared) else declared
+
+
+def can_convert(received: pa.DataType, declared: pa.DataType) -> bool:
+    """Say whether cells of a type can convert at all: those of text can, those of a list never."""
+    if pa.types.is_dictionary(received):
+        return can_convert(received.value_type, declared)
+    if is_text(received) or pa.types.is_null(received) or pa.types.is_floating(received):
+        return True  # a column without a single value often comes as floats
+    return is_moment(received) if pa.types.is_date(declared) else is_number(received) and is_number(declared)
+
+
+def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
+    """Convert one column of a file; text is parsed."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if is_text(column.type):
+        return _from_text(column, declared)
+    if pa.types.is_date32(declared) and is_moment(column.type):
+        return _from_moments(column)
+    comparable = (is_number(column.type) and is_number(declared)) or pa.types.is_null(column.type)
+    values = try_cast(column, declared) if comparable else None
+    if values is not None and (not pa.types.is_floating(declared) or all_true(pc.is_finite(values))):
+        return Cells(values, _stored(values))
+    return _judged(column.to_pylist(), declared)
+
+
+def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
+    """Convert one column of parsed JSON values; `from_text` lets numbers come as text."""
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {int} and declared == pa.int64():
+        try:
+            return _same(pa.array(values, declared))
+        except OverflowError:
+            pass  # judged one by one below
+    if kinds <= {str, bytes} and (from_text or declared in (pa.string(), pa.date32())):
+        try:
+            return _from_text(pa.array(values, pa.binary() if bytes in kinds else pa.string()), declared)
+        except UnicodeEncodeError:
+            pass
+    return _judged(values, declared, from_text=from_text)
+
+
+def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
+    """Convert cells one by one."""
+    judge = _JUDGES[declared]
+    if from_text and declared in (pa.int64(), pa.float64()):
+        judge = partial(judge, from_text=True)
+    found, breach = _ask(values, judge)
+    array = pa.array(found, declared)
+    return Cells(array, _stored(array), [breach])
+
+
+def _from_moments(column: pa.Array) -> Cells:
+    """Convert dates and timestamps; a moment that is not a midnight (UTC) is no day."""
+    days = moments(column).cast(pa.date32())
+    if all_true(pc.equal(days.cast(moments(column).type), moments(column))) and _in_range(days):
+        return Cells(days, _stored(days))
+    return _parse_days(spell_moments(column))
+
+
+def _from_text(column: pa.Array, declared: pa.DataType) -> Cells:
+    text, breaches = _utf8(column)
+    parsed = _PARSERS[declared](text)
+    return replace(parsed, breaches=(*breaches, *parsed.breaches))
+
+
+def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
+    """Return the column as text, without the cells that are not UTF-8, and a breach that names those."""
+    received = column.cast(pa.binary())
+    text = try_cast(received, pa.string())
+    if text is not None:
+        return text, ()
+    # ASCII is beyond doubt; of the rest each distinct text is judged.
+    bad = mask(pc.invert(pc.string_is_ascii(received.view(pa.string()))))
+    bad[bad] = _ask_distinct(received.filter(pa.array(bad)), _decoded, pa.string())[1]
+    kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.binary()), received)
+    return kept.cast(pa.string()), [_breach(bad, received, _decoded)]
+
+
+def _decoded(value: object) -> str:
+    try:
+        return bytes.decode(value)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise scalars.UnfitError("is not UTF-8 text") from None
+
+
+def _parse_text(text: pa.Array) -> Cells:
+    if not (text_bytes(text) == 0).any():
+        return _same(text)
+    bad = mask(pc.match_substring(text, "\0"))
+    kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
+    return Cells(kept, kept, [_breach(bad, text, scalars.text)])
+
+
+def _parse_integers(text: pa.Array) -> Cells:
+    # Arrow reads "0x1F" as 31; every character of a decimal number sorts before ":".
+    values = try_cast(text, pa.int64())
+    if values is not None and not (text_bytes(text) > ord("9")).any():
+        return _same(values)
+    plain = pc.and_(pc.ascii_is_decimal(text), pc.less_equal(pc.binary_length(text), _SAFE_DIGITS))
+    return _parse_odd(text, plain, pa.int64())
+
+
+def _parse_numbers(text: pa.Array) -> Cells:
+    # Arrow reads "nan" and "inf" too; at most 17 digits before the point, no exponent, are surely finite.
+    return _parse_odd(text, pc.match_substring_regex(text, r"\A-?[0-9]{1,17}(\.[0-9]+)?\z"), pa.float64())
+
+
+def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
+    """Cast the plainly written cells at once, and judge the others one by one."""
+    odd = mask(pc.invert(plain))
+    values = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(declared)
+    judge = partial(_JUDGES[declared], from_text=True)
+    found, breach = _ask(text.filter(pa.array(odd)).to_pylist(), judge)
+    values = pc.replace_with_mask(values, pa.array(odd), pa.array(found, declared))
+    bad = odd.copy()
+    bad[odd] = breach.bad
+    return Cells(values, values, [_breach(bad, text, judge)])
+
+
+def _parse_days(text: pa.Array) -> Cells:
+    values = try_cast(text, pa.date32())
+    if values is not None and _in_range(values):
+        return Cells(values, text)
+    values, bad = _ask_distinct(text, scalars.day, pa.date32())
+    stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
+    return Cells(values, stored, [_breach(bad, text, scalars.day)])
+
+
+_PARSERS: dict[pa.DataType, Callable[[pa.Array], Cells]] = {
+    pa.int64(): _parse_integers,
+    pa.float64(): _parse_numbers,
+    pa.date32(): _parse_days,
+    pa.string(): _parse_text,
+}
+_JUDGES: dict[pa.DataType, Callable[..., object]] = {
+    pa.int64(): scalars.whole_number,
+    pa.float64(): scalars.number,
+    pa.date32(): scalars.day,
+    pa.string(): scalars.text,
+}
+
+
+def _same(array: pa.Array) -> Cells:
+    return Cells(array, array)
+
+
+def _stored(values: pa.Array) -> pa.Array:
+    """Return values as they are stored: days as ISO text, each distinct day spelled once."""
+    if not pa.types.is_date32(values.type):
+        return values
+    encoded = values.dictionary_encode()
+    return encoded.dictionary.cast(pa.string()).take(encoded.indices)
+
+
+def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
+    """Judge values one by one: what they mean (None where they do not fit) and the breach."""
+    found: list[object] = [None] * len(values)
+    bad = np.zeros(len(values), bool)
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        try:
+            found[index] = judge(value)
+        except scalars.UnfitError:
+            bad[index] = True
+    return found, Breach(bad, lambda index: _why(values[index], judge))
+
+
+def _ask_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Judge each distinct value once, because values repeat; return what all mean, and which do not fit."""
+    encoded = column.dictionary_encode()
+    found, breach = _ask(encoded.dictionary.to_pylist(), judge)
+    return pa.array(found, meant).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))
+
+
+def _breach(bad: Mask, column: pa.Array, judge: Judge) -> Breach:
+    return Breach(bad, lambda index: _why(column[index].as_py(), judge))
+
+
+def _why(value: object, judge: Judge) -> str:
+    try:
+        judge(value)
+    except scalars.UnfitError as unfit:
+        return f"{scalars.shown(value)} {unfit}"
+    raise AssertionError(f"{value!r} fits")
+
+
+def _in_range(days: pa.Array) -> bool:
+    ends = pc.min_max(days.cast(pa.int32()))
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    return low is None or (low >= _FIRST_DAY and high <= _LAST_DAY)

@@ -1,0 +1,129 @@
+"""Know rows as they were received: their columns converted, and each row spelled as JSON, and read again.
+
+A row of a file is spelled so that it means the same when it is read again. Numbers are JSON's, a decimal
+with all its digits. What JSON has no word for is an object: bytes that are no text are {"base64": …}, and
+floats that are no finite number are {"number": "NaN"}, "Infinity" or "-Infinity". What is nested deeper than
+`DEEPEST` levels is named only.
+"""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from operator import itemgetter
+from typing import cast
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from notebook_pipeline.contract.arrow_functions import is_moment, spell_moments
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.contract.columns import Breach, Cells, from_column, from_values
+from notebook_pipeline.declare.dataset import Dataset
+
+# orjson writes 254 levels; deeper ones would meet Python's own limit sooner or later.
+DEEPEST = 200
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:
+    """Convert the declared columns of a batch; JSON rows have to be objects."""
+    columns = raw.columns
+    if columns is not None:
+        return {field.name: from_column(columns.column(field.name), field.type) for field in dataset.schema}
+    rows = cast("Sequence[Mapping[str, object]]", raw.received)
+    return {field.name: _field(rows, field, from_text=raw.from_text) for field in dataset.schema}
+
+
+def _field(rows: Sequence[Mapping[str, object]], field: pa.Field, *, from_text: bool) -> Cells:
+    try:
+        return _cells(list(map(itemgetter(field.name), rows)), field.type, from_text=from_text)
+    except KeyError:
+        found = _cells([row.get(field.name) for row in rows], field.type, from_text=from_text)
+    absent = np.fromiter((field.name not in row for row in rows), bool, len(rows))
+    missing = Breach(absent, lambda index: "the field is missing")
+    return Cells(found.values, found.stored, (missing, *found.breaches))
+
+
+def _cells(values: Sequence[object], declared: pa.DataType, *, from_text: bool) -> Cells:
+    values = [meant(value) for value in values] if from_text else values
+    return from_values(values, declared, from_text=from_text)
+
+
+def spell(raw: RawBatch, rows: Sequence[int]) -> list[str]:
+    """Return rows of a batch as JSON, in the given order."""
+    if raw.columns is None or raw.columns is raw.typed:
+        return [to_json(raw.received[row]) for row in rows]
+    taken = raw.columns.take(pa.array(rows, pa.int64()))
+    columns = [_plain(column) for column in taken.columns]
+    return [
+        to_json(dict(zip(taken.schema.names, values, strict=True))) for values in zip(*columns, strict=True)
+    ]
+
+
+def to_json(value: object) -> str:
+    """Return a received value as JSON."""
+    return orjson.dumps(_spelled(value), default=str).decode()
+
+
+def from_json(text: str) -> object:
+    """Return what `to_json` spelled, but for the objects that stand for what JSON has no word for."""
+    return json.loads(text, parse_float=_number)
+
+
+def meant(value: object) -> object:
+    """Return the bytes or the float that an object stands for, any other value as it is."""
+    match value:
+        case {"base64": str(content), **rest} if not rest:
+            return base64.b64decode(content)
+        case {"number": "NaN" | "Infinity" | "-Infinity" as word, **rest} if not rest:
+            return float(word)
+    return value
+
+
+def _spelled(value: object, depth: int = 0) -> object:
+    """Return a value as what orjson spells: it knows no large integers, and takes NaN for null."""
+    match value:
+        case dict() | list() | tuple() if depth == DEEPEST:
+            return f"<nested deeper than {DEEPEST} levels>"
+        case dict():
+            return {name: _spelled(inner, depth + 1) for name, inner in value.items()}
+        case list() | tuple():
+            return [_spelled(inner, depth + 1) for inner in value]
+        case bytes():
+            return _text(value)
+        case float() if not math.isfinite(value):
+            return {"number": json.dumps(value)}
+        case Decimal():
+            return orjson.Fragment(str(value))
+        case str() if _LONE_SURROGATE.search(value):
+            return orjson.Fragment(json.dumps(value))
+        case int() if value.bit_length() > 63:
+            return orjson.Fragment(str(value))
+    return value
+
+
+def _text(content: bytes) -> object:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def _number(text: str) -> float | Decimal:
+    """Return a number as the float that is spelled so, or else as the decimal that it was."""
+    found = float(text)
+    return found if orjson.dumps(found) == text.encode() else Decimal(text)
+
+
+def _plain(column: pa.Array) -> list[object]:
+    """Return a column's values for JSON; moments as text, since Python's own are narrower than Arrow's."""
+    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    try:
+        return (spell_moments(column) if is_moment(column.type) else column).to_pylist()
+    except (ArithmeticError, ValueError):  # a day beyond Python's years, deep in an undeclared list
+        return [f"<{column.type}>"] * len(column)

@@ -1,0 +1,82 @@
+"""Know row rules: which rows of a converted column break one, and in what words."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from notebook_pipeline.contract.arrow_functions import Mask, mask, pc
+from notebook_pipeline.contract.columns import Breach, Cells
+from notebook_pipeline.contract.scalars import shown
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.rules_and_checks import (
+    AllowedValues,
+    NotInFuture,
+    NotNull,
+    Pattern,
+    Range,
+    Rule,
+)
+
+
+def rules_of(dataset: Dataset) -> Sequence[Rule]:
+    """Return the dataset's rules; a column declared not nullable is NotNull without saying so twice."""
+    said = {rule.column for rule in dataset.rules if isinstance(rule, NotNull)}
+    implied = [
+        NotNull(field.name) for field in dataset.schema if not field.nullable and field.name not in said
+    ]
+    return (*implied, *dataset.rules)
+
+
+def broken(rule: Rule, cells: Cells, today: date) -> list[Breach]:
+    """Return the breaches of one rule by the cells of its column, an empty list where all keep it."""
+    match rule:
+        case NotNull():
+            return _not_null(cells)
+        case AllowedValues(values=allowed):
+            return _allowed_values(cells.values, allowed)
+        case Pattern(expression=expression):
+            return _pattern(cells.values, expression)
+        case Range(low=low, high=high):
+            return _below(cells.values, low) + _above(cells.values, high, "above")
+        case NotInFuture(days=days):
+            return _above(cells.values, (today + timedelta(days)).isoformat(), "after")
+
+
+def _not_null(cells: Cells) -> list[Breach]:
+    if not cells.values.null_count:
+        return []
+    bad = mask(cells.values.is_null())
+    for breach in cells.breaches:  # what did not convert was not missing
+        bad &= ~breach.bad
+    return _breach(bad, lambda index: "is missing")
+
+
+def _allowed_values(values: pa.Array, allowed: Sequence[str]) -> list[Breach]:
+    bad = pc.and_(pc.invert(pc.is_in(values, pa.array(allowed, values.type))), values.is_valid())
+    return _breach(
+        mask(bad), lambda index: f"{shown(values[index].as_py())} is not one of {', '.join(allowed)}"
+    )
+
+
+def _pattern(values: pa.Array, expression: str) -> list[Breach]:
+    bad = mask(pc.invert(pc.match_substring_regex(values, rf"\A(?:{expression})\z")))
+    return _breach(bad, lambda index: f"{shown(values[index].as_py())} does not match {expression}")
+
+
+def _below(values: pa.Array, low: float | str | None) -> list[Breach]:
+    if low is None:
+        return []
+    bad = mask(pc.less(values, pa.scalar(low).cast(values.type)))
+    return _breach(bad, lambda index: f"{shown(values[index].as_py())} is below {low}")
+
+
+def _above(values: pa.Array, high: float | str | None, word: str) -> list[Breach]:
+    if high is None:
+        return []
+    bad = mask(pc.greater(values, pa.scalar(high).cast(values.type)))
+    return _breach(bad, lambda index: f"{shown(values[index].as_py())} is {word} {high}")
+
+
+def _breach(bad: Mask, reason: Callable[[int], str]) -> list[Breach]:
+    return [Breach(bad, reason)] if bad.any() else []

@@ -1,0 +1,131 @@
+"""Let a reader that insists on UTF-8 pass over bytes that are not, without losing them."""
+
+import codecs
+import re
+import threading
+
+import numpy as np
+import pyarrow as pa
+
+from notebook_pipeline.contract.arrow_functions import pc, text_bytes
+
+# A stray byte (always 0x80 or above) travels as a character of the last private-use plane.
+_FIRST_MARK = 0x10FF00
+_MARKS = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
+_TO_SURROGATE = {_FIRST_MARK + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
+_PIECE = 16 << 10
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    stray = error.object[error.start : error.end]
+    return "".join(chr(_FIRST_MARK + byte) for byte in stray), error.end
+
+
+codecs.register_error("mark-stray-bytes", _mark)
+
+
+class Utf8Stream:
+    """Read a byte stream as valid UTF-8: stray bytes come marked, and `marked` tells that there were any."""
+
+    closed = False
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self.marked = False
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("mark-stray-bytes")
+        self._surplus: pa.Buffer | bytes = b""
+        self._reading = threading.Lock()
+        self._stopped = False
+
+    def read(self, nbytes: int) -> pa.Buffer | bytes:
+        """Return up to `nbytes` bytes of valid UTF-8 (a character may be cut), nothing at the end."""
+        with self._reading:
+            return b"" if self._stopped else self._read(nbytes)
+
+    def stop(self) -> None:
+        """Wait for a read under way in another thread, and let every later one find the end."""
+        with self._reading:
+            self._stopped = True
+
+    def close(self) -> None:
+        """Do nothing; whoever opened the stream below closes it."""
+
+    def _read(self, nbytes: int) -> pa.Buffer | bytes:
+        # As many as asked for: Arrow takes a short read for a whole block, and a row may span only two.
+        valid = self._surplus
+        if len(valid) < nbytes:
+            more = self._next(nbytes)
+            valid = b"".join((valid, more)) if len(valid) else more
+        self._surplus = valid[nbytes:]
+        return valid[:nbytes]
+
+    def _next(self, nbytes: int) -> pa.Buffer | bytes:
+        while True:
+            # Arrow's own buffers; Python would scatter its copies over the heap.
+            chunk = self._stream.read_buffer(nbytes)
+            valid = self._mended(chunk) if len(chunk) else self._decoded(b"", final=True)
+            if len(valid) or not len(chunk):
+                return valid
+
+    def _mended(self, chunk: pa.Buffer) -> pa.Buffer | bytes:
+        if self._is_whole(chunk):
+            return chunk
+        # Only the pieces that need it, because decoding and encoding again is slow.
+        pieces = (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
+        return b"".join(piece if self._is_whole(piece) else self._decoded(piece) for piece in pieces)
+
+    def _decoded(self, piece: pa.Buffer | bytes, *, final: bool = False) -> bytes:
+        text = self._decoder.decode(memoryview(piece), final)
+        self.marked = self.marked or _MARKS.search(text) is not None
+        return text.encode()
+
+    def _is_whole(self, data: pa.Buffer) -> bool:
+        """Say whether data is valid by itself: no character was begun before it, none is left unfinished."""
+        return not self._decoder.getstate()[0] and is_utf8(data)
+
+
+def is_utf8(chunk: pa.Buffer) -> bool:
+    """Say whether bytes are UTF-8."""
+    bounds = pa.py_buffer(np.array([0, len(chunk)], np.int32))
+    try:
+        pa.Array.from_buffers(pa.binary(), 1, [None, bounds, chunk]).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def original(text: str) -> bytes:
+    """Return the bytes that a marked text was read from."""
+    return text.translate(_TO_SURROGATE).encode("utf-8", "surrogateescape")
+
+
+def original_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch of text whose columns with marks are binary, as they were read."""
+    return pa.RecordBatch.from_arrays(
+        [_original_column(column) for column in batch.columns], batch.schema.names
+    )
+
+
+def _original_column(column: pa.Array) -> pa.Array:
+    """Put the stray byte back in the place of each mark (four bytes), in all cells at once."""
+    data = text_bytes(column)
+    begin = np.flatnonzero(data == 0xF4)
+    begin = begin[(data[begin + 1] == 0x8F) & (data[begin + 2] >= 0xBE)]
+    if not len(begin):
+        return column
+    restored = data.copy()
+    restored[begin] = data[begin + 3] + (data[begin + 2] == 0xBF) * np.uint8(0x40)
+    kept = np.ones(len(data), bool)
+    kept[(begin[:, None] + (1, 2, 3)).ravel()] = False
+    ends = np.cumsum(pc.binary_length(column).fill_null(0).to_numpy(), dtype=np.int32)
+    offsets = np.concatenate(([0], ends - 3 * np.searchsorted(begin, ends))).astype(np.int32)
+    binary = pa.Array.from_buffers(
+        pa.binary(), len(column), [None, pa.py_buffer(offsets), pa.py_buffer(restored[kept])]
+    )
+    return (
+        binary
+        if not column.null_count
+        else pc.if_else(column.is_valid(), binary, pa.scalar(None, pa.binary()))
+    )

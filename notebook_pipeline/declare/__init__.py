@@ -1,0 +1,1 @@
+"""The vocabulary of declarations: datasets, rules and checks."""

@@ -1,1 +1,0 @@
-"""Sample data and the sample API: fictional players, the same on every machine."""

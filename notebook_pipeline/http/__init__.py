@@ -1,1 +1,0 @@
-"""Ask servers over HTTP, and take no credential further than it may go."""

@@ -1,1 +1,0 @@
-"""Read an API page by page, land what came, and notice when rows move."""

@@ -1,0 +1,109 @@
+"""Say how a dataset stands: its watermark, freshness, rows and quality, now and over its runs."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from notebook_pipeline import settings
+from notebook_pipeline.review.queries import Run, named
+from notebook_pipeline.review.wording import moment, verdict
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.database import Database
+
+_KEPT = 40
+
+
+@dataclass(frozen=True)
+class CheckHistory:
+    """Hold the results of one check, oldest first."""
+
+    name: str
+    results: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Hold how a dataset stands; `growth` is (when, rows in the table) after each run that wrote."""
+
+    name: str
+    rows: int
+    watermarks: Sequence[dict[str, Any]]
+    checks: Sequence[CheckHistory]
+    growth: Sequence[tuple[str, int]]
+
+    @property
+    def newest(self) -> str | None:
+        """Return the newest cursor that was merged, from whatever source."""
+        return max((mark["value"] for mark in self.watermarks), default=None)
+
+    @property
+    def watermark_text(self) -> str:
+        """Return the watermark of each source."""
+        return ", ".join(f"{mark['source']} {mark['value']}" for mark in self.watermarks) or "none yet"
+
+    @property
+    def freshness(self) -> str:
+        """Return how old the newest row is."""
+        try:
+            days = (settings.today() - date.fromisoformat(self.newest or "")).days
+        except ValueError:
+            return self.newest or "none yet"
+        return f"{self.newest}, {'today' if days == 0 else f'{days:,} days ago'}"
+
+    @property
+    def verdict(self) -> str | None:
+        """Return the worst result of the last run that checked the dataset, or None before the first."""
+        last = max((check.results[-1]["run_id"] for check in self.checks), default=None)
+        found = {verdict(check.results[-1]) for check in self.checks if check.results[-1]["run_id"] == last}
+        return next((worst for worst in ("failed", "warning", "passed") if worst in found), None)
+
+    @property
+    def facts(self) -> list[tuple[str, object]]:
+        """Return names and values of all that is one line."""
+        return [
+            ("rows", self.rows),
+            ("newest row", self.freshness),
+            *(
+                (f"watermark, {mark['source']}", f"{mark['value']}, moved {moment(mark['updated_at'])}")
+                for mark in self.watermarks
+            ),
+        ]
+
+
+def read_standing(database: Database, name: str, runs: Sequence[Run]) -> Standing:
+    """Return how a dataset stands; `runs` are all of its runs, newest first."""
+    return Standing(
+        name,
+        ledger.stored_rows(database, name),
+        database.query(
+            "SELECT source, value, updated_at FROM watermark WHERE dataset = ? ORDER BY source DESC", [name]
+        ).to_pylist(),
+        _checks(database, name),
+        _growth(runs),
+    )
+
+
+def _checks(database: Database, name: str) -> list[CheckHistory]:
+    results = database.query(
+        """SELECT run_id, check_name, severity, passed, measured, expected FROM quality_result
+        WHERE dataset = ? AND run_id IN (
+            SELECT DISTINCT run_id FROM quality_result WHERE dataset = ? ORDER BY run_id DESC LIMIT ?)
+        ORDER BY run_id""",
+        [name, name, _KEPT],
+    ).to_pylist()
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for result in map(named, results):
+        found[result["check_name"]].append(result)
+    return [CheckHistory(check, of_check) for check, of_check in sorted(found.items())]
+
+
+def _growth(runs: Sequence[Run]) -> list[tuple[str, int]]:
+    """Add up, run by run, how many rows were inserted and deleted; keep the last runs."""
+    rows, growth = 0, []
+    wrote = [run for run in runs if run["committed_at"] and run["rows_read"] is not None]
+    for run in sorted(wrote, key=lambda run: run["committed_at"]):
+        rows += (run["rows_inserted"] or 0) - (run["rows_deleted"] or 0)
+        growth.append((moment(run["committed_at"])[:16], rows))
+    return growth[-10 * _KEPT :]

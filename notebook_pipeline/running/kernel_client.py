@@ -1,0 +1,247 @@
+"""Speak with the kernel: run a notebook's cells, and mask all that it says before anybody else sees it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any, cast
+
+import nbformat
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NotebookExecutionManager
+
+from notebook_pipeline.running import artefact_metadata
+from notebook_pipeline.running.execution import Execution
+from notebook_pipeline.running.kernel import log
+from notebook_pipeline.running.message_numbers import NumberedChannel, NumberedKernelClient
+from notebook_pipeline.running.mime_types import PROGRESS, RESULT
+from notebook_pipeline.running.run_lines import Reporter
+from notebook_pipeline.secrets.redaction import RedactedStream
+
+# After a cell's reply its outputs may still be on the way, but they keep arriving.
+SILENT_SECONDS = 120
+_UNLIMITED_SECONDS = 10**9
+
+# Asked in the kernel after a cell has raised: does the error say that a retry is useless?
+_IS_REFUSAL = (
+    "isinstance(__import__('sys').last_value, (lambda errors: (errors.DataRefused, errors.UsageError))"
+    "(__import__('notebook_pipeline.errors', fromlist=['errors'])))"
+)
+
+
+class SilentKernelError(RuntimeError):
+    """Raised if a kernel ends a cell but never says that all of its outputs are sent."""
+
+
+class Client(PapermillNotebookClient):
+    """Speak with the kernel; mask everything that it says before anybody else sees it."""
+
+    def __init__(self, recorder: NotebookExecutionManager, execution: Execution) -> None:
+        super().__init__(
+            recorder,
+            km=execution.kernel.manager,
+            startup_timeout=max(1, round(execution.limits.start)),
+            timeout_func=lambda _: execution.limits.cell,
+            iopub_timeout=_UNLIMITED_SECONDS,  # see `_async_poll_output_msg`
+            shutdown_kernel="immediate",
+            log=log,
+        )
+        self._execution = execution
+        self._titles = list(artefact_metadata.headings(self.nb))
+        total = sum(map(_is_run, self.nb.cells))
+        self._reporter = Reporter(execution.say, total, execution.limits.progress)
+        self._streams: dict[str, tuple[RedactedStream, dict[str, Any]]] = {}
+        self._shown_error: str | None = None
+
+    def execute(self, **_: Any) -> nbformat.NotebookNode:
+        """Run the cells until one fails, and remember why."""
+        self.reset_execution_trackers()
+        try:
+            self._meet_kernel()
+        except RuntimeError as error:
+            self._execution.fail(self._cause(f"{error}; {self._execution.kernel.cause_of_death()}"))
+            return self.nb
+        try:
+            self.papermill_execute_cells()
+            self.set_widgets_metadata()
+        finally:
+            if self.kc:
+                self.kc.stop_channels()
+        return self.nb
+
+    def _meet_kernel(self) -> None:
+        client = self.start_new_kernel_client()
+        reply = self.wait_for_reply(client.kernel_info())
+        if reply is not None:
+            self.nb.metadata["language_info"] = reply["content"]["language_info"]
+
+    def papermill_execute_cells(self) -> None:
+        """Run the cells in order; the first that does not end well ends the run."""
+        for index, cell in enumerate(self.nb.cells):
+            if not _is_run(cell):
+                cell.metadata.papermill["status"] = artefact_metadata.COMPLETED
+            elif not self._run_cell(cell, index):
+                return
+
+    def _run_cell(self, cell: nbformat.NotebookNode, index: int) -> bool:
+        began = time.monotonic()
+        self._shown_error = None
+        self.nb_man.cell_start(cell, index)
+        with self._remembered(cell, index):
+            self.execute_cell(cell, index)
+        self._flush(cell, index)
+        self._fail_if_untrue(cell)
+        failed = self._execution.error is not None
+        if failed:
+            self.nb_man.cell_exception(cell, cell_index=index)
+        self.nb_man.cell_complete(cell, cell_index=index)
+        self._reporter.cell_done(self._titles[index], time.monotonic() - began, failed=failed)
+        return not failed
+
+    @contextmanager
+    def _remembered(self, cell: nbformat.NotebookNode, index: int) -> Iterator[None]:
+        try:
+            yield
+        except CellExecutionError as error:
+            self._execution.fail(f"{error.ename}: {error.evalue}")
+            self._execution.refused = self._is_refusal()
+        except CellTimeoutError as error:
+            limit = self._execution.limits.cell
+            observed = f"cell time-out: not done after {limit} s" if limit else str(error)
+            self._execution.fail(self._cause(observed))
+            # It is busy, and would not hear a request to end.
+            self._execution.kernel.kill()
+        except SilentKernelError as error:
+            self._execution.fail(self._cause(str(error)))
+            self._execution.kernel.kill()
+        except DeadKernelError:
+            self._execution.fail(self._cause(self._execution.kernel.cause_of_death()))
+
+    def _fail_if_untrue(self, cell: nbformat.NotebookNode) -> None:
+        """Fail a cell that ended well although it shows an error, or although an output of it was lost."""
+        lost, self._published.lost = self._published.lost, 0
+        if lost:
+            self._execution.fail(
+                f"{lost} messages of the kernel were lost, and with them outputs of this cell"
+            )
+        if self._shown_error and self._execution.error is None and "raises-exception" not in _tags(cell):
+            self._execution.fail(self._shown_error)
+            self._execution.refused = self._is_refusal()
+
+    async def _async_poll_output_msg(
+        self, parent_msg_id: str, cell: nbformat.NotebookNode, cell_index: int
+    ) -> None:
+        """Take what the cell publishes until it is idle; give up on one that has replied and falls silent."""
+        while True:
+            try:
+                msg = await self._published.get_msg(timeout=SILENT_SECONDS)
+            except Empty:
+                if "shell.execute_reply" in cell.metadata["execution"]:
+                    raise SilentKernelError(
+                        f"the cell has ended, but for {SILENT_SECONDS} s the kernel has not said that all "
+                        "its outputs are sent"
+                    ) from None
+                continue
+            if msg["parent_header"].get("msg_id") == parent_msg_id:
+                try:
+                    self.process_message(msg, cell, cell_index)
+                except CellExecutionComplete:
+                    return
+
+    @property
+    def _published(self) -> NumberedChannel:
+        """Return the channel on which the kernel publishes what its cells show."""
+        return cast("NumberedChannel", cast("NumberedKernelClient", self.kc).iopub_channel)
+
+    def _cause(self, observed: str) -> str:
+        """Prefer why somebody stopped the run over what that looked like from here."""
+        return self._execution.stopped() or observed
+
+    def _is_refusal(self) -> bool:
+        """Ask the kernel whether its last error says that a retry is useless."""
+        if not self._execution.kernel.is_own:
+            return False
+        # Right after an error a kernel turns requests away for a moment.
+        answers = (self._ask(_IS_REFUSAL) for _ in range(20))
+        return next((answer for answer in answers if answer is not None), "False") == "True"
+
+    def _ask(self, expression: str) -> str | None:
+        """Evaluate an expression in the kernel; None where it does not answer now."""
+        if self.kc is None:
+            return None
+        request = self.kc.execute("", silent=True, user_expressions={"asked": expression})
+        try:
+            reply = self.wait_for_reply(request)
+        except DeadKernelError:
+            return "the kernel died"
+        if reply is None or reply["content"]["status"] == "aborted":
+            time.sleep(0.05)
+            return None
+        return reply["content"]["user_expressions"]["asked"].get("data", {}).get("text/plain", "")
+
+    def process_message(
+        self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int
+    ) -> nbformat.NotebookNode | None:
+        """Mask a message, take note of it, and only then let it into the notebook."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "stream":
+            return self._stream(msg, cell, cell_index)
+        if kind == "clear_output":
+            self._streams.clear()
+        msg = {**msg, "content": self._execution.redactor.data(content)}
+        self._note(kind, msg["content"])
+        return super().process_message(msg, cell, cell_index)
+
+    def _stream(
+        self, msg: dict[str, Any], cell: nbformat.NotebookNode, index: int
+    ) -> nbformat.NotebookNode | None:
+        name = msg["content"]["name"]
+        stream, _ = self._streams.get(name) or (RedactedStream(self._execution.redactor), msg)
+        self._streams[name] = stream, msg
+        return self._print(stream.feed(msg["content"]["text"]), msg, cell, index)
+
+    def _flush(self, cell: nbformat.NotebookNode, index: int) -> None:
+        """Let out what was held back, for nothing follows in this cell."""
+        for stream, msg in self._streams.values():
+            self._print(stream.flush(), msg, cell, index)
+        self._streams.clear()
+
+    def _print(
+        self, text: str, msg: dict[str, Any], cell: nbformat.NotebookNode, index: int
+    ) -> nbformat.NotebookNode | None:
+        if not text:
+            return None
+        name = msg["content"]["name"]
+        self._reporter.printed(name, text)
+        if cell.outputs and self._continues(cell.outputs[-1], msg):
+            cell.outputs[-1].text += text
+            return cell.outputs[-1]
+        return super().process_message({**msg, "content": {"name": name, "text": text}}, cell, index)
+
+    def _continues(self, last: nbformat.NotebookNode, msg: dict[str, Any]) -> bool:
+        """Say whether a stream goes on where the last output ended, as a notebook shows it."""
+        redirected = self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        same = last.output_type == "stream" and last.name == msg["content"]["name"]
+        return same and not redirected and not self.clear_before_next_output
+
+    def _note(self, kind: str, content: dict[str, Any]) -> None:
+        if kind == "error":
+            self._shown_error = f"{content['ename']}: {content['evalue']}"
+            self._reporter.raised(content["traceback"])
+        data = content.get("data")
+        if not isinstance(data, dict):
+            return
+        if RESULT in data:
+            self._execution.result = data[RESULT]
+        if PROGRESS in data:
+            self._reporter.progressed(data.get("text/plain", ""), data[PROGRESS])
+
+
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _is_run(cell: nbformat.NotebookNode) -> bool:
+    skipped = "skip-execution" in _tags(cell)
+    return cell.cell_type == "code" and bool(cell.source.strip()) and not skipped

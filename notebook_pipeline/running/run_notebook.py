@@ -1,0 +1,59 @@
+"""Turn a notebook and its parameters into one versioned, honest artefact and one row of the ledger."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.outputs.output_store import Output, open_output
+from notebook_pipeline.running import preload
+from notebook_pipeline.running.background import Say, Stop, do
+from notebook_pipeline.running.execution import Finished
+from notebook_pipeline.running.kernel import Kernel, environment
+from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.plan import Limits, Plan, make_plan
+from notebook_pipeline.running.run_identity import Identity
+
+__all__ = ["Finished", "Stop", "find_notebook", "run_notebook"]
+
+
+def run_notebook(
+    notebook: str | Path,
+    parameters: Mapping[str, Any],
+    *,
+    identity: Identity | None = None,
+    connections: Mapping[str, Connection] | None = None,
+    cell_timeout: float | None = None,
+    start_timeout: float = 60,
+    progress_seconds: float = 5,
+    report: Say = lambda _: None,
+    stop: Stop | None = None,
+    unneeded: Sequence[str] = (),
+) -> Finished:
+    """Execute a notebook and say how it ended; a failed notebook is no exception, it is a status.
+
+    `connections` are those that its parameters ending in `_conn_id` name, resolved; left out, they are
+    read from the environment. Whatever is raised in this thread meanwhile, by a signal handler, ends the
+    run and is raised again once artefact and ledger are true; `stop` ends it without an exception. `unneeded`
+    packages are not loaded with papermill, which can do without, nor later by others through it. Raises
+    UsageError, before a kernel starts, where the run was asked for wrongly, and PipelineError where the
+    ledger cannot be written.
+    """
+    path = find_notebook(notebook)
+    limits = Limits(cell_timeout, start_timeout, progress_seconds)
+    plan = make_plan(path, parameters, identity or Identity(), connections, limits)
+    output = open_output()
+    stop = stop or Stop()
+    return do(lambda say: _run(plan, output, say, stop, unneeded), report, stop)
+
+
+def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[str]) -> Finished:
+    """Start the kernel first: loading what drives it takes about as long as it takes to become ready."""
+    handed = environment(plan.connections.values(), plan.run_id)
+    modules = preload.imports_of(plan.content)
+    with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
+        stop.ends(kernel.kill)
+        with preload.without(unneeded):
+            from notebook_pipeline.running.recording import record_run
+
+        return record_run(plan, output, kernel, say, stop)

@@ -1,0 +1,40 @@
+"""Know what a kernel inherits of the runner's environment: nothing that is likely to let it in somewhere."""
+
+import os
+import re
+
+from notebook_pipeline.connections import Connection, is_secret_field
+from notebook_pipeline.secrets.store_credentials import is_of_store
+
+# What would make a notebook differ from the one that JupyterLab runs, or from the last run.
+_UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
+# A number before a slash is a port, and what follows a path that may hold an @.
+_LOGIN_IN_ADDRESS = re.compile(r"://(?:[^/\s@]+|[^/\s:@]*:(?!\d+/)[^\s@]*)@")
+_NAMED_WITHIN = re.compile(
+    r"(?:password|passwd|pwd|secret|token|(?:account|access|api)[-_]?key)[\"']?\s*[=:]", re.IGNORECASE
+)
+
+
+def inherited() -> dict[str, str]:
+    """Return the variables that a kernel inherits.
+
+    Those stay behind whose name sounds like a secret's, or whose value holds a login in an address or a
+    password by its name. Proxies are passed as they are, because nothing would work without; see `proxies`.
+    """
+    return {name: value for name, value in os.environ.items() if _is_for_kernels(name, value)}
+
+
+def proxies() -> list[Connection]:
+    """Return the proxies as connections, so that their passwords are masked like any other's."""
+    found = {value: name for name, value in inherited().items() if _is_proxy(name)}
+    return [Connection(name, "http", host=value) for value, name in found.items()]
+
+
+def _is_for_kernels(name: str, value: str) -> bool:
+    if name in _UNWANTED or "AIRFLOW" in name.upper() or is_of_store(name) or is_secret_field(name):
+        return False
+    return _is_proxy(name) or not (_LOGIN_IN_ADDRESS.search(value) or _NAMED_WITHIN.search(value))
+
+
+def _is_proxy(name: str) -> bool:
+    return name.upper().endswith("_PROXY")

@@ -1,0 +1,196 @@
+"""Know secrets: find them in what a kernel says, in every form they are known to take, and mask them."""
+
+import base64
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.secrets.encodings import SHORT, encoded_forms, written_forms
+
+MASK = "***"
+# Whoever cuts a long text short shows its beginning, so this much of a long form is enough to know it by.
+LEAD = 20
+
+_SCHEMES = ("basic", "bearer", "token", "apikey")
+# What wraps a long code into lines, also where it is written as \\n; a text may end amid such a sign.
+_BREAK = re.compile(r"(?:\r|\n|\\n)[ \t]*|\\\Z")
+
+
+class Redactor:
+    """Mask the secrets of some connections; `warnings` names those too short to be hidden well."""
+
+    def __init__(self, connections: Iterable[Connection] = ()) -> None:
+        owned = [(connection, secret) for connection in connections for secret in _secrets(connection)]
+        self.warnings = [
+            f"connection {connection.conn_id!r} has a secret of fewer than {SHORT} characters: it is masked "
+            "wherever its letters occur, but not in every encoding; use a longer one"
+            for connection, secret in owned
+            if len(secret) < SHORT
+        ]
+        codes = {form for connection, secret in owned for form in encoded_forms(secret, connection.login)}
+        found = codes.union(*(written_forms(secret) for _, secret in owned))
+        self._forms = sorted(found, key=lambda form: (-len(form), form))
+        self._long_forms = [form for form in self._forms if len(form) >= SHORT]
+        self._codes = [form for form in self._long_forms if form in codes]
+        self._leads, self._code_leads = _leads(self._long_forms), _leads(self._codes)
+        self._longest = max(map(len, self._forms), default=0)
+        self._first = {form[0] for form in self._forms}
+
+    def text(self, text: str) -> str:
+        """Return the text with every known form masked."""
+        return _masked(text, self._spans(text, self._forms))
+
+    def data(self, value: Any, *, binary: bool = False) -> Any:
+        """Return a JSON value with every text in it masked, keys too; a `binary` text is a picture."""
+        if isinstance(value, str):
+            return _masked(value, self._spans(value, self._long_forms if binary else self._forms))
+        if isinstance(value, dict):
+            return {
+                self.text(name): self.data(inner, binary=binary or _is_picture(name))
+                for name, inner in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.data(inner, binary=binary) for inner in value]
+        return value
+
+    def is_in(self, said: str | bytes) -> bool:
+        """Say whether a secret that is not a short one occurs in a text, or in what may be one."""
+        text = said.encode("utf-8", "replace") if isinstance(said, str) else said
+        if any(lead in text for lead in self._leads):
+            return True
+        # Without any blanks a text has every code that line breaks wrap, and is made much faster.
+        unwrapped = text.translate(None, b" \t\r\n").replace(b"\\n", b"")
+        return unwrapped != text and any(lead in unwrapped for lead in self._code_leads)
+
+    def split(self, text: str) -> tuple[str, str]:
+        """Return what can be said of the text now, masked, and the rest, which may begin a secret."""
+        spans = _joined(self._spans(text, self._forms))
+        cut = self._open_from(text, 0)
+        for start, end in spans:
+            if start < cut < end:
+                cut = self._open_from(text, end)
+        return _masked(text[:cut], [span for span in spans if span[1] <= cut]), text[cut:]
+
+    def _spans(self, text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
+        """Find these forms, and codes also where line breaks stand within them."""
+        yield from _spans(text, forms)
+        if unwrapped := self._unwrapped(text):
+            for start, end in _spans(unwrapped.text, self._codes):
+                yield unwrapped.place(start), unwrapped.place(end - 1) + 1
+
+    def _unwrapped(self, text: str) -> "_Unwrapped | None":
+        """Return the text without its line breaks, or nothing where that makes no difference."""
+        breaks = [match.span() for match in _BREAK.finditer(text)] if self._codes else []
+        return _Unwrapped(text, breaks) if breaks else None
+
+    def _open_from(self, text: str, begin: int) -> int:
+        """Return where the longest suffix starts that begins a known form without completing it."""
+        start = self._open_suffix(text, begin, self._forms)
+        if unwrapped := self._unwrapped(text[begin:]):
+            found = self._open_suffix(unwrapped.text, 0, self._codes)
+            if found < len(unwrapped.text):
+                start = min(start, begin + unwrapped.place(found))
+        return start
+
+    def _open_suffix(self, text: str, begin: int, forms: Sequence[str]) -> int:
+        for start in range(max(begin, len(text) - self._longest + 1), len(text)):
+            if text[start] in self._first:
+                tail = text[start:]
+                if any(len(form) > len(tail) and form.startswith(tail) for form in forms):
+                    return start
+        return len(text)
+
+
+class _Unwrapped:
+    """Hold a text without its line breaks, and where its letters stand in the text that has them."""
+
+    def __init__(self, text: str, breaks: Sequence[tuple[int, int]]) -> None:
+        edges = [0, *(edge for span in breaks for edge in span), len(text)]
+        self.text = "".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+        self._removed = [0, *accumulate(end - start for start, end in breaks)]
+        self._starts = [start - gone for (start, _), gone in zip(breaks, self._removed, strict=False)]
+
+    def place(self, at: int) -> int:
+        """Return where the letter at a place of the shorter text stands in the longer one."""
+        return at + self._removed[bisect_right(self._starts, at)]
+
+
+class RedactedStream:
+    """Mask a stream that arrives in pieces: hold back what may be the beginning of a secret."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Take the next piece and return what can be said by now."""
+        said, self._held = self._redactor.split(self._held + text)
+        return said
+
+    def flush(self) -> str:
+        """Return what was held back; nothing follows."""
+        held, self._held = self._held, ""
+        return self._redactor.text(held)
+
+
+def _secrets(connection: Connection) -> set[str]:
+    """Return a connection's secrets, and what stands within them: a token behind its scheme, a password."""
+    found = set(connection.secrets())
+    for scheme, _, token in [secret.partition(" ") for secret in found]:
+        if token and scheme.lower() in _SCHEMES:
+            found |= {token.strip(), _password_behind(token)}
+    return found - {""}
+
+
+def _password_behind(token: str) -> str:
+    """Return the password that a Basic header's token is made of, or nothing."""
+    try:
+        return base64.b64decode(token, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for form in forms:
+        lead = form[:LEAD]
+        start = text.find(lead)
+        while start >= 0:
+            yield start, start + _common(text, start, form, len(lead))
+            start = text.find(lead, start + 1)
+
+
+def _leads(forms: Iterable[str]) -> list[bytes]:
+    """Return the beginnings that tell whether any of these forms occurs; none holds another."""
+    leads = {form[:LEAD].encode("utf-8", "replace") for form in forms}
+    return [lead for lead in leads if not any(other in lead for other in leads - {lead})]
+
+
+def _common(text: str, start: int, form: str, length: int) -> int:
+    while length < len(form) and text.startswith(form[length], start + length):
+        length += 1
+    return length
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    parts, at = [], 0
+    for start, end in _joined(spans):
+        parts += [text[at:start], MASK]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _is_picture(name: str) -> bool:
+    return name.startswith("image/") and name != "image/svg+xml"

@@ -1,0 +1,1 @@
+"""Where rows come from: files, HTTP APIs, and rejected rows read again."""

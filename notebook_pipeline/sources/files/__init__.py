@@ -1,0 +1,1 @@
+"""Read bulk files: locate, download, detect the format, yield batches."""

@@ -1,0 +1,102 @@
+"""Know how a remote file comes to disk: streamed, hashed on the way, whole or not at all."""
+
+import hashlib
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.sources.files import formats
+from notebook_pipeline.sources.files.locations import Remote, shown
+from notebook_pipeline.sources.http.streaming import Interrupted, read_body
+
+_CHUNK = 1 << 20
+_TRIES = 4
+_PAUSE = 1.0  # seconds before the second try, doubled before each further one
+_KEPT_DAYS = 2
+
+
+def download(remote: Remote, connection: Connection, cache: Path) -> tuple[Path, str]:
+    """Copy a remote file into the cache folder; return its path there and its SHA-256.
+
+    A file that is not complete is never seen under its name. Raises PipelineError.
+    """
+    return _store(remote.name, cache, lambda part: _fetch(remote, connection, part))
+
+
+def unpack(path: Path, name: str, compression: str, cache: Path) -> Path:
+    """Write the content of a compressed file into the cache folder, for a format that is read in jumps."""
+
+    def copy(part: IO[bytes]) -> str:
+        with formats.open_stream(path, compression) as stream:
+            return _copy(_pieces(stream, name, compression), part)
+
+    return _store(f"unpacked-{name}", cache, copy)[0]
+
+
+def _pieces(stream: pa.NativeFile, name: str, compression: str) -> Iterator[bytes]:
+    with formats.whole(name, compression):
+        while piece := stream.read(_CHUNK):
+            yield piece
+
+
+def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[Path, str]:
+    path = None
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_old(cache)
+        with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
+            path = Path(part.name)
+            sha256 = write(part)
+        return path.rename(cache / f"{sha256[:16]}-{_safe(name)}"), sha256
+    except OSError as error:  # the disk is full, say
+        raise PipelineError(
+            f"{name}: cannot be kept in {cache}: {error}; make room or set NOTEBOOK_PIPELINE_OUTPUT"
+        ) from error
+    finally:
+        if path:
+            path.unlink(missing_ok=True)
+
+
+def _forget_old(cache: Path) -> None:
+    """Remove what earlier runs fetched, and what killed ones left behind."""
+    limit = time.time() - _KEPT_DAYS * 86_400
+    for path in cache.iterdir():
+        if path.is_file() and path.stat().st_mtime < limit:
+            path.unlink(missing_ok=True)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-100:]
+
+
+def _fetch(remote: Remote, connection: Connection, part: IO[bytes]) -> str:
+    if remote.chunks:
+        try:
+            return _copy(remote.chunks(), part)
+        except Exception as error:  # every store that fsspec opens has errors of its own
+            raise PipelineError(f"{shown(remote.url)}: cannot be read: {error}") from error
+    for attempt in range(_TRIES):
+        try:
+            return _copy(read_body(remote.url, connection), part)
+        except Interrupted as error:
+            if attempt == _TRIES - 1:
+                raise PipelineError(f"{error}, in {_TRIES} tries; run it again later") from None
+            time.sleep(_PAUSE * 2**attempt)
+    raise AssertionError("the last try returns or raises")
+
+
+def _copy(chunks: Iterable[bytes], part: IO[bytes]) -> str:
+    part.seek(0)
+    part.truncate()
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        part.write(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,60 @@
+"""Know Parquet: its columns, its length, and its rows in batches of one size however it was written."""
+
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.sources.files.formats import whole
+
+_ROWS = 65_536  # make a batch,
+_BYTES = 16 << 20  # or so many bytes
+_BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk
+
+
+def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
+    """Return the columns of a Parquet file with their types, and its number of rows."""
+    with _open(path, name) as file:
+        return file.schema_arrow, file.metadata.num_rows
+
+
+def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[RawBatch]:
+    """Yield the rows of a Parquet file; `name` stands in positions and messages, counted from 1.
+
+    Raises PipelineError where the file is damaged.
+    """
+    done = 0
+    with _open(path, name) as file:
+        total = file.metadata.num_rows
+        columns = [column for column in file.schema_arrow.names if column not in leave_out]
+        # One thread costs less time in all; the load overlaps reading with writing instead.
+        batches = file.iter_batches(_rows_at_once(file.metadata), columns=columns, use_threads=False)
+        while batch := _next(batches, name, done):
+            yield RawBatch(batch, _positions(name, done + 1), share=(done + batch.num_rows) / total)
+            done += batch.num_rows
+
+
+def _rows_at_once(metadata: parquet.FileMetaData) -> int:
+    """Return how many rows make a batch, by what the row that is written largest takes in its group."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    row = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
+    return max(1, min(_ROWS, int(_BYTES / row))) if row else _ROWS
+
+
+def _next(batches: Iterator[pa.RecordBatch], name: str, done: int) -> pa.RecordBatch | None:
+    with whole(f"{name}, after row {done}", "Parquet"):
+        return next(batches, None)
+
+
+def _positions(name: str, first: int) -> Callable[[int], str]:
+    return lambda row: f"{name}:{first + row}"
+
+
+def _open(path: Path, name: str) -> parquet.ParquetFile:
+    with whole(name, "Parquet"):
+        # Checksums, where the writer left any, tell a damaged value from a good one.
+        return parquet.ParquetFile(
+            path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+        )

@@ -1,0 +1,181 @@
+"""Know a page's JSON: read into columns at once while pages keep their shape, else value by value."""
+
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, islice
+from typing import overload
+
+import orjson
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from notebook_pipeline.contract.arrow_functions import all_true, pc
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.contract.utf8 import is_utf8
+from notebook_pipeline.declare.dataset import Dataset
+
+# Arrow makes each column of a shape for every row, also where no row of a page has it.
+WIDEST_SHAPE = 256
+
+_BOM = b"\xef\xbb\xbf"
+_NEAR = 20
+
+
+class Parser:
+    """Parse page after page; `fields` are all that came with any row.
+
+    A page that is parsed value by value teaches which fields there are, and of which types. Pages that keep
+    to it are read straight into columns, by Arrow and without Python's lock. A page of which any value,
+    field or word does not fit is parsed value by value again: what becomes of its rows is the same. What
+    would make the shape wider than `WIDEST_SHAPE`, nested fields included, makes it be learned afresh.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.fields: set[str] = set()
+        self._declared = pa.schema([_as_json_spells(field) for field in dataset.schema])
+        self._shape: pa.Schema | None = None
+
+    def parse(self, body: bytes, page: int) -> RawBatch | None:
+        """Return a page's rows, or None where it is no JSON list; JSON is UTF-8, whatever a header says."""
+
+        def position(row: int) -> str:
+            return f"page {page}, row {row}"
+
+        columns = self._shape and self._columns(body, self._shape)
+        if columns:
+            return RawBatch(_Unparsed(body, columns.num_rows), position, typed=columns)
+        rows = parse(body)
+        if not isinstance(rows, list):
+            return None
+        self._learn([row for row in rows if isinstance(row, dict)])
+        return RawBatch(rows, position)
+
+    def _columns(self, body: bytes, shape: pa.Schema) -> pa.RecordBatch | None:
+        """Return the declared columns of a page, or None where it is not wholly of this shape."""
+        rows = _read(body, shape)
+        if rows is None or not _are_finite(rows):
+            return None
+        columns = pa.RecordBatch.from_struct_array(rows).select(self._declared.names)
+        with_nulls = [name for name in columns.schema.names if columns.column(name).null_count]
+        return columns if all(_is_in_all(len(rows), name, body, shape) for name in with_nulls) else None
+
+    def _learn(self, rows: Sequence[Mapping[str, object]]) -> None:
+        fields = set(chain.from_iterable(rows))
+        self.fields |= fields
+        shape = self._widened(fields, rows) if len(fields) <= WIDEST_SHAPE else None
+        names = list(islice(_names(shape or ()), WIDEST_SHAPE + 1))
+        self._shape = shape if len(names) <= WIDEST_SHAPE else None
+
+    def _widened(self, fields: set[str], rows: Sequence[Mapping[str, object]]) -> pa.Schema | None:
+        """Return the shape that takes these rows, too, or None where there is none."""
+        try:
+            others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
+            seen = pa.schema([*self._declared, *others])
+            return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
+        # Of values of many kinds, or nested very deep, no column can be made.
+        except (pa.ArrowException, OverflowError, RecursionError):
+            return None
+
+
+class _Unparsed(Sequence[object]):
+    """Hold a page's rows as text, and parse them when the first is asked for, to be shown as received."""
+
+    def __init__(self, body: bytes, count: int) -> None:
+        self._body = body
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> object: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[object]: ...
+
+    def __getitem__(self, index: int | slice) -> object:
+        return self._rows[index]
+
+    @cached_property
+    def _rows(self) -> list[object]:
+        return orjson.loads(self._body)
+
+
+def parse(body: bytes) -> object:
+    """Return the value that JSON in UTF-8 spells, None where it is no JSON."""
+    # All that is made here stays in use until its page is done: collecting garbage meanwhile finds none, and
+    # would take as long as the parsing itself.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError:
+        return None
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def fault_of(body: bytes) -> str:
+    """Return where and why a body is no JSON, in words that go on after a comma's; "" where it is JSON."""
+    try:
+        orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError as error:
+        near = error.doc[max(error.pos - _NEAR, 0) : error.pos + _NEAR]
+        return f" ({error.msg}{f', near {near!r}' if near else ''})"
+    return ""
+
+
+def _as_json_spells(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, pa.string() if pa.types.is_date(field.type) else field.type)
+
+
+def _type_of(name: str, rows: Iterable[Mapping[str, object]]) -> pa.DataType:
+    return pa.infer_type([row.get(name) for row in rows])
+
+
+def _read(body: bytes, shape: pa.Schema) -> pa.StructArray | None:
+    """Read a JSON list of objects; None where Arrow finds anything else in it.
+
+    Arrow's reader takes objects one after the other, so the list goes to it within one.
+    """
+    text = pa.py_buffer(b'{"rows":' + body + b"}")
+    whole = pa.schema([("rows", pa.list_(pa.struct(list(shape))))])
+    try:
+        table = arrow_json.read_json(
+            pa.BufferReader(text),
+            arrow_json.ReadOptions(use_threads=False, block_size=len(text)),
+            arrow_json.ParseOptions(whole, newlines_in_values=True, unexpected_field_behavior="error"),
+        )
+    except (pa.ArrowException, OverflowError):
+        return None
+    # A body that closes the object and opens another is no list.
+    lists = table.column("rows")
+    is_list = len(lists) == 1 and is_utf8(text)
+    return lists.chunk(0).flatten() if is_list else None
+
+
+def _are_finite(values: pa.Array) -> bool:
+    """Say whether all floats, nested ones too, are numbers: JSON has no NaN, which Arrow reads."""
+    if pa.types.is_floating(values.type):
+        return all_true(pc.is_finite(values))
+    nested = values.flatten() if values.type.num_fields else []
+    return all(map(_are_finite, nested if isinstance(nested, list) else [nested]))
+
+
+def _is_in_all(rows: int, name: str, body: bytes, shape: pa.Schema) -> bool:
+    """Say whether each row has a field, although some hold null, which Arrow does not tell from missing.
+
+    A name in quotes with a colon can be nothing but a key: within a value its quotes would be escaped.
+    """
+    key = f'"{name}'
+    alike = [other for other in _names(shape) if f'"{other}'.endswith(key)]
+    return len(alike) == 1 and body.count(f'{key}":'.encode()) == rows
+
+
+def _names(fields: Iterable[pa.Field]) -> Iterator[str]:
+    """Yield the names of fields and of all that is nested in them."""
+    for field in fields:
+        yield field.name
+        yield from _names(field.type.field(index) for index in range(field.type.num_fields))

@@ -1,0 +1,252 @@
+"""Know pages that move while they are read: read them until one reading saw none move."""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.sources.http.http_client import Client
+from notebook_pipeline.sources.http.landing import Landing
+from notebook_pipeline.sources.http.page_parser import Parser, fault_of
+from notebook_pipeline.sources.http.responses import Answer
+from notebook_pipeline.sources.http.seen_keys import Keys
+from notebook_pipeline.sources.http.source_count import fetch_total
+
+MAX_READINGS = 3
+
+_FULL = 0.9
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Say how far a reading came; `total` is how many rows there will be, where that is known."""
+
+    pages: int
+    rows: int
+    total: int | None
+
+
+class Sink(Protocol):
+    """Take what is read, while the next page is on its way."""
+
+    def begin(self) -> None:
+        """Forget every batch so far: the pages are read from page 0 on."""
+
+    def add(self, batch: RawBatch, /) -> None:
+        """Take one page's rows as received."""
+
+
+@dataclass
+class Reading:
+    """Hold what one reading of all pages has seen so far."""
+
+    keys: Keys
+    parser: Parser
+    pages: int = 0
+    rows: int = 0
+    fetched_from: int | None = None
+
+    @property
+    def pages_landed_before(self) -> int:
+        """Count the pages with rows that were not asked for."""
+        return self.pages if self.fetched_from is None else self.fetched_from
+
+    @property
+    def different_rows(self) -> int:
+        """Count the rows, each key once."""
+        return len(self.keys) + self.keys.without_key
+
+    def add(self, batch: RawBatch, key: str) -> None:
+        """Take the rows of the next page."""
+        if batch.columns:
+            self.keys.add(batch.columns.column(key))
+        else:
+            self.keys.add([row.get(key) if isinstance(row, dict) else None for row in batch.received])
+        self.pages += 1
+        self.rows += len(batch)
+
+
+class _ShiftSeen(Exception):
+    """Say how it was seen that rows moved between the pages while these were read."""
+
+
+class Reader:
+    """Read a dataset's pages into a landing folder, each page once while none moves.
+
+    The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
+    the end. One page is fetched and written to disk while another, landed, is parsed and the sink takes a
+    third. As many rows gone as come during one reading leave no trace; a row that is skipped so is found by
+    the next full sweep.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        dataset: Dataset,
+        query: Mapping[str, object],
+        landing: Landing,
+        sink: Sink,
+        *,
+        is_sweep: bool,
+        progress: Callable[[Reached], object],
+    ) -> None:
+        self._client = client
+        self._dataset = dataset
+        self._query = query
+        self._landing = landing
+        self._sink = sink
+        self._is_sweep = is_sweep
+        self._progress = progress
+        self._last_rows = self._last_bytes = 0
+        self._ahead: tuple[str, Future[tuple[Answer, Path]]] | None = None
+        self._worker = ThreadPoolExecutor(1)
+        self._taking: Future[None] | None = None
+
+    def read(self) -> Reading:
+        """Return what the reading that held still has seen; all its pages are landed.
+
+        Raises PipelineError where every reading saw rows move, or the server contradicts itself.
+        """
+        with self._worker:
+            while True:
+                try:
+                    return self._read_once()
+                except _ShiftSeen as shift:
+                    self._begin_again(shift)
+
+    def _begin_again(self, shift: _ShiftSeen) -> None:
+        reading = self._landing.reading
+        self._landing.begin(reading % MAX_READINGS + 1)
+        if reading == MAX_READINGS:
+            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, at last {shift}"
+            remedy = (
+                "does the source honour skip? If it does, run this at a quieter time or with larger pages"
+            )
+            raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
+        _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
+
+    def _read_once(self) -> Reading:
+        self._last_rows = self._last_bytes = 0
+        self._ahead = None
+        self._wait_for_sink()
+        self._sink.begin()
+        if self._landing.total is None:
+            self._landing.keep_total(fetch_total(self._client, self._dataset))
+        key_type = self._dataset.schema.field(self._dataset.key).type
+        reading = Reading(Keys(key_type), Parser(self._dataset))
+        while batch := self._page(reading):
+            self._wait_for_sink()
+            self._taking = self._worker.submit(self._sink.add, batch)
+            reading.add(batch, self._dataset.key)
+            self._check_keys(reading, at_end=False)
+            self._progress(Reached(reading.pages, reading.rows, self._expected()))
+        self._wait_for_sink()
+        self._check_keys(reading, at_end=True)
+        if not self._landing.is_complete:
+            self._check_total(reading)
+            self._landing.complete()
+        return reading
+
+    def _wait_for_sink(self) -> None:
+        taking, self._taking = self._taking, None
+        if taking:
+            taking.result()
+
+    def _page(self, reading: Reading) -> RawBatch:
+        """Return the next page's rows, from the server only where they are not landed yet."""
+        body = self._landing.read(reading.pages)
+        batch = None if body is None else reading.parser.parse(body, reading.pages)
+        if body is None or batch is None:
+            body, batch = self._fetch(reading)
+        self._last_rows, self._last_bytes = len(batch), len(body)
+        return batch
+
+    def _fetch(self, reading: Reading) -> tuple[bytes, RawBatch]:
+        number = reading.pages
+        url, what = self._address(reading.rows), f"page {number}"
+        if reading.fetched_from is None:
+            reading.fetched_from = number
+            self._landing.reopen(number)
+        answer, staged = self._client.wait(self._begun(url, what), url, what=what)
+        self._look_ahead(answer, number, reading.rows)
+        self._landing.keep(number, staged)
+        batch = reading.parser.parse(answer.body, number)
+        if batch is None:
+            self._landing.drop(number)
+            remedy = "run it again, which asks for this page anew; look at the address in a browser"
+            seen = f"{answer.excerpt()}, which is no JSON list{fault_of(answer.body)}"
+            raise self._client.failure(seen, remedy, url, what)
+        return answer.body, batch
+
+    def _begun(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
+        ahead, self._ahead = self._ahead, None
+        return ahead[1] if ahead and ahead[0] == url else self._begin(url, what)
+
+    def _begin(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
+        """Begin to fetch a page and to write it to disk, where only its turn makes it a landed one."""
+
+        def receive() -> tuple[Answer, Path]:
+            answer = self._client.get(url, what=what, shape="list")
+            try:
+                return answer, self._landing.stage(answer.body)
+            except OSError as error:
+                seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
+                raise self._client.failure(seen, "see to its room and its rights", url, what) from error
+
+        return self._client.start(receive)
+
+    def _look_ahead(self, answer: Answer, number: int, skip: int) -> None:
+        """Begin to fetch the next page, guessing that this one has as many rows as the last.
+
+        A wrong guess costs a request that is not used. A page that is smaller than the last in bytes is
+        likely the last one: no guess.
+        """
+        is_likely_full = self._last_rows and len(answer.body) >= _FULL * self._last_bytes
+        if is_likely_full:
+            url, what = self._address(skip + self._last_rows), f"page {number + 1}"
+            self._ahead = url, self._begin(url, what)
+
+    def _check_keys(self, reading: Reading, *, at_end: bool) -> None:
+        total = self._landing.total or 0
+        is_overrun = reading.different_rows > total and not self._landing.is_complete
+        repeated = reading.keys.repeated(now=at_end or is_overrun)
+        if repeated:
+            first, second = repeated.pages
+            raise _ShiftSeen(
+                f"{self._dataset.key} {repeated.key!r} came on page {first} and on page {second}"
+            )
+        if is_overrun:
+            self._check_overrun(reading, total)
+
+    def _check_overrun(self, reading: Reading, total: int) -> None:
+        """Tell a source that grew from one that contradicts itself, whose pages may never end."""
+        self._check_total(reading)
+        seen = f"{reading.different_rows:,} different rows, but the source counts only {total:,} in all"
+        remedy = f"compare {self._dataset.endpoint} with {self._dataset.counts_endpoint}; do the pages end?"
+        url = self._address(reading.rows)
+        raise self._client.failure(seen, remedy, url, f"pages 0 to {reading.pages - 1}")
+
+    def _check_total(self, reading: Reading) -> None:
+        total = fetch_total(self._client, self._dataset)
+        if total != self._landing.total:
+            raise _ShiftSeen(
+                f"the source's {self._dataset.count_field} went from {self._landing.total} to {total}"
+            )
+        if self._is_sweep and reading.different_rows < total:
+            raise _ShiftSeen(f"{reading.different_rows:,} rows came of {total:,} that the source counts")
+
+    def _expected(self) -> int | None:
+        return self._landing.total if filter_name(self._dataset) not in self._query else None
+
+    def _address(self, skip: int) -> str:
+        return self._client.address(self._dataset.endpoint, {"skip": skip, **self._query})
+
+
+def filter_name(dataset: Dataset) -> str:
+    """Return the query parameter that asks for rows changed on a day or later."""
+    return f"minimum_{dataset.cursor}"

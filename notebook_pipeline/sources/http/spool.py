@@ -1,0 +1,53 @@
+"""Know checked batches on disk: what was read whole before any of it is merged, however much it is."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_schema
+from notebook_pipeline.declare.dataset import Dataset
+
+
+class Spool:
+    """Check batches as they come and keep their good rows in a nameless file in `folder`.
+
+    At most `keep` rejected rows are spelled out; all are counted.
+    """
+
+    def __init__(self, folder: Path, dataset: Dataset, today: date, *, keep: int) -> None:
+        self._folder = folder
+        self._dataset = dataset
+        self._today = today
+        self._keep = keep
+        self._no_rows = pa.RecordBatch.from_pylist([], stored_schema(dataset))
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget every batch so far."""
+        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (it goes with the spool)
+        self._writer = pa.ipc.new_stream(self._file, self._no_rows.schema)
+        self._checked: list[Checked] = []
+        self._rows = self._rejected = 0
+
+    def add(self, batch: RawBatch) -> None:
+        """Check a batch and keep it."""
+        keep = max(self._keep - self._rejected, 0)
+        checked = check_batch(batch, self._dataset, self._today, keep=keep)
+        self._writer.write_batch(checked.good)
+        self._checked.append(replace(checked, good=self._no_rows))
+        self._rows += checked.read
+        self._rejected += len(checked.rejected)
+
+    def batches(self) -> Iterator[Checked]:
+        """Yield the checked batches in the order they came; nothing can be added any more."""
+        self._writer.close()
+        self._file.seek(0)
+        done = 0
+        for checked, good in zip(self._checked, pa.ipc.open_stream(self._file), strict=True):
+            done += checked.read
+            yield replace(checked, good=good, share=done / self._rows if self._rows else None)

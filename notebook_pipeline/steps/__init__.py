@@ -1,0 +1,1 @@
+"""What a notebook's cells call: open, load, session, progress, plots."""

@@ -1,0 +1,233 @@
+"""Load checked batches in one transaction: rows, deletions, watermark, counts, or nothing at all."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import pyarrow as pa
+
+from notebook_pipeline import settings
+from notebook_pipeline.contract.arrow_functions import pc
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.check_batch import Checked, Rejected
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.errors import DataRefused, PipelineError
+from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import deletions, extraction_order, ledger
+from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark, save_watermark
+
+T = TypeVar("T")
+
+BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Say how many rejected rows a run may have; -1 rows means no limit but the percentage."""
+
+    max_rejected_rows: int = -1
+    max_rejected_percent: float = 1.0
+
+    def exceeded_by(self, rejected: int, read: int) -> str | None:
+        """Return the limit that so many rejected rows exceed, in words, or None."""
+        if 0 <= self.max_rejected_rows < rejected:
+            return f"max_rejected_rows = {self.max_rejected_rows}"
+        if rejected > read * self.max_rejected_percent / 100:
+            return f"max_rejected_percent = {self.max_rejected_percent}"
+        return None
+
+
+@dataclass
+class Load:
+    """Merge batches inside one open transaction and keep account of every row."""
+
+    session: Session
+    dataset: Dataset
+    origin: Origin
+    limits: Limits
+    place: str
+    rows_read: int = 0
+    rows_rejected: int = 0
+    rows_deleted: int = 0
+    rows_missing: int | None = None
+    in_table_and_source: tuple[int, int] | None = None
+    merged: MergeCounts = field(default_factory=MergeCounts)
+    newest: str | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def merge(
+        self,
+        batches: Iterable[Checked],
+        progress: Callable[[int, float | None], object] = lambda rows, share: None,
+    ) -> None:
+        """Merge good rows batch by batch, reading and checking the next while the last is written.
+
+        `progress` is told the rows of each batch, and how much of the whole is read, where that is known.
+        """
+        merge = Merge(
+            self.session.database,
+            self.dataset,
+            run_id=self.session.run_id,
+            origin=self.origin,
+            place=self.place,
+        )
+        with closing(prefetched(batches)) as ahead:
+            for batch in ahead:
+                self.merged += merge.add(batch.good)
+                self._account(batch)
+                progress(batch.read, batch.share)
+
+    def compare_keys(self, present: pa.Array, *, delete: bool, max_deleted_percent: float) -> None:
+        """Find the rows whose key the source no longer has; delete them, with tombstones, if asked to.
+
+        Raises DataRefused where they are more than `max_deleted_percent` of the table.
+        """
+        asked = self.origin.day or settings.today().isoformat()
+        database, day = self.session.database, max(asked, self.newest or "")
+        missing = deletions.find_missing(database, self.dataset, present, day)
+        self.rows_missing = missing.num_rows
+        if delete:
+            self.rows_deleted = deletions.delete_missing(
+                database,
+                self.dataset,
+                missing,
+                run_id=self.session.run_id,
+                day=day,
+                max_percent=max_deleted_percent,
+            )
+
+    def compare_count(self, source_count: int) -> bool:
+        """Record whether the table holds as many rows as the source; a difference is only a warning."""
+        stored = ledger.stored_rows(self.session.database, self.dataset.name)
+        stored += self.merged.inserted - self.rows_deleted
+        finding = {
+            "check_name": "source_count",
+            "severity": "warn",
+            "passed": stored == source_count,
+            "measured": stored,
+            "expected": source_count,
+        }
+        ledger.save_results(self.session.database, self.session.run_id, self.dataset.name, [finding])
+        self.in_table_and_source = stored, source_count
+        return stored == source_count
+
+    def verify(self) -> None:
+        """Hold the merge to its thresholds and its accounts, before anything is committed.
+
+        Raises DataRefused above a threshold, PipelineError where the accounts do not add up.
+        """
+        exceeded = self.limits.exceeded_by(self.rows_rejected, self.rows_read)
+        if exceeded:
+            raise DataRefused(
+                f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, "
+                f"more than {exceeded} allows; nothing was merged. First: {self._first_rejected()}. "
+                f"See them with `notebook-pipeline show {self.session.run_id}`; mend it or raise the limit"
+            )
+        if self.merged.total + self.rows_rejected != self.rows_read:
+            raise PipelineError(
+                f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged "
+                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a fault of the pipeline"
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return the run's counts, named as in `pipeline_run`."""
+        return {
+            "rows_read": self.rows_read,
+            "rows_inserted": self.merged.inserted,
+            "rows_updated": self.merged.updated,
+            "rows_unchanged": self.merged.unchanged,
+            "rows_stale": self.merged.stale,
+            "rows_rejected": self.rows_rejected,
+            "rows_deleted": self.rows_deleted,
+        }
+
+    def result(self) -> dict[str, object]:
+        """Return what the run hands on: its counts and the watermark it left, all small and plain."""
+        watermark = read_watermark(self.session.database, self.dataset.name, self.origin.source)
+        found = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
+        if self.in_table_and_source:
+            found["rows_in_table"], found["rows_in_source"] = self.in_table_and_source
+        return {"dataset": self.dataset.name, **self.counts(), **found, "watermark": watermark}
+
+    def _account(self, batch: Checked) -> None:
+        self.rows_read += batch.read
+        self.rows_rejected += batch.rejected_count
+        self.rejected += batch.rejected[: ledger.KEPT_REJECTED_ROWS - len(self.rejected)]
+        if batch.good.num_rows:
+            newest = pc.max(batch.good.column(self.dataset.cursor)).as_py()
+            self.newest = newest if self.newest is None else max(self.newest, newest)
+
+    def _first_rejected(self) -> str:
+        if not self.rejected:
+            return "none was kept"
+        first = self.rejected[0]
+        return f"{first.position}: {'; '.join(first.reasons)}"
+
+
+@contextmanager
+def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Load]:
+    """Open the one transaction of a run; what is merged in it is committed with its accounts at the end.
+
+    Rejected rows are recorded also when they are the reason to give up.
+    """
+    database, dataset = session.database, session.dataset
+    load = None
+    try:
+        with database.transaction():
+            # Bulk loads of a dataset run side by side where the database can do that; all else runs alone.
+            database.lock(dataset.name, shared=origin.source == "bulk" and not origin.is_replay)
+            place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
+            load = Load(session, dataset, origin, limits, place)
+            yield load
+            load.verify()
+            _commit(load)
+    except DataRefused:
+        if load:
+            with database.transaction():
+                _record_refusal(load)
+        raise
+
+
+def prefetched(items: Iterable[T]) -> Generator[T]:
+    """Yield the items, making the next ones in a thread while the last is used."""
+    end = object()
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as reader:
+        ahead = deque(reader.submit(next, source, end) for _ in range(BATCHES_AHEAD))
+        try:
+            while (item := ahead.popleft().result()) is not end:
+                ahead.append(reader.submit(next, source, end))
+                yield cast("T", item)
+        finally:
+            reader.shutdown(wait=False, cancel_futures=True)
+
+
+def _commit(load: Load) -> None:
+    database, run_id = load.session.database, load.session.run_id
+    name, origin = load.dataset.name, load.origin
+    before = read_watermark(database, name, origin.source)
+    if load.newest and origin.moves_watermark:
+        # A row that was read and then changed while the reading went on past midnight has a later day.
+        newest = min(load.newest, origin.day or load.newest)
+        save_watermark(database, name, origin.source, newest, run_id=run_id, now=ledger.now())
+    after = read_watermark(database, name, origin.source)
+    if origin.fingerprint:
+        ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
+    _save_rejected(load)
+    ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
+
+
+def _record_refusal(load: Load) -> None:
+    _save_rejected(load)
+    ledger.refuse_run(load.session.database, load.session.run_id, load.rows_read, load.rows_rejected)
+
+
+def _save_rejected(load: Load) -> None:
+    database, run_id, name = load.session.database, load.session.run_id, load.dataset.name
+    ledger.save_rejected(
+        database, run_id, name, [(row.position, row.row, row.reasons) for row in load.rejected]
+    )
+    extraction_order.save_extraction(database, run_id, name, load.origin, load.place)

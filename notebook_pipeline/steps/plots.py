@@ -1,0 +1,115 @@
+"""Draw what people ask of rows: each picture answers in a sentence, and can be read without colour."""
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from notebook_pipeline.contract.arrow_functions import pc
+from notebook_pipeline.declare.dataset import Dataset
+
+# Told apart by everyone, after Okabe and Ito; shapes and hatches say the same again.
+BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Hold a figure and the sentence it shows, which is also its text where no picture can be seen."""
+
+    sentence: str
+    figure: Figure
+
+    def __repr__(self) -> str:
+        return self.sentence
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        image = io.BytesIO()
+        self.figure.savefig(image, format="png", dpi=100, metadata={"Software": None})
+        return image.getvalue(), {"alt": self.sentence}
+
+
+def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
+    """Draw on which days the given rows changed last."""
+    days = pc.drop_null(rows[dataset.cursor])
+    if not len(days):
+        those = f"{dataset.name} rows with a day" if rows.num_rows else f"{dataset.name} rows"
+        return empty(f"There are no {those} to look at")
+    counts = pc.value_counts(days)
+    calendar = [date.fromisoformat(day) for day in counts.field("values").to_pylist()]
+    newest, middle = max(calendar), sorted(days.to_pylist())[len(days) // 2]
+    sentence = (
+        f"The newest of these {len(days):,} rows changed on {newest}, half of them on or after {middle}"
+    )
+    return _days(sentence, calendar, counts.field("counts").to_pylist(), dataset)
+
+
+def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
+    """Draw how many rows changed last on each of the last days, oldest first."""
+    changed = [day for day, count in rows.items() if count]
+    if changed:
+        found = f"Changes came in on {len(changed)} of the last {len(rows)} days"
+        sentence = f"{found}, the newest on {changed[-1]}"
+    else:
+        sentence = f"No row changed in the last {len(rows)} days, up to {max(rows)}"
+    return _days(sentence, list(rows), list(rows.values()), dataset)
+
+
+def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = "{:,.0f}") -> Picture:
+    """Draw one horizontal bar for each named value, written beside it; `label` says what is measured."""
+    figure, [axes] = new_figure(sentence, height=0.9 + 0.36 * len(values))
+    drawn = axes.barh(list(values), list(values.values()), color=BLUE)
+    axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(1.0, *values.values()) * 1.15)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+    axes.set_xlabel(label)
+    axes.grid(axis="y", visible=False)
+    return Picture(sentence, figure)
+
+
+def new_figure(sentence: str, *, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a white figure with a sentence above its panels, one below the other."""
+    title = textwrap.fill(sentence, 78)
+    figure = Figure(figsize=(8.4, height + 0.22 * title.count("\n")), facecolor="white", layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    found = list(figure.subplots(panels, 1, squeeze=False)[:, 0])
+    for axes in found:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color=PALE, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return figure, found
+
+
+def empty(sentence: str) -> Picture:
+    """Return a picture that says why there is nothing to draw."""
+    figure, [axes] = new_figure(sentence, height=1.0)
+    axes.set_axis_off()
+    axes.text(0.01, 0.5, "Nothing is drawn here.", transform=axes.transAxes, color=GREY, va="center")
+    return Picture(sentence, figure)
+
+
+def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], dataset: Dataset) -> Picture:
+    figure, [axes] = new_figure(sentence, height=3.0)
+    # All bars are one polygon: drawn one by one, a few hundred days take half a second.
+    middles, heights = np.array(sorted(zip(date2num(calendar), counts, strict=True))).T
+    edges = np.add.outer(middles, [-0.45, -0.45, 0.45, 0.45])
+    axes.fill_between(edges.ravel(), np.outer(heights, [0, 1, 1, 0]).ravel(), color=BLUE, linewidth=0)
+    # Margins must not reach out of the calendar: 0001-01-01 is what some sources write for "never".
+    axes.set_xlim(*np.clip(axes.get_xlim(), *date2num([date.min, date.max])).tolist())
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
+    axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"{dataset.cursor} (day)")
+    axes.set_ylabel(f"{dataset.name} rows")
+    axes.grid(axis="x", visible=False)
+    return Picture(sentence, figure)

