@@ -20,7 +20,6 @@ from seeds import SEED
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import check_batch
 from notebook_pipeline.declare.dataset import PLAYER
-from notebook_pipeline.sources.replay import read_rejected
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
@@ -131,7 +130,7 @@ class Merged:
 
     def replay(self, run_id: str) -> None:
         """Replay what a run rejected; now and then only some of it, and then what that replay rejected."""
-        rejected = read_rejected(self.database, PLAYER, run_id)
+        rejected = loads.replay(self.database, PLAYER, run_id)
         [batch] = [check_batch(raw, PLAYER, date(2024, 12, 31)) for raw in rejected.batches]
         assert (batch.good.num_rows, batch.read) == (rejected.rows, rejected.rows)
         rows = [

@@ -50,9 +50,9 @@ def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
     Where they cannot be listed there is one, so that an executed notebook tells what is wrong with it.
     """
     from notebook_pipeline.sources.files.locations import groups
-    from notebook_pipeline.steps.extract import REPLAY
+    from notebook_pipeline.sources.replay import PREFIX
 
-    if at_most < 2 or source.startswith(REPLAY):
+    if at_most < 2 or source.startswith(PREFIX):
         return [source]
     try:
         return groups(source, files, at_most)
