@@ -121,7 +121,7 @@ class Merged:
         with mock.patch.dict(os.environ, NOTEBOOK_PIPELINE_TODAY=step.sweep or "2024-12-31"):
             self.runs[step.source, step.number] = loads.run(
                 self.database,
-                Origin(step.source),  # type: ignore[arg-type]
+                Origin(loads.KINDS[step.source]),
                 loads.checked(step.good[:cut], bad),
                 loads.checked(step.good[cut:]),
                 present=[row[0] for row in step.rows] if step.sweep else None,
