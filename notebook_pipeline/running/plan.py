@@ -14,6 +14,7 @@ from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.kernelspec import find_kernelspec
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
+from notebook_pipeline.running.output_limits import MEGABYTE, OutputLimits
 from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.run_identity import Identity, new_run_id
@@ -25,13 +26,15 @@ _CONNECTION_PARAMETER = "_conn_id"
 
 
 class Limits(NamedTuple):
-    """Hold the seconds that a cell may take (None: any), a kernel to start, and that pass between two lines
-    on how far a long step is.
+    """The seconds that a cell may take (None: any), a kernel to start, that pass between two lines on how
+    far a long step is, and that a kernel may take to end; and how much of the output is kept.
     """
 
     cell: float | None = None
     start: float = 60
     progress: float = 5
+    end: float = 60
+    output: OutputLimits = OutputLimits(10 * MEGABYTE, 100 * MEGABYTE, MEGABYTE // 4)
 
 
 @dataclass(frozen=True)

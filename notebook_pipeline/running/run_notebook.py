@@ -11,6 +11,7 @@ from notebook_pipeline.running.background import Say, Stop, do
 from notebook_pipeline.running.execution import Finished
 from notebook_pipeline.running.kernel import Kernel, environment
 from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.output_limits import output_limits
 from notebook_pipeline.running.plan import Limits, Plan, make_plan
 from notebook_pipeline.running.run_identity import Identity
 
@@ -40,7 +41,7 @@ def run_notebook(
     ledger cannot be written.
     """
     path = find_notebook(notebook)
-    limits = Limits(cell_timeout, start_timeout, progress_seconds)
+    limits = Limits(cell_timeout, start_timeout, progress_seconds, output=output_limits())
     plan = make_plan(path, parameters, identity or Identity(), connections, limits)
     output = open_output()
     stop = stop or Stop()
