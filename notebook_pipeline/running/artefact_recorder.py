@@ -1,6 +1,5 @@
 """Keep the artefact in step with the run, at intervals that cost the run little."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +8,11 @@ import nbformat
 from papermill.engines import NotebookExecutionManager
 
 from notebook_pipeline.outputs.artefact_writer import Save
+from notebook_pipeline.running.notebook_reader import without_lone_surrogates
 
 SECONDS_BETWEEN_SAVES = 0.25
 # Saving takes at most a twentieth of the time of a run.
 _PAUSE_PER_SAVE = 20
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Recorder(NotebookExecutionManager):
@@ -54,4 +53,4 @@ class Recorder(NotebookExecutionManager):
 
 def written(notebook: nbformat.NotebookNode) -> str:
     """Return a notebook as the text of a file; half of a pair of surrogates becomes a replacement mark."""
-    return _LONE_SURROGATE.sub("\ufffd", nbformat.v4.writes(notebook))
+    return without_lone_surrogates(nbformat.v4.writes(notebook))

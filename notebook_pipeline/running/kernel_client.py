@@ -11,24 +11,20 @@ import nbformat
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
+from notebook_pipeline.errors import EndRun
 from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.running.artefact_recorder import Recorder
 from notebook_pipeline.running.cell_outputs import CellOutputs
 from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel import log
 from notebook_pipeline.running.message_numbers import NumberedChannel, NumberedKernelClient
+from notebook_pipeline.running.refusals import is_refusal
 from notebook_pipeline.running.run_lines import Reporter
 
 # After a cell's reply its outputs may still be on the way, but they keep arriving.
 SILENT_SECONDS = 120
 _UNLIMITED_SECONDS = 10**9
 _POLL_SECONDS = 0.25
-
-# Asked in the kernel after a cell has raised: does the error say that a retry is useless?
-_IS_REFUSAL = (
-    "isinstance(__import__('sys').last_value, (lambda errors: (errors.DataRefused, errors.UsageError))"
-    "(__import__('notebook_pipeline.errors', fromlist=['errors'])))"
-)
 
 
 class SilentKernelError(RuntimeError):
@@ -45,6 +41,7 @@ class Client(PapermillNotebookClient):
             startup_timeout=max(1, round(execution.limits.start)),
             timeout_func=lambda _: execution.limits.cell,
             iopub_timeout=_UNLIMITED_SECONDS,  # see `_async_poll_output_msg`
+            on_cell_executed=self._note_exit,
             shutdown_kernel="immediate",
             log=log,
         )
@@ -97,19 +94,30 @@ class Client(PapermillNotebookClient):
         self._flush(cell, index)
         self._fail_if_untrue(cell)
         failed = self._execution.error is not None
+        if self._execution.ended_early:
+            cell.outputs = [output for output in cell.outputs if output.output_type != "error"]
         if failed:
             self.nb_man.cell_exception(cell, cell_index=index)
         self.nb_man.cell_complete(cell, cell_index=index)
         self._reporter.cell_done(self._titles[index], time.monotonic() - began, failed=failed)
-        return not failed
+        return not (failed or self._execution.ended_early)
+
+    async def _note_exit(self, execute_reply: dict[str, Any], **_: Any) -> None:
+        """End the run after a cell that called exit()."""
+        if any(
+            payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", [])
+        ):
+            self._execution.ended_early = "a cell called exit()"
 
     @contextmanager
     def _remembered(self, cell: nbformat.NotebookNode, index: int) -> Iterator[None]:
         try:
             yield
         except CellExecutionError as error:
+            if error.ename == EndRun.__name__ and self._execution.ended_early:
+                return
             self._execution.fail(f"{error.ename}: {error.evalue}")
-            self._execution.refused = self._is_refusal()
+            self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
         except CellTimeoutError as error:
             limit = self._execution.limits.cell
             observed = f"cell time-out: not done after {limit} s" if limit else str(error)
@@ -130,9 +138,11 @@ class Client(PapermillNotebookClient):
                 f"{lost} messages of the kernel were lost, and with them outputs of this cell"
             )
         error = self._outputs.error
-        if error and self._execution.error is None and "raises-exception" not in _tags(cell):
+        if self._execution.ended_early or self._execution.error:
+            return
+        if error and "raises-exception" not in _tags(cell):
             self._execution.fail(error)
-            self._execution.refused = self._is_refusal()
+            self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
 
     async def _async_poll_kernel_alive(self) -> None:
         """Watch the kernel, and keep the artefact up to date while a cell shows nothing."""
@@ -174,28 +184,6 @@ class Client(PapermillNotebookClient):
     def _cause(self, observed: str) -> str:
         """Prefer why somebody stopped the run over what that looked like from here."""
         return self._execution.stopped() or observed
-
-    def _is_refusal(self) -> bool:
-        """Ask the kernel whether its last error says that a retry is useless."""
-        if not self._execution.kernel.is_own:
-            return False
-        # Right after an error a kernel turns requests away for a moment.
-        answers = (self._ask(_IS_REFUSAL) for _ in range(20))
-        return next((answer for answer in answers if answer is not None), "False") == "True"
-
-    def _ask(self, expression: str) -> str | None:
-        """Evaluate an expression in the kernel; None where it does not answer now."""
-        if self.kc is None:
-            return None
-        request = self.kc.execute("", silent=True, user_expressions={"asked": expression})
-        try:
-            reply = self.wait_for_reply(request)
-        except DeadKernelError:
-            return "the kernel died"
-        if reply is None or reply["content"]["status"] == "aborted":
-            time.sleep(0.05)
-            return None
-        return reply["content"]["user_expressions"]["asked"].get("data", {}).get("text/plain", "")
 
     def process_message(
         self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int

@@ -1,13 +1,15 @@
 """Run a notebook's cells in a kernel, through papermill; mask, say and save what comes of them."""
 
 from collections.abc import Mapping
-from typing import Any
+from copy import deepcopy
+from typing import Any, cast
 
 import nbformat
 from papermill import __version__ as papermill_version
 from papermill.engines import Engine, papermill_engines
 from papermill.parameterize import parameterize_notebook
 
+from notebook_pipeline.errors import UsageError
 from notebook_pipeline.outputs.artefact_writer import following
 from notebook_pipeline.outputs.output_store import Output
 from notebook_pipeline.running import artefact_metadata
@@ -22,12 +24,14 @@ _OWN_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "na
 
 def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
     """Return a notebook ready to run: the given parameters in their cell, `about` in its metadata."""
-    notebook = nbformat.reads(plan.content.decode(), as_version=4)
-    notebook = nbformat.v4.upgrade(artefact_metadata.without_banner(notebook))
+    plain = artefact_metadata.without_banner(deepcopy(dict(plan.source)))
+    notebook = cast("nbformat.NotebookNode", nbformat.from_dict(plain))
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        raise UsageError(f"{plan.notebook}: is not a valid notebook: {error.message}") from None
     notebook.metadata["papermill"] = {"version": papermill_version, "input_path": about["notebook"]}
     notebook.metadata[artefact_metadata.KEY] = dict(about)
-    for cell in notebook.cells:
-        cell.metadata.setdefault("tags", [])
     if plan.kernel is None:
         # What it asked for may not be installed.
         notebook.metadata["kernelspec"] = _OWN_KERNEL
@@ -68,4 +72,4 @@ def close_artefact(
 ) -> None:
     """Write the last word on a run into its artefact."""
     artefact_metadata.close(notebook, last_word)
-    output.write(key, written(nbformat.from_dict(notebook)), last=True)
+    output.write(key, written(cast("nbformat.NotebookNode", nbformat.from_dict(notebook))), last=True)

@@ -2,7 +2,6 @@
 
 import ast
 import io
-import json
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 from notebook_pipeline.connections import is_secret_name
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.notebook_files import PYTHON, language_of
+from notebook_pipeline.running.notebook_reader import read_notebook
 from notebook_pipeline.running.parameters import TYPES, Parameter, checked
 
 TAG = "parameters"
@@ -38,8 +38,8 @@ def read_parameters(notebook: Path) -> list[Parameter] | None:
 
 @lru_cache(maxsize=256)
 def _read(notebook: Path, _changed: int, _size: int) -> tuple[Parameter, ...] | None:
-    content = _content(notebook)
-    if language_of(content.get("metadata", {})) != PYTHON:
+    content = read_notebook(notebook.read_bytes(), str(notebook))
+    if language_of(content["metadata"]) != PYTHON:
         return None
     declared = _of_cells(content["cells"], TAG, notebook)
     given = {
@@ -49,10 +49,10 @@ def _read(notebook: Path, _changed: int, _size: int) -> tuple[Parameter, ...] | 
 
 
 def _of_cells(cells: Sequence[Mapping[str, Any]], tag: str, notebook: Path) -> tuple[Parameter, ...]:
-    tagged = [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
+    tagged = [cell for cell in cells if tag in cell["metadata"]["tags"]]
     if len(tagged) > 1:
         raise UsageError(f"{notebook}: {len(tagged)} cells are tagged `{tag}`; expected exactly one")
-    source = "".join(tagged[0]["source"]) if tagged else ""
+    source = tagged[0]["source"] if tagged else ""
     return _declared(source, f"{notebook}: {tag} cell")
 
 
@@ -67,23 +67,6 @@ def _overlaid(declared: Iterable[Parameter], given: Mapping[str, Any]) -> Iterat
     for name, value in given.items():
         if name not in names:
             yield Parameter(name, type(value).__name__, value, injected=True)
-
-
-def _content(notebook: Path) -> dict[str, Any]:
-    """Return a file that is a notebook as far as everybody who reads it needs it to be one."""
-    try:
-        # Not as bytes: of those, JSON's reader would take encodings that Jupyter does not.
-        content = json.loads(notebook.read_text(encoding="utf-8"))
-        if all(_is_cell(cell) for cell in content["cells"]):
-            return content
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise UsageError(f"{notebook}: is not a notebook (JSON in UTF-8 with `cells`, nbformat 4)")
-
-
-def _is_cell(cell: Any) -> bool:
-    texts = (cell["cell_type"], "".join(cell["source"]))
-    return all(isinstance(text, str) for text in texts) and isinstance(cell["metadata"], dict)
 
 
 def _declared(source: str, place: str) -> tuple[Parameter, ...]:

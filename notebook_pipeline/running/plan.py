@@ -1,7 +1,6 @@
 """Know what is asked of a run before anything of it starts, and refuse what cannot be."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.kernelspec import find_kernelspec
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
+from notebook_pipeline.running.notebook_reader import read_notebook
 from notebook_pipeline.running.output_limits import MEGABYTE, OutputLimits
 from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
@@ -41,13 +41,15 @@ class Limits(NamedTuple):
 class Plan:
     """Hold everything that is known of a run before its kernel starts.
 
-    `kernel` is the kernel that the notebook asks for, None for this interpreter's own.
+    `source` is the notebook in `content`; `kernel` is the kernel that it asks for, None for this
+    interpreter's own.
     """
 
     run_id: str
     notebook: Path
     name: str
     content: bytes
+    source: Mapping[str, Any]
     language: str
     kernel: KernelSpec | None
     given: Mapping[str, Any]
@@ -79,7 +81,8 @@ def make_plan(
 ) -> Plan:
     """Hold what is asked of a run to what its notebook declares; raise UsageError where that does not fit."""
     content = path.read_bytes()
-    metadata = json.loads(content).get("metadata", {})
+    source = read_notebook(content, str(path))
+    metadata = source["metadata"]
     declared = read_parameters(path)
     parameters = check_parameters(declared, given)
     language = language_of(metadata)
@@ -106,6 +109,7 @@ def make_plan(
         notebook=path,
         name=notebook_name(path),
         content=content,
+        source=source,
         language=language,
         kernel=find_kernelspec(metadata),
         given={name: value for name, value in parameters.items() if name in changed},

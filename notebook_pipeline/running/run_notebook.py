@@ -51,7 +51,7 @@ def run_notebook(
 def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[str]) -> Finished:
     """Start the kernel first: loading what drives it takes about as long as it takes to become ready."""
     handed = environment(plan.connections.values(), plan.run_id)
-    modules = preload.imports_of(plan.content)
+    modules = preload.imports_of(plan.source)
     with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
         stop.ends(kernel.kill)
         with preload.without(unneeded):

@@ -1,5 +1,6 @@
 """What a notebook's cells call, in the order in which they call it."""
 
+from notebook_pipeline.steps.early_end import end_run
 from notebook_pipeline.steps.extract import Extract, open_api, open_bulk, open_source
 from notebook_pipeline.steps.load import Limits, transaction
 from notebook_pipeline.steps.plots import bars, changes_per_day, rows_per_day
@@ -14,6 +15,7 @@ __all__ = [
     "Session",
     "bars",
     "changes_per_day",
+    "end_run",
     "join_run",
     "open_api",
     "open_bulk",
