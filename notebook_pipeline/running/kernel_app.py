@@ -24,14 +24,11 @@ class NumberedKernelApp(IPKernelApp):
         # The other sockets keep their limit, at which the sender waits.
         del context.sndhwm
         self.iopub_thread.socket = _NumberedSocket(self.iopub_thread.socket)
-
-    def init_session(self) -> None:
-        """Let what cells print be sent even if it cannot be encoded, which would lose it."""
-        super().init_session()
         self.session.pack = partial(_packed, self.session.pack)
 
 
 def _packed(pack: Callable[[Any], bytes], content: Any) -> bytes:
+    """Return a message's content as bytes, even if it holds half of a surrogate pair."""
     try:
         return pack(content)
     except UnicodeEncodeError:
