@@ -84,16 +84,6 @@ def test_a_module_stays_readable(path: Path) -> None:
     assert lines <= 275, f"{path.name} has {lines} lines; cut it along what it knows"
 
 
-@pytest.mark.parametrize("path", tracked("dags/*.py"), ids=lambda path: path.stem)
-def test_a_dag_file_imports_airflow_and_our_operators_only(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    allowed = {"datetime", "airflow.sdk", "notebook_pipeline.airflow"}
-    assert modules <= allowed, (
-        f"{path.name} imports {sorted(str(m) for m in modules - allowed)}; move it to the package"
-    )
-
-
 @pytest.mark.parametrize(
     "path",
     tracked("notebook_pipeline/*.py", "sample/*.py", "benchmarks/*.py"),
