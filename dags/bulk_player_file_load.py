@@ -15,8 +15,8 @@ Run it **on demand**: for the first load, or to repair the table from a newer fi
   the file, or raise the limit in the form. Airflow does not retry such a failure. It does retry a file that
   could not be fetched, in that `load` task only.
 * **When `check` fails**, the rows are in the table, but a check of severity `error` failed: its notebook
-  shows which. The asset `analytics_database/player`, on which other DAGs start, is not published until a check
-  passes.
+  shows which. The asset `analytics_database/player`, on which other DAGs start, is not published until
+  `check` succeeds.
 
 To load another declared dataset, set `dataset` in the form: its table is written, and its asset is published.
 """

@@ -15,8 +15,8 @@ half a minute until that first run has finished.
   once the API is back.
 * **When `update` fails**, the table is unchanged; the executed notebook named in the log shows why.
 * **When `check` fails**, the rows are in the table, but a check of severity `error` failed: its notebook
-  shows which. The asset `analytics_database/player`, on which other DAGs start, is not published until a check
-  passes.
+  shows which. The asset `analytics_database/player`, on which other DAGs start, is not published until
+  `check` succeeds.
 """
 
 from airflow.sdk import DAG

@@ -19,7 +19,9 @@ def report_run() -> XComArg:
     It runs after failures, too. As a teardown it has no influence on the state of the DAG run: an ordinary
     task that succeeded at the end would turn a failed run into a successful one.
     """
-    return _report_run().as_teardown()
+    report = _report_run()
+    report.as_teardown()
+    return report
 
 
 @task(task_id="report_run")
