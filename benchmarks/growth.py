@@ -55,8 +55,8 @@ def measure_growth() -> Section:
     about = (
         f"A delta is {data.DELTA:,} changed rows, spread over the whole table. The merge step is its one "
         f"transaction, from `BEGIN` to `COMMIT`: the median of {len(merges[LARGE])}. The command is the "
-        "whole `notebook-pipeline run bulk_load` with the delta, which would show a scan of the table outside the "
-        "merge."
+        "whole `notebook-pipeline run bulk_load` with the delta, which would show a scan of the table "
+        "outside the merge."
     )
     return Section("How bulk loads grow", about, goals, [_sizes(loads), _deltas(merges, commands)])
 
