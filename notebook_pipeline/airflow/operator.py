@@ -13,7 +13,7 @@ from notebook_pipeline.airflow.watchdog import stop_with_parent
 from notebook_pipeline.connections import DATABASE, Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.notebook_files import find_notebook
-from notebook_pipeline.running.parameters import Parameter, check_parameters
+from notebook_pipeline.running.parameters import Parameter, check_parameters, parsed
 from notebook_pipeline.running.parameters_cell import read_parameters
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class NotebookOperator(PapermillOperator):
         names = {parameter.name for parameter in declared or ()}
         # An empty field of the form arrives as None.
         form = {name: value for name, value in params.items() if name in names and value is not None}
-        return form | dict(self.parameters or {})
+        return form | _typed(declared, dict(self.parameters or {}))
 
     def _require_dataset(self, values: Mapping[str, Any]) -> None:
         if CHECKED_DATASET in self.outlets and not values.get("dataset"):
@@ -121,6 +121,15 @@ class NotebookOperator(PapermillOperator):
                 events[outlet].add(dataset_asset(values["dataset"]), extra=result)
             else:
                 events[outlet].extra.update(result)
+
+
+def _typed(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the types that the notebook declares: a template always gives text."""
+    known = {parameter.name: parameter for parameter in declared or () if parameter.type != "str"}
+    return {
+        name: parsed(known[name], value) if name in known and isinstance(value, str) else value
+        for name, value in given.items()
+    }
 
 
 def plain_result(finished: "Finished") -> dict[str, Any]:
