@@ -134,11 +134,11 @@ DATES = {SOON: timedelta(seconds=100), LATE: timedelta(days=9), PAST: -timedelta
         ("86400", 120, 120),
         (SOON, 1, 100),
         (LATE, 120, 120),
-        (PAST, 0, 0),
-        ("0", 0, 0),
-        ("-5", 0, 0),
-        ("nonsense", 0, 0),
-        ("", 0, 0),
+        (PAST, 0.001, 0.002),
+        ("0", 0.001, 0.002),
+        ("-5", 0.001, 0.002),
+        ("nonsense", 0.001, 0.002),
+        ("", 0.001, 0.002),
     ],
 )
 def test_retry_after_is_honoured_but_capped(source: fs.Source, asked: str, low: float, high: float):
@@ -157,10 +157,9 @@ def test_pauses_grow_and_are_jittered(source: fs.Source):
     for pauses in (first, second):
         with pytest.raises(PipelineError):
             get(source, Patience(tries=6, backoff=1, jitter=1, backoff_max=10), pauses)
-    assert first[0] == 0
-    for number, (low, high) in enumerate([(2, 3), (4, 5), (8, 9), (10, 10)], start=1):
+    for number, (low, high) in enumerate([(1, 2), (2, 3), (4, 5), (8, 9), (10, 10)]):
         assert low <= first[number] <= high
-    assert first[1:4] != second[1:4]
+    assert first[:4] != second[:4]
 
 
 def test_a_pause_beyond_the_budget_is_not_begun(source: fs.Source):
@@ -274,11 +273,11 @@ def test_a_closed_client_asks_no_more(source: fs.Source):
     with Client(source.connection(), Patience(backoff=30, tries=9)) as client:
         url = client.address("v0/players/")
         future = client.start(partial(client.get, url, what="page 0"))
-        while len(source.requests) < 2:  # the first pause is none
+        while not source.requests:
             time.sleep(0.01)
     with pytest.raises(PipelineError, match="nobody waits"):
         future.result(timeout=20)
-    assert len(source.requests) == 2
+    assert len(source.requests) == 1
 
 
 # Credentials
