@@ -227,6 +227,30 @@ def test_unpacks_what_a_server_packed_for_the_way(tmp_path: Path) -> None:
         )
 
 
+def test_what_is_packed_by_name_stays_packed_behind_a_redirect(tmp_path: Path) -> None:
+    packed = gzip.compress(CSV)
+    blob = Reply(packed, headers={"Content-Encoding": "gzip"})
+    with serve({"/p.csv.gz": [moved("/blob")], "/blob": [blob]}) as server:
+        bulk = fetch_bulk("p.csv.gz", connect(server), tmp_path)
+    assert bulk.sha256 == hashlib.sha256(packed).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"max_bytes": 20}, "200 with a body of more than 20 bytes; is this the right file?"),
+        ({"max_bytes": "lots"}, "connection 'files': `max_bytes` in its extra must be a number above 0"),
+    ],
+)
+def test_a_connection_may_limit_what_is_copied(
+    tmp_path: Path, extra: dict[str, object], message: str
+) -> None:
+    with serve({"/p.csv": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
+        fetch_bulk("p.csv", replace(connect(server), extra=extra), tmp_path / "cache")
+    assert message in str(error.value)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_http_has_no_folders(tmp_path: Path) -> None:
     with serve({}) as server, pytest.raises(PipelineError) as error:
         fetch_bulk("in/*", connect(server), tmp_path)

@@ -1,4 +1,4 @@
-"""Addresses: the base URL of a connection, which server a URL asks, and how a URL is shown without what is secret."""
+"""Addresses: a connection's base URL, the server that a URL asks, a URL without what is secret in it."""
 
 import re
 from urllib.parse import urlsplit, urlunsplit
