@@ -210,6 +210,15 @@ def test_a_file_of_certificates_that_is_missing_is_named(name: str, expected: st
     assert str(caught.value).startswith(message)
 
 
+def test_missing_authorities_of_the_environment_matter_to_https_only(
+    source: fs.Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
+    assert b"successful" in health(source.connection())
+    with pytest.raises(UsageError, match=r"found no file '/not/there\.pem' with certificates"):
+        Client(Connection("api", "http", host="https://localhost"))
+
+
 # Numbers and switches
 
 

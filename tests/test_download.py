@@ -177,10 +177,7 @@ def moved(target: str) -> Reply:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (
-            Reply(status=404),
-            f"404 {EMPTY}; check the source, and the connection's host and the path behind it",
-        ),
+        (Reply(status=404), f"404 {EMPTY}; check the connection's host, and the path behind it"),
         (Reply(status=401), f"401 {EMPTY}; check the login, password or token of the connection"),
         (Reply(status=500), f"500 {EMPTY}, {LATER}"),
         (Reply(CSV, cut=5), f"{CUT}, {LATER}"),

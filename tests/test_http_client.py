@@ -363,6 +363,12 @@ def test_a_file_that_is_too_large_is_not_taken(source: fs.Source):
     assert len(source.requests) == 1
 
 
+def test_a_file_that_says_it_is_too_large_is_not_begun(source: fs.Source):
+    source.always = fs.trickle  # it says a million
+    with pytest.raises(PipelineError, match="a body of more than 999,999 bytes"):
+        stream(source, patience=Patience(max_bytes=999_999))
+
+
 @pytest.mark.parametrize("fault", [fs.trickle, fs.trickle_headers, fs.stall])
 def test_a_file_that_takes_too_long_is_left(source: fs.Source, fault: fs.Fault):
     source.always = fault

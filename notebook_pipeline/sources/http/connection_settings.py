@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from notebook_pipeline.connections import Connection
+from notebook_pipeline.connections import Connection, base_url
 from notebook_pipeline.errors import UsageError
 
 # The names that Airflow's HttpHook takes out of a connection's extra, and those that only we know.
@@ -60,6 +60,9 @@ def verify(connection: Connection) -> bool | str:
     path = given if isinstance(given, str) else _authorities_of_environment(connection)
     if not path:
         return True
+    # What the environment names does not matter to a connection that needs no certificate.
+    if not isinstance(given, str) and not base_url(connection).startswith("https:"):
+        return path
     expected = f"true, false or a file of certificates as `verify` in its extra, or in {_CA_VARIABLES[0]}"
     return _existing(path, connection, expected)
 

@@ -23,7 +23,7 @@ from notebook_pipeline.sources.http.request_kinds import Request, file_request, 
 from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, Fault, Shape
 from notebook_pipeline.sources.http.retries import Patience, page_patience
 
-_CHUNK = 1 << 22
+_CHUNK = 1 << 18
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -198,6 +198,7 @@ class Client:
             return redirect_target(response, url) if self._follows else None
 
     def _pieces(self, response: requests.Response, request: Request, until: float) -> Iterator[bytes]:
+        self._check_size(response.raw.length_remaining or 0, request)
         size = 0
         while True:
             with self._network_faults():
@@ -207,13 +208,16 @@ class Client:
                 return
             self._check_open()
             size += len(piece)
-            if size > self._patience.max_bytes:
-                seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
-                raise Fault(seen, request.kind.when_large, is_passing=False)
+            self._check_size(size, request)
             if time.monotonic() > until:
                 seen = f"200 with only {size:,} bytes in {self._patience.answer:g} s"
                 raise Fault(seen, request.kind.when_large, is_passing=True)
             yield piece
+
+    def _check_size(self, size: int, request: Request) -> None:
+        if size > self._patience.max_bytes:
+            seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
+            raise Fault(seen, request.kind.when_large, is_passing=False)
 
     def _check_open(self) -> None:
         if self._closed.is_set():

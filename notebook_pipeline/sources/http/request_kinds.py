@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from requests.utils import DEFAULT_ACCEPT_ENCODING
+
 from notebook_pipeline.sources.http.addresses import shown_address
 from notebook_pipeline.sources.http.responses import CREDENTIAL_REMEDIES
 
@@ -20,7 +22,7 @@ class Kind:
 
 
 PAGE = Kind(
-    headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+    headers={"Accept": "application/json", "Accept-Encoding": DEFAULT_ACCEPT_ENCODING},
     remedies={
         **CREDENTIAL_REMEDIES,
         **dict.fromkeys((400, 413, 422), f"do as the server says; if it is about the limit, {_SMALLER}"),
@@ -34,7 +36,6 @@ FILE = Kind(
     headers={"Accept": "*/*", "Accept-Encoding": "identity"},
     remedies={
         **CREDENTIAL_REMEDIES,
-        404: "check the source, and the connection's host and the path behind it",
         429: "ask at a quieter time",
     },
     when_large="is this the right file? If so, set a larger `max_bytes` in the connection's extra",
