@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _without_parameters(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Take `-p NAME VALUE` out of the arguments of `run`: argparse refuses a value that begins with a dash."""
+    """Take `-p NAME VALUE` out of what `run` is given: argparse takes a value such as `-x` for an option."""
     rest, parameters = list(arguments), []
     while rest[:1] == ["run"] and "-p" in rest[:-2]:
         at = rest.index("-p")
