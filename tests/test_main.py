@@ -173,6 +173,8 @@ def test_every_way_to_end_a_run_is_told_and_a_retry_succeeds(
     processes = []
     if sent:
         until((notebooks / "sleeps").exists)
+        # The artefact follows at intervals.
+        until(lambda: "running" in told(home, rows()[0]["artifact"])[2])
         processes = family(process.pid)
         assert len(processes) == 4
         process.send_signal(sent)
@@ -312,7 +314,7 @@ def test_a_number_below_zero_is_a_value(
     home: Path, notebooks: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", "obedient", "-p", "wait", "-x"]) == 2
-    assert "expected 2 arguments" in capsys.readouterr().err
+    assert "parameter wait is a text of length 2; expected a number" in capsys.readouterr().err
     assert main(["run", "obedient", "-p", "nope", "-1"]) == 2
     assert "unknown parameter nope" in capsys.readouterr().err
 

@@ -1,6 +1,7 @@
 """The parameters cell is the contract: what it declares, and which values are refused."""
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -71,28 +72,90 @@ def test_a_changed_cell_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ('since: "str | None" = ""', "expected one of str, int, float, bool"),
-        ("since: str | None = None", 'use "" for a text that is not given'),
-        ("since = None", "NoneType"),
         ("rows: int = 1.5", "expected int"),
         ("rows: int = True", "expected int"),
         ('rows: float = "1"', "expected float"),
         ("rows: float = 1e999", "finite"),
-        ("days: list = [1]", "expected one of"),
-        ("days = [1]", "expected one of"),
-        ('path: str = f"{home}/x"', "derive values in a later cell"),
-        ("import os", "declares no parameter"),
-        ("a = b = 1", "declares no parameter"),
+        ("days: list = {}", "expected a list"),
+        ("days: list = [1e999]", "expected what JSON can hold"),
         ("a: int = 1\na: int = 2", "more than once"),
-        ("%matplotlib inline", "is not Python"),
+        ("a: int =", "is not Python"),
         ('api_key: str = "x"', "looks like a secret"),
         ('db_password: str = ""', "name a connection instead"),
+        ("access_token = None", "looks like a secret"),
+        ('urls = ["https://me:hunter2@host/"]', "an address with a password"),
     ],
 )
-def test_a_cell_that_is_no_list_of_parameters_is_refused(tmp_path: Path, source: str, says: str) -> None:
+def test_a_cell_with_a_wrong_parameter_is_refused(tmp_path: Path, source: str, says: str) -> None:
     with pytest.raises(UsageError, match="parameters cell") as refused:
         declare(tmp_path, source)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("days: list = [1, 'a']", Parameter("days", "list", [1, "a"])),
+        ("days = (1, 2)", Parameter("days", "list", [1, 2])),
+        ("days: list[int] = []  # which", Parameter("days", "list", [], "which")),
+        ("mix = {'a': [1, None]}", Parameter("mix", "dict", {"a": [1, None]})),
+        ("since = None", Parameter("since", "any", None, optional=True)),
+        ("since: str | None = None", Parameter("since", "str", None, optional=True)),
+        ('since: "Optional[str]" = "x"', Parameter("since", "str", "x", optional=True)),
+        ("rows: None | int = 3", Parameter("rows", "int", 3, optional=True)),
+        ("day: date = '2024-01-05'", Parameter("day", "any", "2024-01-05")),
+        ("seconds = 60 * 60", Parameter("seconds", "any", None, expression="60 * 60")),
+        ("path: str = f'{home}/x'", Parameter("path", "str", None, expression="f'{home}/x'")),
+        ("day = date(2024, 1, 5)", Parameter("day", "any", None, expression="date(2024, 1, 5)")),
+        ("max_tokens: int = 9", Parameter("max_tokens", "int", 9)),
+        ("tokenizer = 'bpe'", Parameter("tokenizer", "str", "bpe")),
+        ("tokens = ['a']", Parameter("tokens", "list", ["a"])),
+    ],
+)
+def test_every_literal_is_a_default_and_what_is_computed_keeps_its_text(
+    tmp_path: Path, source: str, expected: Parameter
+) -> None:
+    assert declare(tmp_path, source) == [expected]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import os", '"""What this is."""', "a = b = 1", "x, y = 1, 2", "%matplotlib inline", "!ls", "pass"],
+)
+def test_a_line_that_declares_no_parameter_is_left_alone(tmp_path: Path, line: str) -> None:
+    assert declare(tmp_path, f"{line}\nrows: int = 1  # how many") == [
+        Parameter("rows", "int", 1, "how many")
+    ]
+
+
+def test_a_computed_default_is_not_told_and_can_be_replaced(tmp_path: Path) -> None:
+    declared = declare(tmp_path, "seconds = 60 * 60\nrows = 1")
+    assert check_parameters(declared, {}) == {"rows": 1}
+    assert check_parameters(declared, {"seconds": 5}) == {"seconds": 5, "rows": 1}
+
+
+def test_lists_dicts_and_nulls_are_given_as_json(tmp_path: Path) -> None:
+    declared = declare(
+        tmp_path, "a: list = []\nb: dict = {}\nc: int | None = 1\nd = None\ne: str | None = ''"
+    )
+    given = {"a": '["x", 1]', "b": '{"k": null}', "c": "null", "d": "text", "e": "null"}
+    expected = {"a": ["x", 1], "b": {"k": None}, "c": None, "d": "text", "e": "null"}
+    assert check_parameters(declared, parse_text(declared, given)) == expected
+    for name, text, says in (
+        ("a", "x", "a JSON list"),
+        ("b", "[1]", "a JSON object"),
+        ("c", "x", "whole number"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            parse_text(declared, {name: text})
+
+
+def test_a_date_is_given_as_its_text(tmp_path: Path) -> None:
+    declared = declare(tmp_path, "since: str = ''\nuntil = None")
+    day = date(2024, 1, 5)
+    assert check_parameters(declared, {"since": day, "until": day}) == dict.fromkeys(
+        ("since", "until"), "2024-01-05"
+    )
 
 
 def test_an_address_with_a_password_is_refused_and_not_shown(tmp_path: Path) -> None:
@@ -154,10 +217,8 @@ def test_two_parameters_cells_are_refused(tmp_path: Path) -> None:
         "{}",
         '{"cells": 5}',
         '{"cells": ["x"]}',
-        '{"cells": [{"cell_type": "code", "metadata": {"tags": ["parameters"]}}]}',
-        '{"cells": [{"cell_type": "code", "metadata": {}, "source": null}]}',
-        '{"cells": [{"cell_type": "code", "metadata": [], "source": ""}]}',
-        '\ufeff{"cells": []}',
+        '{"cells": [{"cell_type": "sql", "metadata": {}, "source": ""}]}',
+        '{"cells": [{"cell_type": "code", "metadata": {}, "source": 1}]}',
         b"\xff\xfe{\0}\0",
     ],
 )

@@ -307,3 +307,54 @@ def test_eight_at_once_all_succeed(home: Path) -> None:
     assert [run.error for run in runs] == [None] * 8
     printed = [json.loads(Path(run.address).read_bytes())["cells"][2]["outputs"][0]["text"] for run in runs]
     assert printed == [[f"{n}\n"] for n in range(8)]
+
+
+def test_a_run_that_ends_early_is_a_success_that_says_why(home: Path) -> None:
+    guard = "from notebook_pipeline.steps import end_run\nend_run('nothing *new*')\nprint('no')"
+    run = execute(home, "1", guard, "raise ValueError")
+    assert (run.finished.status, run.finished.error, run.row["status"]) == ("success", None, "success")
+    assert run.states == ["completed", "completed", "not run"]
+    assert run.about["ended_early"] == "nothing *new*"
+    assert "with success: nothing \\*new\\*." in run.banner
+    shown = run.notebook["cells"][2]["outputs"]
+    assert [output["output_type"] for output in shown] == ["display_data"]
+    assert shown[0]["data"]["text/plain"] == ["The run ends here: nothing *new*"]
+    assert json.loads((home / "output/latest/n.ipynb").read_text()) == run.notebook
+
+
+def test_exit_in_a_cell_ends_the_run_early(home: Path) -> None:
+    run = execute(home, "exit()", "raise ValueError")
+    assert (run.finished.status, run.states) == ("success", ["completed", "not run"])
+    assert run.about["ended_early"] == "a cell called exit()"
+
+
+WAITS = "import atexit, threading, time\ndef work():\n    time.sleep(8)\n    open('done', 'w').close()\n"
+
+
+@pytest.mark.parametrize("start", ["threading.Thread(target=work).start()", "atexit.register(work)"])
+def test_what_a_notebook_has_begun_is_waited_for(home: Path, start: str) -> None:
+    run = execute(home, WAITS + start)
+    assert run.finished.status == "success"
+    assert (home / "notebooks/done").exists()
+    assert "waiting up to 60 s for threads and exit handlers of the notebook" in run.lines
+
+
+def test_what_does_not_end_fails_the_run(home: Path) -> None:
+    waits = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()"
+    run = execute(home, waits, end_timeout=1)
+    assert run.finished.status == "failed"
+    assert "1 s after the last cell, a thread or an exit handler" in str(run.finished.error)
+
+
+def test_a_process_in_a_session_of_its_own_ends_with_the_run(home: Path) -> None:
+    start = "import subprocess\nprint(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
+    run = execute(home, start)
+    pid = int(run.printed)
+    assert left_of([psutil.Process(pid)] if psutil.pid_exists(pid) else []) == []
+    assert f"ended processes that the notebook had left running: sleep ({pid})" in run.lines
+
+
+def test_half_a_surrogate_pair_does_no_harm(home: Path) -> None:
+    run = execute(home, r"print('x\ud800y')", "text = '\ud800'; print(len(text))")
+    assert run.finished.status == "success"
+    assert run.printed == "x\ufffdy\n1\n"

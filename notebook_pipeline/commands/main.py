@@ -26,6 +26,7 @@ SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 # A run has no such path: it is read from this disk, and written through its output.
 _UNNEEDED = ("azure", "boto3", "gcsfs")
 _LONGEST_SECONDS = 1e9
+_RUN_OPTIONS = {"-p", "--json", "--cell-timeout", "-h", "--help"}
 _PRUNED = (
     "Remove executed notebooks for good, and print each one's address. The last successful one of each "
     "notebook stays, and so does every one that a row of a dataset names; the ledger keeps all runs."
@@ -63,6 +64,8 @@ def _without_parameters(arguments: Sequence[str]) -> tuple[list[str], list[tuple
     while rest[:1] == ["run"] and "-p" in rest[:-2]:
         at = rest.index("-p")
         _, name, value = rest[at : at + 3]
+        if {name, value} & _RUN_OPTIONS:
+            break
         parameters.append((name, value))
         del rest[at : at + 3]
     return rest, parameters

@@ -92,7 +92,8 @@ def _cell(cell: Any, number: int, name: str, taken: set[str]) -> Notebook:
     if not isinstance(cell, Mapping) or cell.get("cell_type") not in _FIELDS:
         kind = cell.get("cell_type") if isinstance(cell, Mapping) else cell
         raise UsageError(
-            f"{name}: cell {number + 1} is of the type {kind!r}; expected one of {', '.join(_FIELDS)}"
+            f"{name}: is not a notebook: cell {number + 1} is of the type {kind!r}; expected one of "
+            f"{', '.join(_FIELDS)}"
         )
     kept = {field: cell[field] for field in _FIELDS[cell["cell_type"]] if field in cell}
     kept["source"] = _source(cell.get("source"), number, name)
@@ -108,7 +109,9 @@ def _cell(cell: Any, number: int, name: str, taken: set[str]) -> Notebook:
 def _source(source: Any, number: int, name: str) -> str:
     lines = [source] if isinstance(source, str) else source or []
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise UsageError(f"{name}: the source of cell {number + 1} is no text and no list of lines")
+        raise UsageError(
+            f"{name}: is not a notebook: the source of cell {number + 1} is neither text nor a list of lines"
+        )
     return "".join(lines)
 
 

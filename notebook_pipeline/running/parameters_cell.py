@@ -113,7 +113,7 @@ def _parameter(statement: ast.stmt, comments: Mapping[int, str], place: str) -> 
         return Parameter(name, kind or "str", None, note, required=True, optional=optional)
     default, expression = _literal(value)
     refuse_secret_parameter(name, default, f"{place}: ")
-    optional = optional or default is None
+    optional = optional or (default is None and not expression)
     kind = kind or _TYPE_NAMES.get(type(default), "any")
     parameter = Parameter(name, kind, None, note, optional=optional or bool(expression))
     try:

@@ -26,6 +26,7 @@ def run_notebook(
     connections: Mapping[str, Connection] | None = None,
     cell_timeout: float | None = None,
     start_timeout: float = 60,
+    end_timeout: float = 60,
     progress_seconds: float = 5,
     report: Say = lambda _: None,
     stop: Stop | None = None,
@@ -41,7 +42,7 @@ def run_notebook(
     ledger cannot be written.
     """
     path = find_notebook(notebook)
-    limits = Limits(cell_timeout, start_timeout, progress_seconds, output=output_limits())
+    limits = Limits(cell_timeout, start_timeout, progress_seconds, end_timeout, output_limits())
     plan = make_plan(path, parameters, identity or Identity(), connections, limits)
     output = open_output()
     stop = stop or Stop()
