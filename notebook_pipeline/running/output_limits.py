@@ -65,15 +65,13 @@ class OutputBudget:
         """Return what to say in the cell about its outputs that were left out, None if none were."""
         if not self._omitted:
             return None
-        name, limit = (
-            (CELL, self.limits.cell)
-            if self._cell + self._omitted_bytes > self.limits.cell
-            else (RUN, self.limits.run)
+        of_cell = self.limits.cell < self.limits.run - self._earlier_cells
+        scope, variable, limit = (
+            ("a cell", CELL[0], self.limits.cell) if of_cell else ("a run", RUN[0], self.limits.run)
         )
-        scope = "a cell" if name is CELL else "a run"
         return (
             f"[left out: {self._omitted_bytes / MEGABYTE:,.1f} MB of output in {self._omitted:,} pieces; "
-            f"{scope} keeps at most {limit / MEGABYTE:g} MB, see {name[0]}]\n"
+            f"{scope} keeps at most {limit / MEGABYTE:g} MB, see {variable}]\n"
         )
 
 
