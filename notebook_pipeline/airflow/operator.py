@@ -133,7 +133,9 @@ def _identity(task: Any) -> "Identity":
 
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
     """Resolve the connections that parameters name, in the task: a kernel cannot ask Airflow."""
-    named = {value for name, value in parameters.items() if name.endswith("_conn_id") and value}
+    from notebook_pipeline.running.connection_parameters import named_connections
+
+    named = {*named_connections(parameters)}
     if not parameters.get("database_conn_id"):
         # The run's ledger row needs a database, also where the notebook asks for none.
         named.add(DATABASE)

@@ -192,7 +192,7 @@ def _serve_api(options: argparse.Namespace) -> int:
 
 def _write_sample(options: argparse.Namespace) -> int:
     _need_checkout()
-    from sample.players import write_sample
+    from sample.bulk_files import write_sample
 
     for path in write_sample(options.folder or settings.data()):
         print(path)

@@ -49,7 +49,7 @@ def fetch_pages(
     since: str | date,
     sink: Sink,
     *,
-    page_size: int = PAGE_SIZE,
+    page_size: int = 0,
     full_sweep: bool = False,
     landing: Path,
     follows: str = "",
@@ -60,13 +60,14 @@ def fetch_pages(
 
     Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
     when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
+    A `page_size` of 0 means that of the dataset's declaration.
     `follows` names what came last (the run that merged, or whose rows were refused): pages that were landed
     before that are too old to use, and for a sweep, which says what is missing, those of another day are,
     too. Raises PipelineError where not everything came.
     """
     query = _query(dataset, "" if full_sweep else str(since), page_size)
     with Client(connection, patience) as client:
-        url = client.address(dataset.endpoint, query)
+        url = client.address(dataset.declared_api().endpoint, query)
         request = {
             "url": url,
             "asker": asker(connection),
@@ -100,7 +101,14 @@ def as_day(since: str) -> str:
 
 
 def _query(dataset: Dataset, since: str, page_size: int) -> dict[str, object]:
-    if page_size < 1:
-        raise UsageError(f"page_size = {page_size}: a page needs at least one row")
+    api = dataset.declared_api()
+    size = page_size or api.page_size or PAGE_SIZE
+    if size < 1:
+        raise UsageError(f"page_size = {size}: a page needs at least one row")
     day = as_day(since)
-    return {"limit": page_size, paging.filter_name(dataset): day} if day else {"limit": page_size}
+    if day and not api.since:
+        raise UsageError(
+            f"since = {day!r}: dataset {dataset.name!r} declares no since, so its API is read as a whole; "
+            f'give "", or add since=Since(...) to the Rest in datasets/{dataset.name}.py'
+        )
+    return {api.pages.limit: size, api.since.param: day} if api.since and day else {api.pages.limit: size}
