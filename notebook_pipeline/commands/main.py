@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from notebook_pipeline import settings
+from notebook_pipeline.commands.datasets import add_datasets
 from notebook_pipeline.commands.review import add_commands
 from notebook_pipeline.commands.run_output import Terminal
 from notebook_pipeline.errors import PipelineError, UsageError
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
     add_commands(commands)
+    add_datasets(commands)
     _add_prune(commands)
     _add_sample(commands)
     return parser

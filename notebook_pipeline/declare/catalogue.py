@@ -57,6 +57,11 @@ def read_declaration(path: Path) -> Dataset:
 
     Raises UsageError, which names the file and the line, where the file declares no such dataset.
     """
+    if not NAME.fullmatch(path.stem):
+        raise UsageError(
+            f"{path}: the name of a declaration is that of its dataset; use small letters, digits and _, a "
+            "letter first"
+        )
     try:
         status = path.stat()
         version = status.st_mtime_ns, status.st_size
