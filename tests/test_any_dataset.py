@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import databases
@@ -15,8 +14,6 @@ from pyarrow import parquet
 from notebook_pipeline import checks
 from notebook_pipeline.checks import pictures, results_table
 from notebook_pipeline.connections import API, DATABASE, FILES, variable
-from notebook_pipeline.declare import Column
-from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.trace import trace_row
 from notebook_pipeline.steps import extract, load, plots, session
 
@@ -157,20 +154,3 @@ def test_checks_pictures_and_origins() -> None:
     assert trace.run
     assert trace.run["run_id"] == loaded
     assert trace_row(run.database, "place", "Dead Sea") is None
-
-
-@pytest.mark.parametrize(
-    ("column", "kind", "nullable"),
-    [
-        ("name", pa.string(), True),
-        ("name", pa.float64(), False),
-        ("last_changed_date", pa.date32(), True),
-        ("last_changed_date", pa.string(), False),
-    ],
-)
-def test_rows_are_merged_by_a_key_and_a_day(column: str, kind: pa.DataType, nullable: bool) -> None:
-    columns = [
-        Column(column, kind, nullable) if declared.name == column else declared for declared in PLACE.columns
-    ]
-    with pytest.raises(UsageError, match=rf"dataset 'place' declares {column} as .*nullable=False"):
-        replace(PLACE, columns=columns)
