@@ -97,3 +97,16 @@ def test_rows_that_come_meanwhile_undo_the_copy(
         with pytest.raises(Exception, match="pipeline_run: 4 rows at the source, 3 copied; nothing was"):
             copy_database.copy_all(story.database, target)
         assert not any(content(target).values())
+
+
+def test_a_bad_declaration_matters_only_where_its_table_is_copied(
+    story: Story, tmp_path: Path, home: Path
+) -> None:
+    (home / "datasets" / "broken.py").write_text("1 / 0")
+    with connect(sqlite(tmp_path / "new.db")) as target:
+        assert copy_database.copy_all(story.database, target)["player"] == 8
+    story.database.execute("CREATE TABLE broken (id INTEGER)")
+    with connect(sqlite(tmp_path / "newer.db")) as target:
+        with pytest.raises(UsageError, match=r"broken.py, line 1: ZeroDivisionError.*nothing was copied"):
+            copy_database.copy_all(story.database, target)
+        assert target.relations() == set()

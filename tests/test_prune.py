@@ -89,6 +89,15 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     lock.release()
 
 
+@on_each
+def test_a_broken_declaration_does_not_cost_the_notebooks_of_its_rows(home: Path, database: Database) -> None:
+    (home / "datasets" / "player.py").write_text("1 / 0")
+    named, other = ran(home, database, "r1", "failed"), ran(home, database, "r2", "failed")
+    name_in_a_row(database, "r1")
+    assert prune(keep_days=30, keep_last=0) == [str(other)]
+    assert named.exists()
+
+
 def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path, database: Database) -> None:
     folder = ran(home, database, "r1", "success").parent
     for name in ("a__try1.ipynb.lock", ".a__try1.ipynb.x1.tmp"):
