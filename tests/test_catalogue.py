@@ -27,8 +27,9 @@ THING = Dataset(
 
 
 @pytest.fixture
-def datasets(home: Path) -> Path:
-    """Return a folder of declarations with one good file."""
+def datasets(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of declarations with one good file; Python may write bytecode."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     folder = home / "datasets"
     (folder / "player.py").unlink()
     (folder / "thing.py").write_text(THING)
