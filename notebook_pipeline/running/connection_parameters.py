@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 
 _ENDING = "_conn_id"
@@ -24,6 +23,9 @@ def connection_of(name: str, parameters: Mapping[str, Any]) -> str:
     dataset = parameters.get("dataset")
     if parameters[name] or not isinstance(dataset, str):
         return parameters[name]
+    # It brings in pyarrow, 0.2 s before a kernel starts, and few runs leave a connection to the declaration.
+    from notebook_pipeline.declare.catalogue import get
+
     with suppress(UsageError):  # a notebook that needs the dataset says what is wrong with it
         return get(dataset).conn_id(name)
     return ""
