@@ -50,9 +50,9 @@ def measure_updates() -> Iterator[Section]:
 def _section(where: str, results: dict[str, Result], goals: list[Goal], tables: list[str]) -> Section:
     against = results[SCRIPT]
     about = (
-        f"{ROWS:,} changed rows, {PAGE:,} a page, from a server on loopback that sends pages rendered "
-        "before. The script fetches with requests, parses with orjson and upserts with sqlite3, and checks "
-        "nothing: it keeps no page, no ledger and no rejected row, and cannot tell whether pages moved."
+        f"{ROWS:,} changed rows, {PAGE:,} a page, from a server on loopback that sends prepared pages. The "
+        "script fetches with requests, parses with orjson and upserts with sqlite3. It checks nothing, saves "
+        "no page, ledger or rejected row, and does not notice rows that move between pages."
     )
     goals = [
         Goal("update step against the script", results[STEP].over(against), 1.3),

@@ -39,10 +39,10 @@ def _section(results: dict[str, Result], more: dict[str, Result]) -> Section:
     ]  # fmt: skip
     counts = {name: results[name].runs[0].steps["checks"] for name in (DECLARED, POINTBLANK)}
     about = (
-        f"{ROWS:,} rows that are in the table already. Ours runs the {counts[DECLARED]} checks that the "
-        "player dataset declares, history included; the aggregate asks the same of the same columns in one "
-        f"`SELECT`, with the same SQLite; pointblank runs {counts[POINTBLANK]} checks, on rows alone. The "
-        "step is measured inside each program, between the open database and the verdict."
+        f"{ROWS:,} rows are already in the table. This pipeline runs the {counts[DECLARED]} checks that the "
+        "player dataset declares, including those against history; the aggregate computes the same from the "
+        f"same columns in one `SELECT`, with the same SQLite; pointblank runs {counts[POINTBLANK]} checks, "
+        "on rows only. The step is measured inside each program, from the open database to the verdict."
     )
     tables = [side_by_side(results.values(), by_hand, ROWS), _steps(results, more)]
     return Section("Quality checks", about, goals, tables)

@@ -30,8 +30,8 @@ def measure_repeats() -> Section:
     ]
     about = (
         f"`notebook-pipeline run bulk_load` of {ROWS:,} rows. Bad rows in Parquet have a position that is "
-        "not allowed; in CSV by turns that, a day that is none, a key that is none, or a field too many. The "
-        "first 10,000 are recorded with their content."
+        "not allowed; in CSV, by turns, such a position, an invalid day, an invalid key or a surplus field. "
+        "The first 10,000 are recorded with their content."
     )
     lines = side_by_side(results.values(), results[FIRST], ROWS)
     return Section("Bulk load again, and with bad rows", about, goals, [lines])
@@ -54,9 +54,9 @@ def measure_growth() -> Section:
     ]
     about = (
         f"A delta is {data.DELTA:,} changed rows, spread over the whole table. The merge step is its one "
-        f"transaction, from `BEGIN` to `COMMIT`: the median of {len(merges[LARGE])}. The command is all of "
-        "`notebook-pipeline run bulk_load` with the delta: were anything around the merge to scan the table, "
-        "it would show."
+        f"transaction, from `BEGIN` to `COMMIT`: the median of {len(merges[LARGE])}. The command is the "
+        "whole `notebook-pipeline run bulk_load` with the delta, which would show a scan of the table "
+        "outside the merge."
     )
     return Section("How bulk loads grow", about, goals, [_sizes(loads), _deltas(merges, commands)])
 

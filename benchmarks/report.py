@@ -30,12 +30,12 @@ _PACKAGES = (
 )
 _HEAD = f"""# Benchmarks
 
-`make bench` measures this pipeline beside its alternatives and writes this page. Each figure is of a whole \
-process with all its descendants, start, imports and end included. Contenders take turns (A B A B …): times \
-and memory are medians over the runs, a ratio is the median of the ratios within each turn. CPU is the time \
-of all processes together. Memory is the peak of the summed {{memory}} of the process tree, looked at every \
-{SECONDS_BETWEEN_SAMPLES * 1000:.0f} ms or so. Before each run the disk is synced, and each run gets a fresh \
-folder; what it stored is counted afterwards. Goals are what was aimed for: nothing fails where one is missed.
+`make bench` compares this pipeline with its alternatives and writes this page. Each figure covers a whole \
+process with all its descendants, from start to exit, imports included. Contenders take turns (A B A B …): \
+times and memory are medians over the runs, a ratio is the median of the ratios within each turn. CPU is the \
+time of all processes together. Memory is the peak of the summed {{memory}} of the process tree, sampled \
+about every {SECONDS_BETWEEN_SAMPLES * 1000:.0f} ms. Before each run the disk is synced; each run gets a new \
+folder, and the rows that it stored are counted afterwards. Missing a goal is reported, but is not an error.
 """
 
 

@@ -37,7 +37,7 @@ def measure_runner() -> Iterator[Section]:
     ]
     about = (
         "A notebook with one empty cell. This pipeline also checks parameters, holds a lock, keeps a ledger, "
-        "masks secrets, watches over the kernel, and writes an artefact of its own for each run."
+        "masks secrets, supervises the kernel, and writes a separate artefact for each run."
     )
     tables = [side_by_side(results.values(), results[PAPERMILL], 1), _together(together)]
     yield Section("Running a notebook", about, goals, tables)

@@ -139,12 +139,18 @@ def postgres_uri(connection: Connection) -> str:
 
 
 def base_url(connection: Connection) -> str:
-    """Return the base URL exactly as Airflow's HttpHook builds it, without a trailing slash."""
-    scheme = connection.schema or "http"
-    url = connection.host if "://" in connection.host else f"{scheme}://{connection.host}"
-    if connection.port:
-        url = f"{url}:{connection.port}"
-    return url.rstrip("/")
+    """Return the base URL as Airflow's HttpHook builds it, without a trailing slash.
+
+    Other than there, the port stands before a path in the host, and an address of IPv6 in brackets.
+    """
+    before, separator, behind = connection.host.partition("://")
+    scheme, rest = (before, behind) if separator else (connection.schema or "http", connection.host)
+    place, slash, path = rest.partition("/")
+    login, at, name = place.rpartition("@")
+    if name.count(":") > 1 and not name.startswith("["):
+        name = f"[{name}]"
+    port = f":{connection.port}" if connection.port else ""
+    return f"{scheme}://{login}{at}{name}{port}{slash}{path}".rstrip("/")
 
 
 def _plain(name: str) -> str:

@@ -15,3 +15,11 @@ class DataRefused(PipelineError):
 
 class UsageError(PipelineError):
     """Say that a run was asked for wrongly: an unknown notebook, parameter, dataset or connection."""
+
+
+class EndRun(Exception):
+    """Raised to end a run before its last cell, with success; see `steps.end_run`."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback."""
+        return [f"The run ends here: {self}"]

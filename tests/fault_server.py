@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -158,9 +159,11 @@ class Source:
 
 
 @contextmanager
-def serving(source: Source, port: int = 0) -> Iterator[Source]:
+def serving(source: Source, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Source]:
     """Serve a source on loopback while the block runs."""
     server = Server(("127.0.0.1", port), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.source = source
     source.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -4,18 +4,21 @@ import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import databases
 import pyarrow as pa
 from databases import connection
 from declared import PLAYER
 
-from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.check_batch import Checked, Rejected, stored_schema
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
+from notebook_pipeline.sources.http.rest import API as KIND_API
+from notebook_pipeline.sources.replay import ReplaySource
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
@@ -23,7 +26,8 @@ from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Lock
 from notebook_pipeline.storage.tables import create_table, create_tables
 
-BULK, API = Origin("bulk"), Origin("api")
+BULK, API = Origin(KIND_BULK), Origin(KIND_API)
+KINDS = {kind.name: kind for kind in (KIND_BULK, KIND_API)}
 ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
 
 Row = tuple[int, str, str]
@@ -123,6 +127,22 @@ def run(
         merge.verify()
     ledger.finish_run(database, session.run_id, "success")
     return session.run_id
+
+
+class Replayed(NamedTuple):
+    """Hold what is read of a run's rejected rows."""
+
+    batches: list[RawBatch]
+    origin: Origin
+    rows: int | None
+    notes: list[str]
+
+
+def replay(database: Database, dataset: Dataset, run_id: str) -> Replayed:
+    """Read the rejected rows of a run again."""
+    source = ReplaySource(database, dataset, run_id)
+    ending = source.ending()
+    return Replayed(list(source.batches()), ending.origin, ending.rows, list(ending.notes))
 
 
 def players(database: Database) -> list[tuple]:

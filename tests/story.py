@@ -14,6 +14,8 @@ from nbformat import v4
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, stored_schema
+from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
+from notebook_pipeline.sources.http.rest import API as KIND_API
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
@@ -30,7 +32,7 @@ ADA = {
     "last_changed_date": "2024-01-01",
 }
 BO = {**ADA, "player_id": 2, "gsis_id": "00-02", "first_name": "Bo", "position": "RB"}
-BULK, API = Origin("bulk"), Origin("api")
+BULK, API = Origin(KIND_BULK), Origin(KIND_API)
 
 
 class Story:

@@ -142,7 +142,7 @@ def test_checks_pictures_and_origins() -> None:
         ("0 of 4 rows break it", "passed"),
         ("2024-03-02, 7 days before 2024-03-09", "passed"),
     ]
-    assert "𝔘rbs" in repr(results_table.failing_rows(report))
+    assert "𝔘rbs" in repr(results_table.show_failing_rows(report))
     changes = checks.recent_changes(run.database, PLACE)
     assert [repr(pictures.measured_over_runs(report)), repr(pictures.mixes(report))] == [
         "There is no value of place to follow over the runs",

@@ -92,6 +92,23 @@ def test_a_base_url_is_the_one_of_airflow(
     assert base_url(resolve(name)) == airflow_says[name].rstrip("/")
 
 
+@pytest.mark.parametrize(
+    ("connection", "expected"),
+    [
+        (Connection("c", "http", "127.0.0.1/swc/api", port=8783), "http://127.0.0.1:8783/swc/api"),
+        (Connection("c", "http", "https://me:p@h/swc/api/", port=8783), "https://me:p@h:8783/swc/api"),
+        (Connection("c", "http", "::1"), "http://[::1]"),
+        (Connection("c", "http", "::1", port=8783, schema="https"), "https://[::1]:8783"),
+        (Connection("c", "http", "me:p:q@fe80::1/swc", port=8783), "http://me:p:q@[fe80::1]:8783/swc"),
+        (Connection("c", "http", "[::1]", port=8783), "http://[::1]:8783"),
+        (Connection("c", "http", "http://[::1]:8783/swc"), "http://[::1]:8783/swc"),
+        (Connection("c", "http", "127.0.0.1:8783"), "http://127.0.0.1:8783"),
+    ],
+)
+def test_a_base_url_has_its_port_behind_the_host(connection: Connection, expected: str) -> None:
+    assert base_url(connection) == expected
+
+
 @pytest.mark.parametrize("name", ["sqlite_json", "sqlite_host", "sqlite_path", "sqlite_relative"])
 def test_a_sqlite_file_is_the_one_of_airflow(
     name: str,

@@ -1,4 +1,4 @@
-"""House rules for DAGs; what a failure says is how to mend it."""
+"""House rules for DAGs; the message of a failed test says how to fix it."""
 
 import ast
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from notebook_pipeline import settings
-from notebook_pipeline.airflow import NotebookOperator
+from notebook_pipeline.airflow import CHECKED_DATASET, NotebookOperator
 from notebook_pipeline.running.parameters import Parameter, check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 
@@ -68,7 +68,7 @@ def notebook_task(task: Any) -> NotebookTask | None:
 
 
 def test_every_file_holds_the_one_dag_of_its_name(bag: DagBag) -> None:
-    assert bag.import_errors == {}, "mend these files: Airflow cannot read them"
+    assert bag.import_errors == {}, "fix these files: Airflow cannot read them"
     found = {Path(dag.fileloc).stem: dag_id for dag_id, dag in bag.dags.items()}
     assert found == {dag_id: dag_id for dag_id in (BULK, RECURRING, REPORT)}, (
         "give each file one DAG of the file's name"
@@ -80,7 +80,7 @@ def test_a_dag_file_imports_airflow_and_its_operators_only(path: Path) -> None:
     nodes = list(ast.walk(ast.parse(path.read_text())))
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
-    others = imported - {"airflow.sdk", "datetime", "notebook_pipeline.airflow"}
+    others = imported - {"airflow.sdk", "notebook_pipeline.airflow"}
     assert not others, f"{path.name}: move what needs {others} into notebook_pipeline.airflow"
 
 
@@ -95,7 +95,7 @@ def test_whoever_is_on_call_is_told_what_to_do(dag: DAG) -> None:
 
 def test_a_dag_is_found_by_its_tags_and_has_an_owner(dag: DAG) -> None:
     assert {"player", "notebook"} <= set(dag.tags), f"{dag.dag_id}: tag it with its dataset and `notebook`"
-    assert {task.owner for task in dag.tasks} == {"data-team"}, f"{dag.dag_id}: set owner in default_args"
+    assert {task.owner for task in dag.tasks} == {"data-team"}, f"{dag.dag_id}: use dag_defaults()"
 
 
 def test_runs_do_not_pile_up(dag: DAG) -> None:
@@ -107,11 +107,11 @@ def test_every_task_is_retried_with_growing_but_bounded_waits(dag: DAG) -> None:
     task: Any
     for task in dag.tasks:
         place = f"{dag.dag_id}.{task.task_id}"
-        assert task.retries >= 2, f"{place}: set retries in default_args"
+        assert task.retries >= 2, f"{place}: use dag_defaults()"
         assert task.retry_exponential_backoff > 1, f"{place}: let retry_exponential_backoff grow the waits"
         assert task.max_retry_delay, f"{place}: bound the waits with max_retry_delay"
         assert task.max_retry_delay <= timedelta(minutes=30), f"{place}: wait for at most 30 minutes"
-        assert task.execution_timeout, f"{place}: set execution_timeout in default_args"
+        assert task.execution_timeout, f"{place}: use dag_defaults()"
 
 
 def test_notebooks_are_given_what_they_declare(dag: DAG) -> None:
@@ -162,21 +162,21 @@ def test_checks_follow_the_load_and_a_report_follows_all(bag: DagBag) -> None:
 
 def test_the_report_never_decides_the_state_of_a_run(loading: DAG) -> None:
     report: Any = loading.get_task("report_run")
-    assert report.is_teardown, "mark it with as_teardown(), or its success would hide a failure"
+    assert report.is_teardown, (
+        "make it with report_run(): the success of an ordinary task would hide a failure"
+    )
     assert not report.on_failure_fail_dagrun
 
 
 def test_only_passed_checks_publish_the_table(loading: DAG) -> None:
-    published = {
-        task.task_id: [asset.name for asset in task.outlets] for task in loading.tasks if task.outlets
-    }
-    assert published == {"check": ["analytics_database/player"]}
+    published = {task.task_id: list(task.outlets) for task in loading.tasks if task.outlets}
+    assert published == {"check": [CHECKED_DATASET]}
 
 
 def test_the_checks_are_told_which_load_to_judge(bag: DagBag) -> None:
     told = {
         BULK: "{{ ti.xcom_pull(['load']) | map(attribute='run_id') | join(' ') }}",
-        RECURRING: "{{ ti.xcom_pull('update')['run_id'] }}",
+        RECURRING: "{{ ti.xcom_pull(['update']) | map(attribute='run_id') | join(' ') }}",
     }
     for dag_id, run_ids in told.items():
         task: Any = bag.dags[dag_id].get_task("check")

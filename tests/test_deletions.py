@@ -8,7 +8,6 @@ from declared import PLAYER
 from loads import API, BULK
 
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.sources.replay import read_rejected
 from notebook_pipeline.steps import load
 from notebook_pipeline.storage import ledger
 
@@ -86,7 +85,7 @@ def test_an_update_from_before_the_sweep_brings_nothing_back(tmp_path: Path, had
         )
         loads.run(database, API, loads.checked([(2, "b", BEFORE)]), present=[2])
         replay = loads.run(
-            database, read_rejected(database, PLAYER, before).origin, loads.checked([(1, "b", AFTER)])
+            database, loads.replay(database, PLAYER, before).origin, loads.checked([(1, "b", AFTER)])
         )
         assert loads.rows_of(database) == [(2, "b", BEFORE)]
         assert loads.counts(database, replay)["stale"] == 1

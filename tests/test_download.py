@@ -7,7 +7,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
@@ -18,8 +18,8 @@ from declared import PLAYER
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.sources.files import download
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
+from notebook_pipeline.sources.http import retries
 from tests.bulk_data import csv_bytes, folder, load, parquet_bytes, player
 
 SECRET = "s3cret"
@@ -80,7 +80,8 @@ def serve(replies: dict[str, list[Reply]]) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_PAUSE", 0)
+    quick = replace(retries.FILE_PATIENCE, backoff=0.001, jitter=0)
+    monkeypatch.setattr(retries, "FILE_PATIENCE", quick)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -163,9 +164,10 @@ def test_tries_again_from_the_start(tmp_path: Path, fault: Reply) -> None:
     assert bulk.parts[0].path.read_bytes() == LONG
 
 
-REFUSED = "expected the file; check the source and the host and login of connection 'files'"
-LATER = "in 4 tries; run it again later"
-CUT = f"IncompleteRead: IncompleteRead({len(CSV) - 5} bytes read, 5 more expected)"
+UP = "check the connection's host, schema and port, and whether the server is up"
+LATER = f"and nothing better in 6 tries; {UP}"
+CUT = f"no complete answer (IncompleteRead: IncompleteRead({len(CSV) - 5} bytes read, 5 more expected))"
+EMPTY = "(no content type) with an empty body"
 
 
 def moved(target: str) -> Reply:
@@ -175,18 +177,20 @@ def moved(target: str) -> Reply:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Reply(status=404), f"404 Not Found, {REFUSED}"),
-        (Reply(status=401), f"401 Unauthorized, {REFUSED}"),
-        (Reply(status=500), f"500 Internal Server Error, {LATER}"),
+        (Reply(status=404), f"404 {EMPTY}; check the connection's host, and the path behind it"),
+        (Reply(status=401), f"401 {EMPTY}; check the login, password or token of the connection"),
+        (Reply(status=500), f"500 {EMPTY}, {LATER}"),
         (Reply(CSV, cut=5), f"{CUT}, {LATER}"),
-        (moved("ftp://host/x?token=x"), "a redirect to ftp://host/x, which is not safe to follow"),
-        (moved("/p.csv"), "more than 5 redirects; give the address of the file itself"),
+        (moved("ftp://host/x?token=x"), f"a redirect to ftp://host/x, which is not safe to follow; {UP}"),
+        (moved("/p.csv"), "more than 5 redirects, the last to http://127.0.0.1:{port}/p.csv; " + UP),
     ],
 )
 def test_fails_with_the_address_and_leaves_nothing(tmp_path: Path, reply: Reply, message: str) -> None:
     with serve({"/p.csv": [reply]}) as server, pytest.raises(PipelineError) as error:
         fetch_bulk("p.csv", connect(server), tmp_path / "cache")
-    assert str(error.value) == f"GET http://127.0.0.1:{server.port}/p.csv: {message}"
+    address = f"http://127.0.0.1:{server.port}/p.csv"
+    message = message.replace("{port}", str(server.port))
+    assert str(error.value) == f"p.csv: GET {address} (connection 'files'): {message}"
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -197,7 +201,8 @@ def test_no_secret_is_told_where_nobody_answers(tmp_path: Path) -> None:
     with pytest.raises(PipelineError) as error:
         fetch_bulk(url, connect(server), tmp_path / "cache")
     assert str(error.value) == (
-        f"GET http://127.0.0.1:{port}/p.csv: ConnectionRefusedError: [Errno 111] Connection refused, {LATER}"
+        f"p.csv: GET http://127.0.0.1:{port}/p.csv (connection 'files'): no complete answer "
+        f"(ConnectionRefusedError: [Errno 111] Connection refused), {LATER}"
     )
 
 
@@ -217,6 +222,30 @@ def test_unpacks_what_a_server_packed_for_the_way(tmp_path: Path) -> None:
             fetch_bulk("p.csv.gz", connect(server), tmp_path).sha256
             == hashlib.sha256(packed.body).hexdigest()
         )
+
+
+def test_what_is_packed_by_name_stays_packed_behind_a_redirect(tmp_path: Path) -> None:
+    packed = gzip.compress(CSV)
+    blob = Reply(packed, headers={"Content-Encoding": "gzip"})
+    with serve({"/p.csv.gz": [moved("/blob")], "/blob": [blob]}) as server:
+        bulk = fetch_bulk("p.csv.gz", connect(server), tmp_path)
+    assert bulk.sha256 == hashlib.sha256(packed).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"max_bytes": 20}, "200 with a body of more than 20 bytes; is this the right file?"),
+        ({"max_bytes": "lots"}, "connection 'files': `max_bytes` in its extra must be a number above 0"),
+    ],
+)
+def test_a_connection_may_limit_what_is_copied(
+    tmp_path: Path, extra: dict[str, object], message: str
+) -> None:
+    with serve({"/p.csv": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
+        fetch_bulk("p.csv", replace(connect(server), extra=extra), tmp_path / "cache")
+    assert message in str(error.value)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_http_has_no_folders(tmp_path: Path) -> None:

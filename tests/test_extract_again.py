@@ -54,11 +54,11 @@ def begun() -> Session:
     return session.join_run("api_incremental_update", {})
 
 
-def opened(run: Session, **options) -> extract.Update:
+def opened(run: Session, **options) -> extract.Extract:
     return extract.open_api(run, API, page_size=SIZE, **options)
 
 
-def merge(run: Session, update: extract.Update, limits: load.Limits = NO_LIMITS) -> dict[str, object]:
+def merge(run: Session, update: extract.Extract, limits: load.Limits = NO_LIMITS) -> dict[str, object]:
     with load.transaction(run, update.origin, limits) as merged:
         merged.merge(update.batches)
         if update.shows_missing:

@@ -9,7 +9,6 @@ from loads import API, BULK
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.sources.replay import read_rejected
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import extraction_order, ledger
@@ -20,7 +19,7 @@ DAY = "2024-01-05"
 
 
 def replay_of(run_id: str, source: str = "api") -> Origin:
-    return Origin(source, place=run_id, moves_watermark=False)  # type: ignore[arg-type]
+    return Origin(loads.KINDS[source], place=run_id, moves_watermark=False)
 
 
 def test_the_later_extraction_wins_also_when_it_is_merged_first(tmp_path: Path) -> None:
@@ -75,10 +74,10 @@ def test_a_replay_of_a_replay_keeps_the_first_place(tmp_path: Path) -> None:
     bad = loads.rejected((1, "b", DAY))
     with loads.open_database(tmp_path) as database:
         first = loads.run(database, BULK, loads.checked([(2, "x", DAY)], [bad]))
-        again = loads.run(database, read_rejected(database, PLAYER, first).origin, loads.checked([], [bad]))
+        again = loads.run(database, loads.replay(database, PLAYER, first).origin, loads.checked([], [bad]))
         later = loads.run(database, BULK, loads.checked([(1, "later", DAY)]))
-        assert read_rejected(database, PLAYER, again).origin == replay_of(first, "bulk")
-        loads.run(database, read_rejected(database, PLAYER, again).origin, loads.checked([(1, "b", DAY)]))
+        assert loads.replay(database, PLAYER, again).origin == replay_of(first, "bulk")
+        loads.run(database, loads.replay(database, PLAYER, again).origin, loads.checked([(1, "b", DAY)]))
         assert loads.players(database)[0] == (1, "later", DAY, later, "bulk")
 
 

@@ -8,6 +8,7 @@ import tiny
 from airflow.sdk.exceptions import ParamValidationError
 
 from notebook_pipeline.airflow import notebook_params
+from notebook_pipeline.errors import UsageError
 
 CELL = """\
 table: str = "player"  # table to load
@@ -53,6 +54,30 @@ def test_what_fits_is_taken(params: Any, name: str, value: Any) -> None:
 def test_what_does_not_fit_is_refused(params: Any, name: str, value: Any) -> None:
     with pytest.raises(ParamValidationError):
         params.get_param(name).resolve(value)
+
+
+def test_a_preset_changes_a_default_and_nothing_else(params: Any) -> None:
+    preset: Any = notebook_params("a_notebook", table="team", since="2024-09-01", share=2, place="x")
+    assert list(preset) == list(params)
+    assert [preset[name] for name in preset] == ["team", "2024-09-01", 5, 2.0, False, "x"]
+    for name in params:
+        field, original = preset.get_param(name), params.get_param(name)
+        assert (field.schema, field.description) == (original.schema, original.description)
+    assert preset.get_param("since").resolve(None) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "said"),
+    [
+        ({"tabel": "team"}, "unknown parameter tabel; this notebook has table: str, "),
+        ({"pages": "5"}, "parameter pages is '5' \\(str\\); expected int"),
+    ],
+)
+def test_a_preset_that_the_notebook_does_not_take_is_refused(
+    params: Any, preset: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        notebook_params("a_notebook", **preset)
 
 
 def test_a_required_value_has_to_be_given(params: Any) -> None:

@@ -21,6 +21,7 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, check_batch
 from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
+from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.load import Limits, prefetched
 from notebook_pipeline.steps.session import Session
@@ -45,7 +46,7 @@ def everything(database: Database) -> dict[str, list[tuple]]:
 
 
 def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
-    origin = Origin("bulk", fingerprint="sha/contract")
+    origin = Origin(KIND_BULK, fingerprint="sha/contract")
     with loads.open_database(tmp_path) as database, connect(loads.connection(tmp_path)) as other:
         nothing = everything(other)
         session, _ = loads.start(database)
@@ -160,7 +161,7 @@ def test_more_rejected_rows_than_allowed_are_refused(
         session, _ = loads.start(database)
         expected = pytest.raises(DataRefused, match=refused) if refused else loads.nothing()
         with expected as caught:
-            loads.run(database, Origin("bulk", fingerprint="sha"), batch, limits=limits, session=session)
+            loads.run(database, Origin(KIND_BULK, fingerprint="sha"), batch, limits=limits, session=session)
         row = ledger.get_run(database, session.run_id)
         found = everything(database)
         assert len(found["rejected_row"]) == rejected

@@ -20,7 +20,6 @@ from seeds import SEED
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import check_batch
-from notebook_pipeline.sources.replay import read_rejected
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
@@ -122,7 +121,7 @@ class Merged:
         with mock.patch.dict(os.environ, NOTEBOOK_PIPELINE_TODAY=step.sweep or "2024-12-31"):
             self.runs[step.source, step.number] = loads.run(
                 self.database,
-                Origin(step.source),  # type: ignore[arg-type]
+                Origin(loads.KINDS[step.source]),
                 loads.checked(step.good[:cut], bad),
                 loads.checked(step.good[cut:]),
                 present=[row[0] for row in step.rows] if step.sweep else None,
@@ -131,7 +130,7 @@ class Merged:
 
     def replay(self, run_id: str) -> None:
         """Replay what a run rejected; now and then only some of it, and then what that replay rejected."""
-        rejected = read_rejected(self.database, PLAYER, run_id)
+        rejected = loads.replay(self.database, PLAYER, run_id)
         [batch] = [check_batch(raw, PLAYER, date(2024, 12, 31)) for raw in rejected.batches]
         assert (batch.good.num_rows, batch.read) == (rejected.rows, rejected.rows)
         rows = [

@@ -13,9 +13,10 @@ import tiny
 import waiting
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from notebook_pipeline import settings
-from notebook_pipeline.airflow import NotebookOperator
+from notebook_pipeline.airflow import CHECKED_DATASET, NotebookOperator
 from notebook_pipeline.airflow.operator import TaskStopped
 from notebook_pipeline.connections import DATABASE, default
 from notebook_pipeline.storage.connect import connect
@@ -38,7 +39,8 @@ class Task:
         self.pushed[key] = value
 
     def execute(self, **arguments: Any) -> dict[str, Any]:
-        operator = NotebookOperator(task_id="a_task", input_nb="a_notebook", outlets=[PLAYER], **arguments)
+        given: dict[str, Any] = {"task_id": "a_task", "input_nb": "a_notebook", "outlets": [PLAYER]}
+        operator = NotebookOperator(**given | arguments)
         execute: Any = NotebookOperator.execute
         return execute.__wrapped__(operator, self.context)
 
@@ -79,6 +81,49 @@ def test_a_task_returns_one_small_plain_result_and_publishes_it(home: Path) -> N
         "map_index": -1,
         "try_number": 2,
     }
+
+
+def published(task: Task, **arguments: Any) -> list[tuple[str, str]]:
+    """Return name and run id of each asset event that a task with the outlet CHECKED_DATASET asks for."""
+    events = OutletEventAccessors()
+    task.context["outlet_events"] = events
+    try:
+        task.execute(outlets=[CHECKED_DATASET], **arguments)
+    finally:
+        asked = events[CHECKED_DATASET].asset_alias_events
+    return [(event.dest_asset_key.name, str(event.extra["run_id"])) for event in asked]
+
+
+@pytest.mark.parametrize(
+    ("form", "parameters", "dataset"),
+    [
+        ({}, {}, "player"),
+        ({"dataset": "team"}, {}, "team"),
+        ({"dataset": "team"}, {"dataset": "week"}, "week"),
+    ],
+)
+def test_the_dataset_of_the_run_decides_which_asset_is_published(
+    home: Path, form: dict[str, Any], parameters: dict[str, Any], dataset: str
+) -> None:
+    declared = tiny.parameters('dataset: str = "player"')
+    tiny.write(home / "notebooks" / "a_notebook.ipynb", declared, tiny.says(ok=True))
+    events = published(Task(form), parameters=parameters)
+    assert events == [(f"analytics_database/{dataset}", ledger()[0]["run_id"])]
+
+
+def test_a_failed_check_publishes_no_dataset(home: Path) -> None:
+    tiny.write(home / "notebooks" / "a_notebook.ipynb", tiny.parameters('dataset: str = "player"'), "1 / 0")
+    task = Task()
+    with pytest.raises(AirflowException):
+        published(task)
+    assert task.context["outlet_events"][CHECKED_DATASET].asset_alias_events == []
+
+
+def test_a_task_that_cannot_know_its_dataset_is_refused_before_a_kernel_starts(home: Path) -> None:
+    notebook(home, tiny.says(ok=True))
+    with pytest.raises(AirflowFailException, match="a_notebook has no parameter `dataset`"):
+        published(Task())
+    assert ledger() == []
 
 
 def test_own_parameters_win_over_the_form_and_the_form_over_the_notebook(home: Path) -> None:

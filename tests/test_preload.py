@@ -12,7 +12,7 @@ from notebook_pipeline.running import preload
 SOURCES = [
     "from notebook_pipeline.steps import load, extract\nimport os",
     "%matplotlib inline\nfrom notebook_pipeline.sources.http import rest",
-    ["from notebook_pipeline.steps.progress import Progress\n", "from notebook_pipeline.steps import load"],
+    "from notebook_pipeline.steps.progress import Progress\nfrom notebook_pipeline.steps import load",
     "if True:\n    from notebook_pipeline.steps import session",
 ]
 
@@ -20,7 +20,7 @@ SOURCES = [
 def test_modules_are_found_once_each_in_their_order() -> None:
     cells = [{"cell_type": "code", "source": source} for source in SOURCES]
     cells.append({"cell_type": "markdown", "source": "from notebook_pipeline import review"})
-    assert preload.imports_of(json.dumps({"cells": cells}).encode()) == [
+    assert preload.imports_of({"cells": cells}) == [
         "notebook_pipeline.steps.load",
         "notebook_pipeline.steps.extract",
         "notebook_pipeline.steps.progress",

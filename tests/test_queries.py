@@ -18,6 +18,7 @@ from notebook_pipeline.review import queries
 from notebook_pipeline.review.artefact_reader import read_artefact, read_notebook
 from notebook_pipeline.review.dataset_status import read_standing
 from notebook_pipeline.review.trace import trace_row
+from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 
@@ -173,7 +174,7 @@ def test_a_row_leads_to_the_run_that_last_changed_it(story: Story) -> None:
     assert trace is not None
     assert trace.run is not None
     assert trace.row == {**BO, "position": "WR", "_run_id": changed, "_source": "api"}
-    assert (trace.run["run_id"], trace.confirmed_by_api, trace.extracted_by) == (changed, False, None)
+    assert (trace.run["run_id"], trace.confirmed_by, trace.extracted_by) == (changed, None, None)
 
 
 @on_each
@@ -183,7 +184,7 @@ def test_an_identical_row_from_the_api_confirms_the_bulk_run(story: Story) -> No
     trace = trace_row(story.database, "player", "1")
     assert trace is not None
     assert trace.run is not None
-    assert (trace.run["run_id"], trace.confirmed_by_api) == (loaded, True)
+    assert (trace.run["run_id"], trace.confirmed_by) == (loaded, "api")
 
 
 @on_each
@@ -200,7 +201,7 @@ def test_a_deleted_row_leads_to_the_run_that_deleted_it(story: Story) -> None:
 @on_each
 def test_a_replayed_row_names_the_run_that_first_read_it(story: Story) -> None:
     first = story.run(rows=[ADA])
-    second = story.run(rows=[BO], origin=Origin("bulk", place=first, moves_watermark=False))
+    second = story.run(rows=[BO], origin=Origin(KIND_BULK, place=first, moves_watermark=False))
     read, replayed = (trace_row(story.database, "player", key) for key in ("1", "2"))
     assert read is not None
     assert replayed is not None

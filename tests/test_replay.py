@@ -16,7 +16,8 @@ from notebook_pipeline.contract.check_batch import Checked, Rejected, check_batc
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused, UsageError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
-from notebook_pipeline.sources.replay import RejectedRows, read_rejected
+from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
+from notebook_pipeline.sources.http.rest import API as KIND_API
 from notebook_pipeline.steps import load
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
@@ -32,7 +33,7 @@ def contract_without_rules() -> Dataset:
     return Dataset(PLAYER.name, PLAYER.columns, PLAYER.key, PLAYER.cursor)
 
 
-def checked_again(rejected: RejectedRows) -> tuple[list[tuple], list[Rejected]]:
+def checked_again(rejected: loads.Replayed) -> tuple[list[tuple], list[Rejected]]:
     found = [check_batch(raw, contract_without_rules(), date(2024, 12, 31)) for raw in rejected.batches]
     rows = [tuple(row.values()) for batch in found for row in batch.good.to_pylist()]
     assert sum(batch.read for batch in found) == rejected.rows
@@ -57,9 +58,9 @@ def test_rows_of_a_csv_file_come_back_with_their_positions(tmp_path: Path) -> No
     ]
     with loads.open_database(tmp_path) as database:
         run = load_file(database, tmp_path, "p.csv", (HEADER + "\n".join(lines) + "\n").encode("latin-1"))
-        rejected = read_rejected(database, PLAYER, run)
+        rejected = loads.replay(database, PLAYER, run)
         assert (rejected.origin, rejected.rows, rejected.notes) == (
-            Origin("bulk", place=run, moves_watermark=False), 5, []
+            Origin(KIND_BULK, place=run, moves_watermark=False), 5, []
         )  # fmt: skip
         rows, still = checked_again(rejected)
         # The file was written in Latin-1, so that José is not UTF-8 and stays out too.
@@ -80,7 +81,7 @@ def test_rows_of_a_parquet_file_come_back(tmp_path: Path) -> None:
     rows = [bulk_data.player(1), bulk_data.player(2, position="GOALIE", gsis_id=None, last_changed_date=DAY)]
     with loads.open_database(tmp_path) as database:
         run = load_file(database, tmp_path, "p.parquet", bulk_data.parquet_bytes(rows))
-        again, still = checked_again(read_rejected(database, PLAYER, run))
+        again, still = checked_again(loads.replay(database, PLAYER, run))
         assert (2, None, "José", "O'Neil, Jr", "GOALIE", DAY) in again
         assert still == []
 
@@ -95,8 +96,8 @@ def test_rows_of_an_api_come_back_as_json(tmp_path: Path) -> None:
     ]
     with loads.open_database(tmp_path) as database:
         run = loads.run(database, API, loads.checked([(1, "a", DAY)], odd))
-        rejected = read_rejected(database, PLAYER, run)
-        assert rejected.origin == Origin("api", place=run, moves_watermark=False)
+        rejected = loads.replay(database, PLAYER, run)
+        assert rejected.origin == Origin(KIND_API, place=run, moves_watermark=False)
         rows, still = checked_again(rejected)
         assert rows == [(7, "00-0000001", "José", "O'Neil, Jr", "QB", DAY)]
         found = {row.position: json.loads(row.row) for row in still}
@@ -110,7 +111,7 @@ def test_a_line_keeps_its_bytes_and_reason(tmp_path: Path) -> None:
     ]
     with loads.open_database(tmp_path) as database:
         run = loads.run(database, BULK, loads.checked([(1, "a", DAY)], cut))
-        [batch] = read_rejected(database, PLAYER, run).batches
+        [batch] = loads.replay(database, PLAYER, run).batches
         assert len(batch) == 2
         assert [(row.position, row.content, row.reason) for row in batch.malformed] == [
             ("p.csv:4", b"4,,Ada", "3 fields instead of 6; and more"),
@@ -122,7 +123,7 @@ def test_rows_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
     kept = [loads.rejected((key, "a", DAY)) for key in range(ledger.KEPT_REJECTED_ROWS)]
     with loads.open_database(tmp_path) as database:
         run = loads.run(database, BULK, Checked(loads.good([(1, "a", DAY)]), kept, 12_346))
-        rejected = read_rejected(database, PLAYER, run)
+        rejected = loads.replay(database, PLAYER, run)
         assert rejected.rows == 10_000
         assert rejected.notes == [
             f"run {run} rejected 12,345 rows, of which the first 10,000 were kept: the other 2,345 cannot be "
@@ -141,7 +142,7 @@ def test_a_run_that_was_refused_can_be_replayed(tmp_path: Path) -> None:
                 limits=load.Limits(),
                 session=session,
             )
-        rejected = read_rejected(database, PLAYER, session.run_id)
+        rejected = loads.replay(database, PLAYER, session.run_id)
         assert (rejected.rows, rejected.origin.place, rejected.notes) == (1, session.run_id, [])
 
 
@@ -149,6 +150,6 @@ def test_what_cannot_be_replayed_is_a_wrong_use(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         run = loads.run(database, BULK, loads.checked([(1, "a", DAY)]))
         with pytest.raises(UsageError, match=f"run {run} rejected no row of dataset 'player'"):
-            read_rejected(database, PLAYER, run)
+            loads.replay(database, PLAYER, run)
         with pytest.raises(UsageError, match="no run 'x'"):
-            read_rejected(database, PLAYER, "x")
+            loads.replay(database, PLAYER, "x")

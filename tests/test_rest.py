@@ -24,6 +24,7 @@ from notebook_pipeline.sources.http import page_reader, rest
 from notebook_pipeline.sources.http.http_client import Patience
 from notebook_pipeline.sources.http.page_parser import Parser
 from notebook_pipeline.sources.http.page_reader import Reached
+from notebook_pipeline.sources.source import BeginAgain
 
 QUICK = Patience(tries=3, backoff=0.001, jitter=0.001, budget=60, retry_after_max=0)
 HASTY = replace(QUICK, silence=0.3)
@@ -48,18 +49,25 @@ def source():
 class Batches(list[RawBatch]):
     """Keep what is read in memory."""
 
-    begin = list.clear
-    add = list.append
-
     @property
     def rows(self) -> list:
         return [row for batch in self for row in batch.received]
 
 
 @dataclass(frozen=True)
-class Fetched(rest.Extraction):
-    """Hold an extraction beside its rows."""
+class Fetched:
+    """Hold what was read beside what is known of it as a whole."""
 
+    url: str
+    day: str
+    pages: int
+    pages_landed_before: int
+    rows: int
+    keys: pa.Array
+    rows_without_key: int
+    total: int
+    readings: int
+    unknown_fields: list[str]
     batches: Batches
 
 
@@ -68,10 +76,26 @@ def fetch(source: fs.Source, landing: Path | None = None, **options) -> Fetched:
     connection = source.connection(login="ann", password=SECRET)
     batches = Batches()
     landing = landing or Path(tempfile.mkdtemp())
-    extraction = rest.fetch_pages(
-        connection, PLAYER, options.pop("since", ""), batches, landing=landing, **options
+    read = rest.RestSource(connection, PLAYER, options.pop("since", ""), landing=landing, **options)
+    for item in read.batches():
+        if isinstance(item, BeginAgain):
+            batches.clear()
+        else:
+            batches.append(item)
+    reading, ending = read.reading, read.ending()
+    return Fetched(
+        url=read.name,
+        day=read.landing.day,
+        pages=reading.pages,
+        pages_landed_before=reading.pages_landed_before,
+        rows=reading.rows,
+        keys=ending.keys,
+        rows_without_key=reading.keys.without_key,
+        total=ending.source_count or 0,
+        readings=read.landing.reading,
+        unknown_fields=read.undeclared,
+        batches=batches,
     )
-    return Fetched(**vars(extraction), batches=batches)
 
 
 def rows_of(fetched: Fetched) -> list:

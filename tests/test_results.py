@@ -17,7 +17,7 @@ from parts import (
 )
 
 from notebook_pipeline import checks
-from notebook_pipeline.checks.results_table import failing_rows, results_table
+from notebook_pipeline.checks.results_table import show_failing_rows, show_results
 from notebook_pipeline.declare.rules_and_checks import EveryRow, Fresh, Glob, NotNull, RowCount
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.storage import ledger
@@ -90,7 +90,7 @@ def test_warnings_do_not_refuse_the_data(database: Database) -> None:
 def test_the_table_of_results_says_the_outcome_in_icon_and_word(database: Database) -> None:
     fill(database, [(1, "<b>", "nut", None, 7, "2024-03-09")])
     report = check(database, RowCount(), Fresh(0, "warn"), EveryRow(Glob("code", "A*")))
-    shown = results_table(report)
+    shown = show_results(report)
     late = "at most 0 days before 2024-03-10"
     assert [re.split(" {2,}", line) for line in repr(shown).splitlines()] == [
         ["outcome", "check", "measured", "expected", "severity"],
@@ -102,7 +102,7 @@ def test_the_table_of_results_says_the_outcome_in_icon_and_word(database: Databa
     assert html.index("✗ failed") < html.index("▲ warning") < html.index("✓ passed")
     assert "<style" not in html
     assert "<script" not in html
-    rows = failing_rows(report)._repr_html_()
+    rows = show_failing_rows(report)._repr_html_()
     assert "&lt;b&gt;" in rows
     assert "<b>" not in rows
-    assert repr(failing_rows(check(database, RowCount()))) == "No check names an offending row."
+    assert repr(show_failing_rows(check(database, RowCount()))) == "No check names an offending row."

@@ -254,9 +254,16 @@ def test_a_failure_after_the_commit_keeps_what_was_committed(home: Path) -> None
 
 
 def test_the_artefact_follows_while_the_notebook_runs(home: Path) -> None:
-    look = "import json, glob\nnb = json.load(open(glob.glob('../output/runs/*/*/*.ipynb')[0]))"
-    tell = "print('seen', [c['metadata']['papermill']['status'] for c in nb['cells']], flush=True)"
-    run = execute(home, "1", f"{look}\n{tell}", "3")
+    look = """
+import json, glob, time
+def seen():
+    [path] = glob.glob('../output/runs/*/*/*.ipynb')
+    return [cell['metadata']['papermill']['status'] for cell in json.load(open(path))['cells']]
+deadline = time.monotonic() + 60
+while seen()[1] != 'running' and time.monotonic() < deadline: time.sleep(0.05)
+print('seen', seen(), flush=True)
+"""
+    run = execute(home, "1", look, "3")
     seen = [line for line in run.lines if "seen" in line]
     assert seen == ["    seen ['completed', 'running', 'pending']"]
 

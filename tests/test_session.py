@@ -113,7 +113,7 @@ def test_a_cell_that_raises_closes_the_run_and_nothing_is_committed_after_it(dat
             notebook.run(f"raise ValueError('no such thing as {SECRET}')")
         assert [run[2:4] for run in runs(database)] == [("failed", "ValueError: no such thing as ***")]
         assert locks() == []
-        merge = next(n for n, cell in enumerate(notebook.cells) if "load.transaction" in cell.source)
+        merge = next(n for n, cell in enumerate(notebook.cells) if "steps.transaction" in cell.source)
         with pytest.raises(CellExecutionError, match=r"no longer `running`.*nothing was committed"):
             notebook.run(merge)
         assert database.execute("SELECT count(*) FROM player") == [(0,)]

@@ -9,7 +9,7 @@ from declared import PLAYER
 
 from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.contract.check_batch import check_batch
-from notebook_pipeline.sources.http.spool import Spool
+from notebook_pipeline.steps.spool import Spool
 
 TODAY = date(2024, 9, 24)
 

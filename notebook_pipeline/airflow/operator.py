@@ -1,37 +1,42 @@
 """Run one notebook as an Airflow task, through the same runner as the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from notebook_pipeline.airflow.connection_lookup import resolve_connection
+from notebook_pipeline.airflow.dataset_assets import CHECKED_DATASET, dataset_asset
 from notebook_pipeline.airflow.watchdog import stop_with_parent
 from notebook_pipeline.connections import DATABASE, Connection
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.running.parameters import check_parameters
+from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.parameters import Parameter, check_parameters, parsed
 from notebook_pipeline.running.parameters_cell import read_parameters
 
 if TYPE_CHECKING:
     from notebook_pipeline.running.run_identity import Identity
     from notebook_pipeline.running.run_notebook import Finished
 
-# The runner decides on these, so that every artefact is made the same way.
+# The runner sets these, so that every artefact is made in the same way.
 _DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert"}
 
 
 class TaskStopped(BaseException):
-    """Interrupt a run whose task was told to stop; no handler of ordinary errors may swallow it."""
+    """Raised in a run whose task was told to stop; no handler of ordinary errors may catch it."""
 
 
 class NotebookOperator(PapermillOperator):
-    """Run a notebook and hand on its result.
+    """Run a notebook and return its result.
 
-    `input_nb` is its name below `notebooks/`. It gets those of the DAG's params that it declares, and
-    `parameters` (templates, or results of other tasks) win over them. The result, a small dict of counts,
-    run id and artefact, is the task's XCom and the extra of the asset events of its outlets. Data that is
-    refused and parameters that do not fit fail the task at once; anything else may be retried.
+    `input_nb` is the notebook's name below `notebooks/`. It is given those of the DAG's params that it
+    declares; `parameters` (templates, or results of other tasks) take precedence over them. The result is a
+    small dict of counts, run id and artefact: the task's XCom, and the extra of the events of its outlets.
+    The outlet `CHECKED_DATASET` publishes the asset of the dataset that the parameter `dataset` names. The
+    task fails without a retry if the notebook refuses the data or does not accept the parameters; after any
+    other error it may be retried.
     """
 
     template_fields = ("input_nb", "parameters")
@@ -47,8 +52,9 @@ class NotebookOperator(PapermillOperator):
         decided = sorted(_DECIDED & kwargs.keys())
         if decided:
             raise TypeError(f"NotebookOperator takes no {', '.join(decided)}: its runner decides that")
-        # The very object, no copy: what a mapped task gets from another Airflow knows by it, and leaves as
-        # it is. A text out of a form would be rendered as a template else, and could ask for any secret.
+        # The same object, not a copy: Airflow recognises by its identity what a mapped task got from another
+        # task, and does not render it. Text from a form would otherwise be rendered as a template, which
+        # could read any secret.
         super().__init__(input_nb=input_nb, parameters=parameters or {}, **kwargs)  # pyright: ignore[reportArgumentType]
         self.cell_timeout = cell_timeout
         self._is_running = False
@@ -56,42 +62,52 @@ class NotebookOperator(PapermillOperator):
     def execute(self, context: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the notebook and return its result."""
         try:
-            finished = self._run(context)
+            notebook = find_notebook(str(self.input_nb))
+            declared = read_parameters(notebook)
+            given = self._given(declared, context["params"])
+            values = check_parameters(declared, given)
+            self._require_dataset(values)
+            finished = self._run(notebook, given, _connections(values), context["ti"])
         except UsageError as error:
             raise AirflowFailException(str(error)) from error
         result = plain_result(finished)
         if finished.status != "success":
-            # Not returned, but told: whoever reports on this run wants to know.
+            # Pushed, as a task that fails returns nothing: the task that reports on the run reads it.
             context["ti"].xcom_push("return_value", result)
             raise failure(finished)
-        for outlet in self.outlets:
-            context["outlet_events"][outlet].extra.update(result)
+        self._publish(context["outlet_events"], values, result)
         return result
 
     def on_kill(self) -> None:
-        """Interrupt the run, which ends its kernel and says why in its artefact."""
+        """Interrupt the run, which kills its kernel and writes the reason to its artefact."""
         if self._is_running:
             raise TaskStopped(f"task {self.task_id} was told to stop")
 
-    def _run(self, context: Mapping[str, Any]) -> "Finished":
-        from notebook_pipeline.running.notebook_files import find_notebook
+    def _given(self, declared: Sequence[Parameter] | None, params: Mapping[str, Any]) -> dict[str, Any]:
+        names = {parameter.name for parameter in declared or ()}
+        # An empty field of the form arrives as None.
+        form = {name: value for name, value in params.items() if name in names and value is not None}
+        return form | _typed(declared, dict(self.parameters or {}))
+
+    def _require_dataset(self, values: Mapping[str, Any]) -> None:
+        if CHECKED_DATASET in self.outlets and not values.get("dataset"):
+            raise UsageError(
+                f"task {self.task_id} has the outlet CHECKED_DATASET, but {self.input_nb} has no parameter "
+                "`dataset`, which says whose asset to publish: declare it, or name an Asset as the outlet"
+            )
+
+    def _run(
+        self, notebook: Path, given: Mapping[str, Any], connections: Mapping[str, Connection], task: Any
+    ) -> "Finished":
         from notebook_pipeline.running.run_notebook import run_notebook
 
-        notebook = find_notebook(str(self.input_nb))
-        declared = read_parameters(notebook)
-        names = {parameter.name for parameter in declared or ()}
-        params = context["params"].items()
-        # An empty field of the form arrives as None.
-        form = {name: value for name, value in params if name in names and value is not None}
-        given = form | dict(self.parameters or {})
-        connections = _connections(check_parameters(declared, given))
         self._is_running = True
         try:
             with stop_with_parent():
                 return run_notebook(
                     notebook,
                     given,
-                    identity=_identity(context["ti"]),
+                    identity=_identity(task),
                     connections=connections,
                     cell_timeout=self.cell_timeout,
                     report=self.log.info,
@@ -99,9 +115,25 @@ class NotebookOperator(PapermillOperator):
         finally:
             self._is_running = False
 
+    def _publish(self, events: Any, values: Mapping[str, Any], result: dict[str, Any]) -> None:
+        for outlet in self.outlets:
+            if outlet == CHECKED_DATASET:
+                events[outlet].add(dataset_asset(values["dataset"]), extra=result)
+            else:
+                events[outlet].extra.update(result)
+
+
+def _typed(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the types that the notebook declares: a template always gives text."""
+    known = {parameter.name: parameter for parameter in declared or () if parameter.type != "str"}
+    return {
+        name: parsed(known[name], value) if name in known and isinstance(value, str) else value
+        for name, value in given.items()
+    }
+
 
 def plain_result(finished: "Finished") -> dict[str, Any]:
-    """Return what other tasks and asset events are told: small and plain."""
+    """Return the result as other tasks and asset events receive it: a small dict of plain values."""
     told = {
         **(finished.result or {}),
         "run_id": finished.run_id,
@@ -114,7 +146,7 @@ def plain_result(finished: "Finished") -> dict[str, Any]:
 
 
 def failure(finished: "Finished") -> AirflowException:
-    """Return the exception that fails the task: for good where another try would end the same way."""
+    """Return the exception that fails the task; it prevents retries that would end in the same way."""
     kind = AirflowException if finished.retryable else AirflowFailException
     return kind(f"{finished.error} (executed notebook: {finished.address})")
 
@@ -132,11 +164,11 @@ def _identity(task: Any) -> "Identity":
 
 
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
-    """Resolve the connections that parameters name, in the task: a kernel cannot ask Airflow."""
+    """Resolve the connections that parameters name; the task does it, because a kernel cannot ask Airflow."""
     from notebook_pipeline.running.connection_parameters import named_connections
 
     named = {*named_connections(parameters)}
     if not parameters.get("database_conn_id"):
-        # The run's ledger row needs a database, also where the notebook asks for none.
+        # The run's row in the ledger needs a database even if the notebook uses none.
         named.add(DATABASE)
     return {conn_id: resolve_connection(conn_id) for conn_id in sorted(named)}

@@ -1,7 +1,21 @@
 """Check a dataset's table by what is declared with it: one scan, a history, one verdict."""
 
 from notebook_pipeline.checks.measured_history import SOURCE_COUNT
+from notebook_pipeline.checks.pictures import measured_over_runs, mixes, nulls_per_column
 from notebook_pipeline.checks.results import CheckResult, Report
+from notebook_pipeline.checks.results_table import show_failing_rows, show_results
 from notebook_pipeline.checks.run_checks import recent_changes, run_checks, save
 
-__all__ = ["SOURCE_COUNT", "CheckResult", "Report", "recent_changes", "run_checks", "save"]
+__all__ = [
+    "SOURCE_COUNT",
+    "CheckResult",
+    "Report",
+    "measured_over_runs",
+    "mixes",
+    "nulls_per_column",
+    "recent_changes",
+    "run_checks",
+    "save",
+    "show_failing_rows",
+    "show_results",
+]

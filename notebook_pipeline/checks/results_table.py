@@ -37,7 +37,7 @@ class Shown:
         return self.html
 
 
-def results_table(report: Report) -> Shown:
+def show_results(report: Report) -> Shown:
     """Show every check with icon, colour and word for its outcome, the worst first."""
     worst_first = sorted(report.results, key=lambda result: list(ICONS).index(result.outcome))
     header = ["outcome", "check", "measured", "expected", "severity"]
@@ -49,7 +49,7 @@ def results_table(report: Report) -> Shown:
     return Shown(_html_table(header, rows, styles), _text_table(header, rows))
 
 
-def failing_rows(report: Report) -> Shown:
+def show_failing_rows(report: Report) -> Shown:
     """Show the offending rows of every check that did not pass, up to 20 of each."""
     shown = [_failing(result) for result in (*report.failed, *report.warnings) if result.rows]
     if not shown:

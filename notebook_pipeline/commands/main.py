@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code: 0 success, 1 failed, 2 wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parser().parse_args(given)
+        rest, parameters = _without_parameters(given)
+        options = _parser().parse_args(rest)
+        options.parameters = parameters
         return options.command(options)
     except BrokenPipeError:  # whoever read has read enough
         return FAILED
@@ -54,6 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print_json(status="failed", error=str(error))
         _say(f"notebook-pipeline: {error}")
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _without_parameters(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Take `-p NAME VALUE` out of what `run` is given: argparse takes a value such as `-x` for an option."""
+    rest, parameters = list(arguments), []
+    while rest[:1] == ["run"] and "-p" in rest[:-2]:
+        at = rest.index("-p")
+        _, name, value = rest[at : at + 3]
+        parameters.append((name, value))
+        del rest[at : at + 3]
+    return rest, parameters
 
 
 def program() -> NoReturn:
@@ -80,7 +93,7 @@ def _add_run(commands: Any) -> None:
     run = commands.add_parser("run", help="execute one notebook exactly as Airflow would")
     run.add_argument("notebook", metavar="NOTEBOOK", help="a name in notebooks/, or a path to an .ipynb")
     run.add_argument(
-        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        "-p", dest="unfinished", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="set a parameter; booleans are true / false",
     )  # fmt: skip
     run.add_argument("--cell-timeout", type=_seconds, metavar="SECONDS", help="the longest a cell may take")

@@ -2,27 +2,40 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import pyarrow as pa
+
+from notebook_pipeline.contract.source_kind import SourceKind
+
+
+def nothing() -> None:
+    """Do nothing; most sources need not be told that their rows are safe."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Say where batches come from, which decides who wins in the merge.
+    """Where batches come from, which decides who wins in the merge.
 
     `place` names the run whose extraction the rows belong to, where that is not the run that merges
     them but replays what was rejected. `moves_watermark` is false where the watermark must stay: it is past
     rows that are replayed, and may not go past rows that were never read. `day` is when reading began,
     where the source may have changed since: what changed after it may be missing among the rows.
-    `fingerprint` marks a file as loaded once its rows are committed.
+    `fingerprint` marks a file as loaded once its rows are committed. `acknowledge` is called after the
+    commit: it tells the source that its rows are safe.
     """
 
-    source: Literal["bulk", "api"]
+    kind: SourceKind
     place: str = ""
     moves_watermark: bool = True
     day: str = ""
     fingerprint: str | None = None
+    acknowledge: Callable[[], object] = nothing
+
+    @property
+    def source(self) -> str:
+        """Return the name under which the rows are stored."""
+        return self.kind.name
 
     @property
     def is_replay(self) -> bool:

@@ -1,13 +1,22 @@
 """Shape the ledger as tables and figures for a notebook that people read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from notebook_pipeline.connections import resolve
 from notebook_pipeline.review import wording
-from notebook_pipeline.review.queries import COUNTS, Run, read_checks, seconds
-from notebook_pipeline.review.trace import Trace
+from notebook_pipeline.review.queries import (
+    COUNTS,
+    Filters,
+    Run,
+    list_runs,
+    open_ledger,
+    read_checks,
+    seconds,
+)
+from notebook_pipeline.review.trace import Trace, trace_row
 from notebook_pipeline.review.wording import status, verdict
 from notebook_pipeline.storage.database import Database
 
@@ -22,6 +31,21 @@ _LOOKS = {
     "stale": ("#767676", ".."),
     "rejected": ("#D55E00", "xx"),
 }
+
+
+class LookBack(NamedTuple):
+    """The runs of a dataset, what failed in them, and where one row comes from."""
+
+    runs: Sequence[Run]
+    failed: pd.DataFrame
+    trace: Trace | None
+
+
+def look_back(database_conn_id: str, dataset: str, *, days: float, key: str) -> LookBack:
+    """Return what the ledger knows of a dataset's runs of so many days, and of the row of a key."""
+    with open_ledger(resolve(database_conn_id)) as database:
+        runs = list_runs(database, Filters(dataset=dataset, days=days))
+        return LookBack(runs, failed(database, runs), trace_row(database, dataset, key))
 
 
 def ran(runs: Sequence[Run]) -> pd.DataFrame:

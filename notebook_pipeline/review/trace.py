@@ -16,7 +16,7 @@ from notebook_pipeline.storage.database import Database, Value, quoted
 class Trace:
     """Hold a row with the run that last changed it; a deleted row is None, and the run deleted it.
 
-    `confirmed_by_api` says that the API has sent the identical row since a bulk file brought it.
+    `confirmed_by` is the live source that has sent the identical row since a bulk load brought it.
     `extracted_by` is the earlier run that had rejected the row, where a replay brought it in.
     """
 
@@ -24,7 +24,7 @@ class Trace:
     key: str
     row: dict[str, Any] | None
     run: dict[str, Any] | None
-    confirmed_by_api: bool = False
+    confirmed_by: str | None = None
     extracted_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Trace:
             "row": self.row,
             "deleted": self.row is None,
             "run": self.run,
-            "confirmed_by_api": self.confirmed_by_api,
+            "confirmed_by": self.confirmed_by,
             "extracted_by": self.extracted_by,
             "artifact": artefact(self.run) if self.run else None,
         }
@@ -58,17 +58,18 @@ def trace_row(database: Database, table: str, key: str) -> Trace | None:
 
 def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Trace:
     run = _run(database, row["_run_id"])
-    replayed = database.execute(
-        "SELECT place FROM extraction WHERE run_id = ? AND is_replay = 1", [row["_run_id"]]
+    extracted = database.execute(
+        "SELECT source, place, is_replay FROM extraction WHERE run_id = ?", [row["_run_id"]]
     )
+    source, place, is_replay = extracted[0] if extracted else (row["_source"], "", 0)
     return Trace(
         table,
         key,
         row,
         run,
-        confirmed_by_api=row["_source"] == "api" and run is not None and run["notebook"] == "bulk_load",
+        confirmed_by=row["_source"] if row["_source"] != source else None,
         # A bulk load that had to wait for another marks its place with ~.
-        extracted_by=replayed[0][0].rstrip("~") if replayed else None,
+        extracted_by=place.rstrip("~") if is_replay else None,
     )
 
 

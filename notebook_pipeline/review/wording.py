@@ -62,8 +62,8 @@ def origin(trace: Trace) -> list[tuple[str, object]]:
     ]
     if trace.extracted_by:
         facts.append(("first read by", f"{trace.extracted_by}, which had rejected it"))
-    if trace.confirmed_by_api:
-        facts.append(("since then", "the API has sent the identical row"))
+    if trace.confirmed_by:
+        facts.append(("since then", f"the identical row has come from the source {trace.confirmed_by}"))
     return facts
 
 

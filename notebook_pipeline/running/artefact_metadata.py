@@ -5,7 +5,7 @@ Works on notebooks as plain JSON, so that whoever finds a lost run can set it ri
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +38,8 @@ def close(notebook: Notebook, last_word: LastWord) -> None:
     """
     failed, ended = last_word.status == FAILED, last_word.ended
     guilty = _guilty(notebook) if failed else None
-    _settle_cells(notebook, failed=failed)
+    ended_early = last_word.about.get("ended_early")
+    _settle_cells(notebook, failed=failed, ended_early=bool(ended_early))
     papermill = notebook["metadata"].setdefault("papermill", {})
     papermill |= {"end_time": ended.isoformat(), "exception": failed or None}
     papermill["duration"] = _seconds(papermill.get("start_time"), ended)
@@ -47,6 +48,10 @@ def close(notebook: Notebook, last_word: LastWord) -> None:
     if failed:
         about["failed_cell"] = guilty and guilty["id"]
         notebook["cells"].insert(0, _banner(notebook, guilty, last_word))
+    elif ended_early:
+        reason = _escaped(str(ended_early))
+        text = f"**This run ended early**, with success: {reason}. The cells that followed were not run."
+        notebook["cells"].insert(0, _banner_cell([text]))
 
 
 def without_banner(notebook: Notebook) -> Notebook:
@@ -75,8 +80,10 @@ def _guilty(notebook: Notebook) -> dict[str, Any] | None:
     return None
 
 
-def _settle_cells(notebook: Notebook, *, failed: bool) -> None:
-    final = {PENDING: NOT_RUN, RUNNING: FAILED} if failed else {PENDING: COMPLETED}
+def _settle_cells(notebook: Notebook, *, failed: bool, ended_early: bool) -> None:
+    final = {PENDING: NOT_RUN if failed or ended_early else COMPLETED}
+    if failed:
+        final[RUNNING] = FAILED
     for cell in notebook["cells"]:
         state = _papermill(cell)
         if state.get("status") == RUNNING and failed:
@@ -93,6 +100,10 @@ def _banner(notebook: Notebook, guilty: dict[str, Any] | None, last_word: LastWo
     lines += ["", *(f"    {line}" for line in (error.splitlines() or ["no cause is known"]))]
     if guilty:
         lines += ["", "Cells before it are completed, cells after it were not run."]
+    return _banner_cell(lines)
+
+
+def _banner_cell(lines: Sequence[str]) -> dict[str, Any]:
     return {
         "cell_type": "markdown",
         "id": "notebook-pipeline-banner",
@@ -108,9 +119,14 @@ def _place(notebook: Notebook, guilty: dict[str, Any] | None) -> str:
             return "before its first cell"
         return "between two cells" if NOT_RUN in states else "after its last cell"
     titles = dict(zip((cell["id"] for cell in notebook["cells"]), headings(notebook), strict=True))
-    title = re.sub(r"([\\`*_\[\]<>$])", r"\\\1", titles[guilty["id"]])
+    title = _escaped(titles[guilty["id"]])
     count = guilty.get("execution_count")
     return f"in the cell “{title}”" + (f" (In [{count}])" if count else "")
+
+
+def _escaped(text: str) -> str:
+    """Return text of which nothing is taken for markup."""
+    return re.sub(r"([\\`*_\[\]<>$])", r"\\\1", text)
 
 
 def _code_title(cell: dict[str, Any], above: str) -> str:

@@ -15,7 +15,10 @@ LONGEST_ERROR = 4000
 
 @dataclass
 class Execution:
-    """Hold what one execution needs and, once it is over, how it went: `error` is None after success."""
+    """What one execution needs and, once it is over, how it went: `error` is None after success.
+
+    `ended_early` says why the cells after the last one that ran were not run, although nothing failed.
+    """
 
     kernel: Kernel
     output: Output
@@ -26,11 +29,13 @@ class Execution:
     stopped: Callable[[], str | None] = lambda: None
     error: str | None = None
     refused: bool = False
+    ended_early: str | None = None
     result: Any = field(default=None)
 
     def fail(self, cause: str) -> None:
         """Remember the first cause of failure, masked and cut to a length that a ledger can hold."""
-        self.error = self.error or self.redactor.text(cause)[:LONGEST_ERROR]
+        # A secret that the first cut divides stands far beyond the second.
+        self.error = self.error or self.redactor.text(cause[: 5 * LONGEST_ERROR])[:LONGEST_ERROR]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +19,15 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection, variable
+from notebook_pipeline.running.leftover_processes import end_leftovers
 from notebook_pipeline.running.message_numbers import NumberedKernelClient
+from notebook_pipeline.running.mime_types import RUN_ID
 from notebook_pipeline.running.scratch import Scratch
 from notebook_pipeline.secrets.kernel_environment import inherited
 
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 60.0
+# After so long, whoever watches is told what is waited for.
+_PATIENT_SECONDS = 5.0
 
 # What goes wrong is told by the run itself, in its own words; Jupyter would tell it again.
 log = logging.getLogger("notebook_pipeline.running.kernel")
@@ -39,7 +43,7 @@ def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str
         | {
             "NOTEBOOK_PIPELINE_HOME": str(settings.home()),
             "NOTEBOOK_PIPELINE_OUTPUT": settings.output_url() or str(settings.output()),
-            "NOTEBOOK_PIPELINE_RUN_ID": run_id,
+            RUN_ID: run_id,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
     )
@@ -115,20 +119,32 @@ class Kernel:
             with suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
 
-    def close(self) -> None:
-        """Ask the kernel to end, wait a little, then end it; closing twice does nothing."""
+    def close(
+        self, seconds: float = SHUTDOWN_SECONDS, say: Callable[[str], object] = lambda line: None
+    ) -> bool:
+        """Ask the kernel to end, wait for its threads and exit handlers, then end it and all it started.
+
+        Returns False if it had not ended by itself after so many seconds. Closing twice does nothing.
+        """
         if self._group is None:
-            return
+            return True
         process = self._process
+        ended = True
         if process and process.poll() is None:
             run_sync(self.manager.request_shutdown)()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(SHUTDOWN_SECONDS)
+            ended = _has_ended(process, min(seconds, _PATIENT_SECONDS))
+            if not ended:
+                say(f"waiting up to {seconds:g} s for threads and exit handlers of the notebook")
+                ended = _has_ended(process, seconds - _PATIENT_SECONDS)
         self.kill()
         if process:
             process.wait()
         self._group = None
+        left = end_leftovers(self._environment.get(RUN_ID, ""))
+        if left:
+            say(f"ended processes that the notebook had left running: {', '.join(left)}")
         self._clean()
+        return ended
 
     def cause_of_death(self) -> str:
         """Say how the process ended, with the last of what it said outside of any cell."""
@@ -156,6 +172,13 @@ class Kernel:
             os.close(end)
         self._scratch.remove()
         _close_event_loop()
+
+
+def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(max(seconds, 0))
+        return True
+    return False
 
 
 def _close_event_loop() -> None:

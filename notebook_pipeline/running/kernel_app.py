@@ -1,12 +1,17 @@
 """Run a Python kernel that loses nothing of what its cells publish."""
 
+import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.jsonutil import json_default
 from jupyter_client.session import DELIM
 
 from notebook_pipeline.running.message_numbers import MARK
+from notebook_pipeline.running.notebook_reader import without_lone_surrogates
 
 
 class NumberedKernelApp(IPKernelApp):
@@ -19,6 +24,16 @@ class NumberedKernelApp(IPKernelApp):
         # The other sockets keep their limit, at which the sender waits.
         del context.sndhwm
         self.iopub_thread.socket = _NumberedSocket(self.iopub_thread.socket)
+        self.session.pack = partial(_packed, self.session.pack)
+
+
+def _packed(pack: Callable[[Any], bytes], content: Any) -> bytes:
+    """Return a message's content as bytes, even if it holds half of a surrogate pair."""
+    try:
+        return pack(content)
+    except UnicodeEncodeError:
+        text = json.dumps(content, ensure_ascii=False, default=json_default)
+        return pack(json.loads(without_lone_surrogates(text)))
 
 
 class _NumberedSocket:

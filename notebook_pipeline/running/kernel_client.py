@@ -1,33 +1,30 @@
 """Speak with the kernel: run a notebook's cells, and mask all that it says before anybody else sees it."""
 
+import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Any, cast
 
 import nbformat
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NotebookExecutionManager
 
+from notebook_pipeline.errors import EndRun
 from notebook_pipeline.running import artefact_metadata
+from notebook_pipeline.running.artefact_recorder import Recorder
+from notebook_pipeline.running.cell_outputs import CellOutputs
 from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel import log
 from notebook_pipeline.running.message_numbers import NumberedChannel, NumberedKernelClient
-from notebook_pipeline.running.mime_types import PROGRESS, RESULT
+from notebook_pipeline.running.refusals import is_refusal
 from notebook_pipeline.running.run_lines import Reporter
-from notebook_pipeline.secrets.redaction import RedactedStream
 
 # After a cell's reply its outputs may still be on the way, but they keep arriving.
 SILENT_SECONDS = 120
 _UNLIMITED_SECONDS = 10**9
-
-# Asked in the kernel after a cell has raised: does the error say that a retry is useless?
-_IS_REFUSAL = (
-    "isinstance(__import__('sys').last_value, (lambda errors: (errors.DataRefused, errors.UsageError))"
-    "(__import__('notebook_pipeline.errors', fromlist=['errors'])))"
-)
+_POLL_SECONDS = 0.25
 
 
 class SilentKernelError(RuntimeError):
@@ -37,13 +34,14 @@ class SilentKernelError(RuntimeError):
 class Client(PapermillNotebookClient):
     """Speak with the kernel; mask everything that it says before anybody else sees it."""
 
-    def __init__(self, recorder: NotebookExecutionManager, execution: Execution) -> None:
+    def __init__(self, recorder: Recorder, execution: Execution) -> None:
         super().__init__(
             recorder,
             km=execution.kernel.manager,
             startup_timeout=max(1, round(execution.limits.start)),
             timeout_func=lambda _: execution.limits.cell,
             iopub_timeout=_UNLIMITED_SECONDS,  # see `_async_poll_output_msg`
+            on_cell_executed=self._note_exit,
             shutdown_kernel="immediate",
             log=log,
         )
@@ -51,8 +49,10 @@ class Client(PapermillNotebookClient):
         self._titles = list(artefact_metadata.headings(self.nb))
         total = sum(map(_is_run, self.nb.cells))
         self._reporter = Reporter(execution.say, total, execution.limits.progress)
-        self._streams: dict[str, tuple[RedactedStream, dict[str, Any]]] = {}
-        self._shown_error: str | None = None
+        self._outputs = CellOutputs(execution, self._reporter)
+        self._open_stream: nbformat.NotebookNode | None = None
+        self._pieces: list[str] = []
+        recorder.before_save = self._join_pieces
 
     def execute(self, **_: Any) -> nbformat.NotebookNode:
         """Run the cells until one fails, and remember why."""
@@ -86,26 +86,38 @@ class Client(PapermillNotebookClient):
 
     def _run_cell(self, cell: nbformat.NotebookNode, index: int) -> bool:
         began = time.monotonic()
-        self._shown_error = None
+        self._outputs.begin_cell()
+        self._open_stream = None
         self.nb_man.cell_start(cell, index)
         with self._remembered(cell, index):
             self.execute_cell(cell, index)
         self._flush(cell, index)
         self._fail_if_untrue(cell)
         failed = self._execution.error is not None
+        if self._execution.ended_early:
+            cell.outputs = [output for output in cell.outputs if output.output_type != "error"]
         if failed:
             self.nb_man.cell_exception(cell, cell_index=index)
         self.nb_man.cell_complete(cell, cell_index=index)
         self._reporter.cell_done(self._titles[index], time.monotonic() - began, failed=failed)
-        return not failed
+        return not (failed or self._execution.ended_early)
+
+    async def _note_exit(self, execute_reply: dict[str, Any], **_: Any) -> None:
+        """End the run after a cell that called exit()."""
+        if any(
+            payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", [])
+        ):
+            self._execution.ended_early = "a cell called exit()"
 
     @contextmanager
     def _remembered(self, cell: nbformat.NotebookNode, index: int) -> Iterator[None]:
         try:
             yield
         except CellExecutionError as error:
+            if error.ename == EndRun.__name__ and self._execution.ended_early:
+                return
             self._execution.fail(f"{error.ename}: {error.evalue}")
-            self._execution.refused = self._is_refusal()
+            self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
         except CellTimeoutError as error:
             limit = self._execution.limits.cell
             observed = f"cell time-out: not done after {limit} s" if limit else str(error)
@@ -125,9 +137,24 @@ class Client(PapermillNotebookClient):
             self._execution.fail(
                 f"{lost} messages of the kernel were lost, and with them outputs of this cell"
             )
-        if self._shown_error and self._execution.error is None and "raises-exception" not in _tags(cell):
-            self._execution.fail(self._shown_error)
-            self._execution.refused = self._is_refusal()
+        error = self._outputs.error
+        if self._execution.ended_early or self._execution.error:
+            return
+        if error and "raises-exception" not in _tags(cell):
+            self._execution.fail(error)
+            self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
+
+    async def _async_poll_kernel_alive(self) -> None:
+        """Watch the kernel, and keep the artefact up to date while a cell shows nothing."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            cast("Recorder", self.nb_man).save_if_due()
+            try:
+                await self._async_check_alive()
+            except DeadKernelError:
+                if self.task_poll_for_reply is not None:
+                    self.task_poll_for_reply.cancel()
+                return
 
     async def _async_poll_output_msg(
         self, parent_msg_id: str, cell: nbformat.NotebookNode, cell_index: int
@@ -158,84 +185,61 @@ class Client(PapermillNotebookClient):
         """Prefer why somebody stopped the run over what that looked like from here."""
         return self._execution.stopped() or observed
 
-    def _is_refusal(self) -> bool:
-        """Ask the kernel whether its last error says that a retry is useless."""
-        if not self._execution.kernel.is_own:
-            return False
-        # Right after an error a kernel turns requests away for a moment.
-        answers = (self._ask(_IS_REFUSAL) for _ in range(20))
-        return next((answer for answer in answers if answer is not None), "False") == "True"
-
-    def _ask(self, expression: str) -> str | None:
-        """Evaluate an expression in the kernel; None where it does not answer now."""
-        if self.kc is None:
-            return None
-        request = self.kc.execute("", silent=True, user_expressions={"asked": expression})
-        try:
-            reply = self.wait_for_reply(request)
-        except DeadKernelError:
-            return "the kernel died"
-        if reply is None or reply["content"]["status"] == "aborted":
-            time.sleep(0.05)
-            return None
-        return reply["content"]["user_expressions"]["asked"].get("data", {}).get("text/plain", "")
-
     def process_message(
         self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int
     ) -> nbformat.NotebookNode | None:
-        """Mask a message, take note of it, and only then let it into the notebook."""
-        kind, content = msg["msg_type"], msg["content"]
-        if kind == "stream":
-            return self._stream(msg, cell, cell_index)
-        if kind == "clear_output":
-            self._streams.clear()
-        msg = {**msg, "content": self._execution.redactor.data(content)}
-        self._note(kind, msg["content"])
-        return super().process_message(msg, cell, cell_index)
+        """Let a message into the notebook as far as it may be shown."""
+        if msg["msg_type"] == "stream":
+            return self._print(self._outputs.printed(msg), msg, cell, cell_index)
+        if msg["msg_type"] == "clear_output":
+            self._outputs.clear()
+        self._join_pieces()
+        shown = self._outputs.shown(msg)
+        return None if shown is None else super().process_message(shown, cell, cell_index)
 
-    def _stream(
-        self, msg: dict[str, Any], cell: nbformat.NotebookNode, index: int
-    ) -> nbformat.NotebookNode | None:
-        name = msg["content"]["name"]
-        stream, _ = self._streams.get(name) or (RedactedStream(self._execution.redactor), msg)
-        self._streams[name] = stream, msg
-        return self._print(stream.feed(msg["content"]["text"]), msg, cell, index)
+    def handle_comm_msg(
+        self, outs: list[nbformat.NotebookNode], msg: dict[str, Any], cell_index: int
+    ) -> None:
+        """Keep the state of a widget; a comm of another kind is none of the notebook's concern."""
+        if isinstance(msg["content"].get("data"), dict):
+            with suppress(KeyError, TypeError):
+                super().handle_comm_msg(outs, msg, cell_index)
 
     def _flush(self, cell: nbformat.NotebookNode, index: int) -> None:
-        """Let out what was held back, for nothing follows in this cell."""
-        for stream, msg in self._streams.values():
-            self._print(stream.flush(), msg, cell, index)
-        self._streams.clear()
+        """Add what was held back, and what there is to say of outputs that were left out."""
+        for msg, text in self._outputs.rest():
+            self._print(text, msg, cell, index)
+        self._join_pieces()
+        if note := self._outputs.note():
+            cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+            self._reporter.printed("stderr", note)
 
     def _print(
         self, text: str, msg: dict[str, Any], cell: nbformat.NotebookNode, index: int
     ) -> nbformat.NotebookNode | None:
         if not text:
             return None
-        name = msg["content"]["name"]
-        self._reporter.printed(name, text)
         if cell.outputs and self._continues(cell.outputs[-1], msg):
-            cell.outputs[-1].text += text
+            # Joined one by one, many small pieces would take a time that grows with their number squared.
+            self._pieces.append(text)
             return cell.outputs[-1]
-        return super().process_message({**msg, "content": {"name": name, "text": text}}, cell, index)
+        self._join_pieces()
+        content = {"name": msg["content"]["name"], "text": text}
+        printed = super().process_message({**msg, "content": content}, cell, index)
+        self._open_stream = printed
+        return printed
 
     def _continues(self, last: nbformat.NotebookNode, msg: dict[str, Any]) -> bool:
-        """Say whether a stream goes on where the last output ended, as a notebook shows it."""
+        """Return True if a stream goes on where the last output ended, as a notebook shows it."""
         redirected = self.output_hook_stack[msg["parent_header"].get("msg_id")]
-        same = last.output_type == "stream" and last.name == msg["content"]["name"]
+        same = last is self._open_stream and last.name == msg["content"]["name"]
         return same and not redirected and not self.clear_before_next_output
 
-    def _note(self, kind: str, content: dict[str, Any]) -> None:
-        if kind == "error":
-            self._shown_error = f"{content['ename']}: {content['evalue']}"
-            self._reporter.raised(content["traceback"])
-        data = content.get("data")
-        if not isinstance(data, dict):
-            return
-        if RESULT in data:
-            self._execution.result = data[RESULT]
-        if PROGRESS in data:
-            self._reporter.progressed(data.get("text/plain", ""), data[PROGRESS])
+    def _join_pieces(self) -> None:
+        """Make the notebook whole: add to the last stream what has come since."""
+        if self._open_stream is not None and self._pieces:
+            self._open_stream.text += "".join(self._pieces)
+        self._pieces.clear()
 
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:

@@ -28,6 +28,8 @@ from contextlib import suppress
 from typing import NoReturn
 
 from notebook_pipeline.running import preload
+from notebook_pipeline.running.leftover_processes import end_leftovers
+from notebook_pipeline.running.mime_types import RUN_ID
 from notebook_pipeline.running.process_exit import QuickEnd
 
 _PR_SET_PDEATHSIG = 1
@@ -109,7 +111,9 @@ def _end_with_runner(kernel: int, scratch: str, alone: threading.Event) -> None:
     while os.read(0, 1):
         pass
     alone.set()
-    os.kill(kernel, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has ended at this moment
+        os.kill(kernel, signal.SIGKILL)
+    end_leftovers(os.environ.get(RUN_ID, ""))
     shutil.rmtree(scratch, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 

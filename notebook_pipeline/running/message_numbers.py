@@ -29,7 +29,9 @@ class NumberedChannel(AsyncZMQSocketChannel):
         for identity in identities:
             if identity.startswith(MARK):
                 self._count(int(identity[len(MARK) :]))
-        return self.session.deserialize(message)
+        received = self.session.deserialize(message)
+        received["size"] = sum(map(len, message))
+        return received
 
     def _count(self, number: int) -> None:
         if self._last is not None:

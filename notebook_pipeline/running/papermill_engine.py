@@ -1,33 +1,37 @@
 """Run a notebook's cells in a kernel, through papermill; mask, say and save what comes of them."""
 
 from collections.abc import Mapping
-from typing import Any
+from copy import deepcopy
+from typing import Any, cast
 
 import nbformat
 from papermill import __version__ as papermill_version
-from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
+from papermill.engines import Engine, papermill_engines
 from papermill.parameterize import parameterize_notebook
 
-from notebook_pipeline.outputs.artefact_writer import Save, following
+from notebook_pipeline.errors import UsageError
+from notebook_pipeline.outputs.artefact_writer import following
 from notebook_pipeline.outputs.output_store import Output
 from notebook_pipeline.running import artefact_metadata
+from notebook_pipeline.running.artefact_recorder import Recorder, written
 from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel_client import Client
 from notebook_pipeline.running.plan import Plan
 
 NAME = "notebook_pipeline"
-SECONDS_BETWEEN_SAVES = 5
 _OWN_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
     """Return a notebook ready to run: the given parameters in their cell, `about` in its metadata."""
-    notebook = nbformat.reads(plan.content.decode(), as_version=4)
-    notebook = nbformat.v4.upgrade(artefact_metadata.without_banner(notebook))
+    plain = artefact_metadata.without_banner(deepcopy(dict(plan.source)))
+    notebook = cast("nbformat.NotebookNode", nbformat.from_dict(plain))
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        raise UsageError(f"{plan.notebook}: is not a valid notebook: {error.message}") from None
     notebook.metadata["papermill"] = {"version": papermill_version, "input_path": about["notebook"]}
     notebook.metadata[artefact_metadata.KEY] = dict(about)
-    for cell in notebook.cells:
-        cell.metadata.setdefault("tags", [])
     if plan.kernel is None:
         # What it asked for may not be installed.
         notebook.metadata["kernelspec"] = _OWN_KERNEL
@@ -41,24 +45,8 @@ def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
 
 
 def run(notebook: nbformat.NotebookNode, execution: Execution) -> None:
-    """Run every cell and save the artefact after each; `execution` then knows how it went."""
+    """Run every cell while the artefact follows; `execution` then knows how it went."""
     papermill_engines.execute_notebook_with_engine(NAME, notebook, "python3", execution=execution)
-
-
-class Recorder(NotebookExecutionManager):
-    """Keep the artefact in step with the run, cell by cell."""
-
-    def __init__(self, notebook: nbformat.NotebookNode, save: Save) -> None:
-        super().__init__(notebook, progress_bar=False, autosave_cell_every=SECONDS_BETWEEN_SAVES)
-        self._save = save
-
-    def save(self, **_: Any) -> None:
-        """Save the notebook as it is now."""
-        self._save(nbformat.v4.writes(self.nb))
-        self.last_save_time = self.now()
-
-    def notebook_complete(self, **_: Any) -> None:
-        """Leave the last word, and the last save, to `close_artefact`."""
 
 
 class NotebookPipelineEngine(Engine):
@@ -68,7 +56,7 @@ class NotebookPipelineEngine(Engine):
     def execute_notebook(  # type: ignore[override]
         cls, nb: nbformat.NotebookNode, kernel_name: str, *, execution: Execution, **_: Any
     ) -> nbformat.NotebookNode:
-        """Run the cells and save the artefact after each; an error of theirs is not raised but remembered."""
+        """Run the cells while the artefact follows; an error of theirs is not raised but remembered."""
         with following(execution.output, execution.artifact, execution.say) as save:
             recorder = Recorder(nb, save)
             recorder.notebook_start()
@@ -84,4 +72,4 @@ def close_artefact(
 ) -> None:
     """Write the last word on a run into its artefact."""
     artefact_metadata.close(notebook, last_word)
-    output.write(key, nbformat.v4.writes(nbformat.from_dict(notebook)), last=True)
+    output.write(key, written(cast("nbformat.NotebookNode", nbformat.from_dict(notebook))), last=True)

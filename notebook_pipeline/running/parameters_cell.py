@@ -2,7 +2,7 @@
 
 import ast
 import io
-import json
+import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,23 +10,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from notebook_pipeline.connections import is_secret_name
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.notebook_files import PYTHON, language_of
-from notebook_pipeline.running.parameters import TYPES, Parameter, checked
+from notebook_pipeline.running.notebook_reader import read_notebook
+from notebook_pipeline.running.parameters import TYPES, Parameter, checked, refuse_secret_parameter
 
 TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 
-_FORM = "expected lines of the form `name: type = literal  # help`"
+# A line of IPython's own: a magic, or a command of the shell.
+_MAGIC = re.compile(r"^[ \t]*[%!]", re.MULTILINE)
+_OPTIONAL = re.compile(r"^(?:typing\.)?Optional\[(.*)\]$")
+_TYPE_NAMES = {kind: name for name, kind in TYPES.items() if name != "any"} | {tuple: "list"}
 
 
 def read_parameters(notebook: Path) -> list[Parameter] | None:
     """Return what the cell tagged `parameters` declares, in its order; none where there is no such cell.
 
     The result is None for a notebook of another language than Python: it is given whatever is asked for.
-    Raises UsageError for a file that is no notebook and for a cell that is more than a list of
-    parameters. An unchanged file is read once.
+    Raises UsageError for a file that is no notebook, and for a cell that is not Python or declares a secret.
+    An unchanged file is read once.
     """
     try:
         status = notebook.stat()
@@ -38,8 +41,8 @@ def read_parameters(notebook: Path) -> list[Parameter] | None:
 
 @lru_cache(maxsize=256)
 def _read(notebook: Path, _changed: int, _size: int) -> tuple[Parameter, ...] | None:
-    content = _content(notebook)
-    if language_of(content.get("metadata", {})) != PYTHON:
+    content = read_notebook(notebook.read_bytes(), str(notebook))
+    if language_of(content["metadata"]) != PYTHON:
         return None
     declared = _of_cells(content["cells"], TAG, notebook)
     given = {
@@ -49,10 +52,10 @@ def _read(notebook: Path, _changed: int, _size: int) -> tuple[Parameter, ...] | 
 
 
 def _of_cells(cells: Sequence[Mapping[str, Any]], tag: str, notebook: Path) -> tuple[Parameter, ...]:
-    tagged = [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
+    tagged = [cell for cell in cells if tag in cell["metadata"]["tags"]]
     if len(tagged) > 1:
         raise UsageError(f"{notebook}: {len(tagged)} cells are tagged `{tag}`; expected exactly one")
-    source = "".join(tagged[0]["source"]) if tagged else ""
+    source = tagged[0]["source"] if tagged else ""
     return _declared(source, f"{notebook}: {tag} cell")
 
 
@@ -61,38 +64,24 @@ def _overlaid(declared: Iterable[Parameter], given: Mapping[str, Any]) -> Iterat
     for parameter in declared:
         if parameter.name in given:
             value = checked(parameter, given[parameter.name])
-            parameter = replace(parameter, default=value, required=False, injected=True)
+            parameter = replace(parameter, default=value, required=False, injected=True, expression="")
         yield parameter
     names = {parameter.name for parameter in declared}
     for name, value in given.items():
         if name not in names:
-            yield Parameter(name, type(value).__name__, value, injected=True)
-
-
-def _content(notebook: Path) -> dict[str, Any]:
-    """Return a file that is a notebook as far as everybody who reads it needs it to be one."""
-    try:
-        # Not as bytes: of those, JSON's reader would take encodings that Jupyter does not.
-        content = json.loads(notebook.read_text(encoding="utf-8"))
-        if all(_is_cell(cell) for cell in content["cells"]):
-            return content
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise UsageError(f"{notebook}: is not a notebook (JSON in UTF-8 with `cells`, nbformat 4)")
-
-
-def _is_cell(cell: Any) -> bool:
-    texts = (cell["cell_type"], "".join(cell["source"]))
-    return all(isinstance(text, str) for text in texts) and isinstance(cell["metadata"], dict)
+            yield Parameter(name, "any", value, injected=True, optional=True)
 
 
 def _declared(source: str, place: str) -> tuple[Parameter, ...]:
+    """Return the parameters of a cell; other statements, and IPython's own lines, are left alone."""
+    python = _MAGIC.sub("#", source)
     try:
-        statements = ast.parse(source).body
-        comments = _comments(source)
+        statements = ast.parse(python).body
+        comments = _comments(python)
     except (SyntaxError, tokenize.TokenError) as error:
-        raise UsageError(f"{place}: is not Python ({error}); {_FORM}") from None
-    parameters = tuple(_parameter(statement, comments, place) for statement in statements)
+        raise UsageError(f"{place}: is not Python ({error})") from None
+    found = [_parameter(statement, comments, place) for statement in statements]
+    parameters = tuple(parameter for parameter in found if parameter)
     names = [parameter.name for parameter in parameters]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -108,47 +97,45 @@ def _comments(source: str) -> dict[int, str]:
     }
 
 
-def _parameter(statement: ast.stmt, comments: Mapping[int, str], place: str) -> Parameter:
+def _parameter(statement: ast.stmt, comments: Mapping[int, str], place: str) -> Parameter | None:
+    """Return the parameter that a statement declares, None if it declares none."""
     place = f"{place}, line {statement.lineno}"
-    name, kind, value = _parts(statement, place)
-    if is_secret_name(name):
-        raise UsageError(
-            f"{place}: parameter {name} looks like a secret, and parameters are saved and shown; "
-            "name a connection instead"
-        )
-    note = comments.get(statement.end_lineno or statement.lineno, "")
-    if value is None:
-        return Parameter(name, kind or "str", None, note, required=True)
-    default = _literal(value, f"{place}: {name}")
-    kind = kind or type(default).__name__
-    if kind not in TYPES:
-        raise UsageError(f"{place}: {name} is of type {kind}; expected one of {', '.join(TYPES)}")
-    try:
-        return Parameter(name, kind, checked(Parameter(name, kind, None), default), note)
-    except UsageError as error:
-        raise UsageError(f"{place}: default of {error}") from None
-
-
-def _parts(statement: ast.stmt, place: str) -> tuple[str, str, ast.expr | None]:
-    """Return the name, the annotation as written ("" for none) and the value of one declaration."""
     match statement:
         case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
-            kind = ast.unparse(annotation)
-            if kind not in TYPES:
-                raise UsageError(
-                    f"{place}: {name} is of type {kind}; expected one of {', '.join(TYPES)} "
-                    '(use "" for a text that is not given)'
-                )
-            return name, kind, value
+            kind, optional = _type_of(ast.unparse(annotation))
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            return name, "", value
-    raise UsageError(f"{place}: {ast.unparse(statement)[:60]!r} declares no parameter; {_FORM}")
-
-
-def _literal(value: ast.expr, place: str) -> Any:
+            kind, optional = "", False
+        case _:
+            return None
+    note = comments.get(statement.end_lineno or statement.lineno, "")
+    if value is None:
+        refuse_secret_parameter(name, None, f"{place}: ")
+        return Parameter(name, kind or "str", None, note, required=True, optional=optional)
+    default, expression = _literal(value)
+    refuse_secret_parameter(name, default, f"{place}: ")
+    optional = optional or default is None
+    kind = kind or _TYPE_NAMES.get(type(default), "any")
+    parameter = Parameter(name, kind, None, note, optional=optional or bool(expression))
     try:
-        return ast.literal_eval(value)
+        parameter = replace(parameter, default=checked(parameter, default), optional=optional)
+    except UsageError as error:
+        raise UsageError(f"{place}: default of {error}") from None
+    return replace(parameter, expression=expression)
+
+
+def _type_of(annotation: str) -> tuple[str, bool]:
+    """Return the type that an annotation names, `any` if it is another, and whether None is allowed."""
+    names = [name.strip() for name in _OPTIONAL.sub(r"\1 | None", annotation.strip("'\"")).split("|")]
+    types = [name.partition("[")[0].lower() for name in names if name != "None"]
+    known = len(types) == 1 and types[0] in TYPES
+    return (types[0] if known else "any"), "None" in names
+
+
+def _literal(value: ast.expr) -> tuple[Any, str]:
+    """Return the value of a literal; of anything else None and its text."""
+    try:
+        literal = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise UsageError(
-            f"{place} = {ast.unparse(value)[:60]} is not a literal; derive values in a later cell"
-        ) from None
+        return None, ast.unparse(value)
+    is_json = isinstance(literal, str | int | float | list | tuple | dict | None)
+    return (literal, "") if is_json else (None, ast.unparse(value))

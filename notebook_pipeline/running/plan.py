@@ -1,7 +1,6 @@
 """Know what is asked of a run before anything of it starts, and refuse what cannot be."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.connection_parameters import named_connections
 from notebook_pipeline.running.kernelspec import find_kernelspec
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
+from notebook_pipeline.running.notebook_reader import read_notebook
+from notebook_pipeline.running.output_limits import MEGABYTE, OutputLimits
 from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.run_identity import Identity, new_run_id
@@ -24,26 +25,30 @@ from notebook_pipeline.secrets.store_credentials import credentials
 
 
 class Limits(NamedTuple):
-    """Hold the seconds that a cell may take (None: any), a kernel to start, and that pass between two lines
-    on how far a long step is.
+    """The seconds that a cell may take (None: any), a kernel to start, that pass between two lines on how
+    far a long step is, and that a kernel may take to end; and how much of the output is kept.
     """
 
     cell: float | None = None
     start: float = 60
     progress: float = 5
+    end: float = 60
+    output: OutputLimits = OutputLimits(10 * MEGABYTE, 100 * MEGABYTE, MEGABYTE // 4)
 
 
 @dataclass(frozen=True)
 class Plan:
     """Hold everything that is known of a run before its kernel starts.
 
-    `kernel` is the kernel that the notebook asks for, None for this interpreter's own.
+    `source` is the notebook in `content`; `kernel` is the kernel that it asks for, None for this
+    interpreter's own.
     """
 
     run_id: str
     notebook: Path
     name: str
     content: bytes
+    source: Mapping[str, Any]
     language: str
     kernel: KernelSpec | None
     given: Mapping[str, Any]
@@ -75,7 +80,8 @@ def make_plan(
 ) -> Plan:
     """Hold what is asked of a run to what its notebook declares; raise UsageError where that does not fit."""
     content = path.read_bytes()
-    metadata = json.loads(content).get("metadata", {})
+    source = read_notebook(content, str(path))
+    metadata = source["metadata"]
     declared = read_parameters(path)
     parameters = check_parameters(declared, given)
     language = language_of(metadata)
@@ -102,6 +108,7 @@ def make_plan(
         notebook=path,
         name=notebook_name(path),
         content=content,
+        source=source,
         language=language,
         kernel=find_kernelspec(metadata),
         given={name: value for name, value in parameters.items() if name in changed},

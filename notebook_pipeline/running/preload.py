@@ -2,20 +2,20 @@
 
 import ast
 import importlib
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = "notebook_pipeline"
 _FOLDER = Path(__file__).resolve().parent.parent
 
 
-def imports_of(content: bytes) -> list[str]:
+def imports_of(notebook: Mapping[str, Any]) -> list[str]:
     """Return this package's modules that the code cells of a notebook import, in their order."""
-    cells = (cell for cell in json.loads(content)["cells"] if cell["cell_type"] == "code")
-    return list(dict.fromkeys(module for cell in cells for module in _modules("".join(cell["source"]))))
+    cells = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    return list(dict.fromkeys(module for cell in cells for module in _modules(cell["source"])))
 
 
 def load(modules: Sequence[str]) -> None:

@@ -64,7 +64,11 @@ def _attempt(notebook: Any, execution: Execution) -> None:
         # Not the notebook's error but ours or the disk's; the run is over all the same.
         execution.fail(f"{type(error).__name__}: {error}")
         execution.kernel.kill()
-    execution.kernel.close()
+    if not execution.kernel.close(execution.limits.end, execution.say):
+        execution.fail(
+            f"{execution.limits.end:g} s after the last cell, a thread or an exit handler of the notebook "
+            "was still at work and was ended; wait for it in a cell"
+        )
     if execution.error is None and not isinstance(execution.result, dict | None):
         execution.fail(f"the notebook's result is {execution.result!r}; expected a JSON object")
 
@@ -74,7 +78,7 @@ def _finish(plan: Plan, database: Database, notebook: Any, execution: Execution)
     row = ledger.get_run(database, plan.run_id)
     rows = {name: value for name, value in row.items() if name.startswith("rows_") and value is not None}
     about = {name: row[name] for name in _TIMES_AND_PLACES}
-    about |= {"result": execution.result, "rows": rows}
+    about |= {"result": execution.result, "rows": rows, "ended_early": execution.ended_early}
     _close_artefact(notebook, execution, about)
     status = _status(execution)
     if not ledger.finish_run(database, plan.run_id, status, execution.error) and status == "success":

@@ -11,6 +11,7 @@ from notebook_pipeline.running.background import Say, Stop, do
 from notebook_pipeline.running.execution import Finished
 from notebook_pipeline.running.kernel import Kernel, environment
 from notebook_pipeline.running.notebook_files import find_notebook
+from notebook_pipeline.running.output_limits import output_limits
 from notebook_pipeline.running.plan import Limits, Plan, make_plan
 from notebook_pipeline.running.run_identity import Identity
 
@@ -40,7 +41,7 @@ def run_notebook(
     ledger cannot be written.
     """
     path = find_notebook(notebook)
-    limits = Limits(cell_timeout, start_timeout, progress_seconds)
+    limits = Limits(cell_timeout, start_timeout, progress_seconds, output=output_limits())
     plan = make_plan(path, parameters, identity or Identity(), connections, limits)
     output = open_output()
     stop = stop or Stop()
@@ -50,7 +51,7 @@ def run_notebook(
 def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[str]) -> Finished:
     """Start the kernel first: loading what drives it takes about as long as it takes to become ready."""
     handed = environment(plan.connections.values(), plan.run_id)
-    modules = preload.imports_of(plan.content)
+    modules = preload.imports_of(plan.source)
     with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
         stop.ends(kernel.kill)
         with preload.without(unneeded):

@@ -1,46 +1,57 @@
-"""Read the rejected rows of an earlier run again, so that a mended contract can take them."""
+"""The rejected rows of an earlier run as a source, so that a corrected contract can accept them."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from notebook_pipeline.contract.batch import Malformed, Origin, RawBatch
 from notebook_pipeline.contract.row_codec import from_json, meant
+from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.sources.files.file_source import BULK
+from notebook_pipeline.sources.http.rest import API
+from notebook_pipeline.sources.source import Ending
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.ledger import get_run
 
-
-@dataclass(frozen=True)
-class RejectedRows:
-    """Hold a run's rejected rows as they were received, where they belong, and what cannot be replayed."""
-
-    batches: Sequence[RawBatch]
-    origin: Origin
-    rows: int
-    notes: Sequence[str]
+PREFIX = "rejected:"
+# Of these kinds more is known than the name that is stored; any other is live and has JSON values.
+_KINDS = {kind.name: kind for kind in (BULK, API)}
 
 
-def read_rejected(database: Database, dataset: Dataset, run_id: str) -> RejectedRows:
-    """Return the rejected rows of a run, to be merged at the place of the run that extracted them first.
+class ReplaySource:
+    """Read the rejected rows of a run, to be merged at the place of the run that extracted them first.
 
-    Raises UsageError where there is no such run, or where it rejected no row of this dataset.
+    Raises UsageError if there is no such run, or if it rejected no row of this dataset.
     """
-    run = get_run(database, run_id)
-    kept = database.execute(
-        'SELECT position, "row", reasons FROM rejected_row WHERE run_id = ? AND dataset = ? ORDER BY rowid',
-        [run_id, dataset.name],
-    )
-    if not kept:
-        raise UsageError(
-            f"run {run_id} rejected no row of dataset {dataset.name!r} (its dataset is {run['dataset']!r}), "
-            "so there is nothing to replay; `notebook-pipeline runs` shows which runs rejected rows"
+
+    def __init__(self, database: Database, dataset: Dataset, run_id: str) -> None:
+        self.name = f"{PREFIX}{run_id}"
+        self._run = get_run(database, run_id)
+        self._kept = database.execute(
+            'SELECT position, "row", reasons FROM rejected_row WHERE run_id = ? AND dataset = ? '
+            "ORDER BY rowid",
+            [run_id, dataset.name],
         )
-    [(source, place)] = database.execute("SELECT source, place FROM extraction WHERE run_id = ?", [run_id])
-    batch = _batch(kept, from_text=source == "bulk")
-    origin = Origin(source, place=place, moves_watermark=False)
-    return RejectedRows([batch], origin, len(kept), _notes(run, len(kept)))
+        if not self._kept:
+            raise UsageError(
+                f"run {run_id} rejected no row of dataset {dataset.name!r} (its dataset is "
+                f"{self._run['dataset']!r}), so there is nothing to replay; `notebook-pipeline runs` shows "
+                "which runs rejected rows"
+            )
+        [(source, self._place)] = database.execute(
+            "SELECT source, place FROM extraction WHERE run_id = ?", [run_id]
+        )
+        self.kind = _KINDS.get(source) or SourceKind(source, is_live=True)
+
+    def batches(self) -> Iterator[RawBatch]:
+        """Yield all kept rows as one batch."""
+        yield _batch(self._kept, from_text=self.kind.is_text)
+
+    def ending(self) -> Ending:
+        """Return the place of the rows, and say which cannot be replayed."""
+        origin = Origin(self.kind, place=self._place, moves_watermark=False)
+        return Ending(origin, _notes(self._run, len(self._kept)), len(self._kept))
 
 
 def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch:

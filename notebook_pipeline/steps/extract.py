@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 
@@ -13,22 +15,30 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import resolve
 from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_schema
+from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources import replay
-from notebook_pipeline.sources.files import bulk_file
+from notebook_pipeline.sources.files.bulk_file import fetch_bulk
+from notebook_pipeline.sources.files.file_source import FileSource
 from notebook_pipeline.sources.http import rest
 from notebook_pipeline.sources.http.landing import remove_landed
-from notebook_pipeline.sources.http.spool import Spool
+from notebook_pipeline.sources.source import BeginAgain, Ending, Source
 from notebook_pipeline.steps.session import Session
-from notebook_pipeline.storage import ledger, merge
+from notebook_pipeline.steps.spool import Spool
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.merge import read_watermark
 
-REPLAY = "rejected:"
+Items = Iterable[RawBatch | BeginAgain]
 
 
 @dataclass
 class Extract:
-    """Hold checked batches, read once, when asked for; `rows` is None where only reading can tell."""
+    """Checked batches, to be read once; `rows` is None if only reading can tell how many rows there are.
+
+    `shows_missing` is true if a stored row whose key is not among `keys` is certainly missing at the source.
+    `source_count` is the source's own count of everything, None if it has none.
+    """
 
     name: str
     batches: Iterable[Checked]
@@ -36,19 +46,9 @@ class Extract:
     rows: int | None
     preview: pa.Table
     notes: list[str]
-
-
-@dataclass
-class Update(Extract):
-    """Hold what an API sent; `keys` are those of all its rows, `source_count` its own total of everything.
-
-    `shows_missing` is true where everything was read and every row has a key: what is not among the keys
-    is then missing at the source for sure.
-    """
-
     keys: pa.Array
     shows_missing: bool
-    source_count: int
+    source_count: int | None
 
 
 def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = False) -> Extract:
@@ -56,20 +56,12 @@ def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = Fal
 
     A file that is already loaded under the same contract gives no rows, unless `force`.
     """
-    if source.startswith(REPLAY):
-        return _open_replay(run, source.removeprefix(REPLAY))
-    dataset = run.dataset
-    connection = resolve(file_conn_id or dataset.files.conn_id)
-    bulk = bulk_file.fetch_bulk(source, connection, cache=settings.output() / "fetched")
-    fingerprint = f"{bulk.sha256}/{contract_fingerprint(dataset)}"
-    loaded = None if force else ledger.loaded_before(run.database, dataset.name, fingerprint)
-    if loaded:
-        notes = [f"{bulk.name} is loaded already, by run {loaded}; force = True loads it again"]
-        return _extract(bulk.name, dataset, iter(()), Origin("bulk"), 0, notes)
-    unknown = bulk_file.unknown_columns(bulk, dataset)
-    checked = _checked(bulk_file.read_batches(bulk, dataset), dataset)
-    origin = Origin("bulk", fingerprint=fingerprint)
-    return _extract(bulk.name, dataset, checked, origin, bulk.rows, _drift(dataset, unknown))
+    if source.startswith(replay.PREFIX):
+        rejected_run = source.removeprefix(replay.PREFIX)
+        return open_source(run, replay.ReplaySource(run.database, run.dataset, rejected_run))
+    connection = resolve(file_conn_id or run.dataset.files.conn_id)
+    bulk = fetch_bulk(source, connection, cache=settings.output() / "fetched")
+    return open_source(run, FileSource(bulk, run.dataset, run.database, force=force))
 
 
 def open_api(
@@ -82,7 +74,7 @@ def open_api(
     full_sweep: bool = False,
     keep_landed_days: int = 7,
     progress: Callable[[int, int | None, int], object] = lambda rows, total, pages: None,
-) -> Update:
+) -> Extract:
     """Fetch what changed on the day `since` or later, by default since the watermark, onto this disk.
 
     A `since` later than where the run would begin by itself leaves days unread: the rows are merged all the
@@ -92,45 +84,37 @@ def open_api(
     """
     if keep_landed_days < 1:
         raise UsageError(f"keep_landed_days = {keep_landed_days}: give 1 or more; a retry needs the pages")
-    dataset = run.dataset
-    landings = settings.output() / "landed"
-    landings.mkdir(mode=0o700, parents=True, exist_ok=True)
-    remove_landed(landings, keep_landed_days)
-    folder = landings / _task_folder(run)
+    remove_landed(_landings(), keep_landed_days)
+    folder = _landings() / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    spool = Spool(folder, dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
+    dataset = run.dataset
     reads_all = full_sweep or not dataset.declared_api().since
     first = "" if reads_all else first_day(run, overlap_days)
     since = "" if full_sweep else rest.as_day(since) or first
-    skips_days = since > first
-    extraction = rest.fetch_pages(
+    source = rest.RestSource(
         resolve(api_conn_id or _declared_conn_id(dataset)),
         dataset,
         since,
-        spool,
         page_size=page_size,
         full_sweep=full_sweep,
         landing=folder,
-        follows=ledger.last_merge(run.database, dataset.name, or_refused_from=api_conn_id),
+        follows=ledger.last_merge(run.database, run.dataset.name, or_refused_from=api_conn_id),
+        skipped_since=first if since > first else None,
         progress=lambda reached: progress(reached.rows, reached.total, reached.pages),
     )
-    read = f"{extraction.rows:,} rows in {extraction.pages:,} page{'' if extraction.pages == 1 else 's'}"
-    notes = [f"{read}, changed since {since}" if since else read, *_drift(dataset, extraction.unknown_fields)]
-    if extraction.pages_landed_before:
-        landed = f"{extraction.pages_landed_before:,} of these pages were landed by an earlier try"
-        notes.append(f"{landed}, which began on {extraction.day}")
-    if full_sweep and extraction.rows_without_key:
-        notes.append(f"{extraction.rows_without_key:,} rows have no key, so that none can be called missing")
-    if skips_days:
-        notes.append(_skipped(since, first))
-    origin = Origin("api", moves_watermark=not skips_days, day=extraction.day)
-    opened = _extract(extraction.url, dataset, spool.batches(), origin, extraction.rows, notes)
-    return Update(
-        **vars(opened),
-        keys=extraction.keys,
-        shows_missing=full_sweep and not extraction.rows_without_key,
-        source_count=extraction.total,
-    )
+    return open_source(run, source)
+
+
+def open_source(run: Session, source: Source) -> Extract:
+    """Open any source: read it to its end first if its kind asks for that, else while it is merged."""
+    dataset = run.dataset
+    if source.kind.is_read_first:
+        spool = Spool(_landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
+        _fill(spool, source.batches())
+        return _extract(source.name, dataset, spool.batches(), source.ending())
+    # Only a kind that is read first may begin again.
+    batches = cast("Iterator[RawBatch]", source.batches())
+    return _extract(source.name, dataset, _checked(batches, dataset), source.ending())
 
 
 def first_day(run: Session, overlap_days: int) -> str:
@@ -141,9 +125,8 @@ def first_day(run: Session, overlap_days: int) -> str:
     if overlap_days < 0:
         raise UsageError(f"overlap_days = {overlap_days}: give 0 or more days")
     name = run.dataset.name
-    newest = merge.read_watermark(run.database, name, "api") or merge.read_watermark(
-        run.database, name, "bulk"
-    )
+    own = read_watermark(run.database, name, rest.API.name)
+    newest = own or read_watermark(run.database, name, BULK_MARK)
     try:
         return (date.fromisoformat(newest) - timedelta(days=overlap_days)).isoformat() if newest else ""
     except OverflowError:
@@ -153,10 +136,10 @@ def first_day(run: Session, overlap_days: int) -> str:
         ) from None
 
 
-def contract_fingerprint(dataset: Dataset) -> str:
-    """Return a digest of what decides whether a row is accepted, and as what."""
-    contract = (str(dataset.schema), dataset.key, dataset.cursor, sorted(dataset.ignored), dataset.rules)
-    return hashlib.sha256(repr(contract).encode()).hexdigest()[:16]
+def _landings() -> Path:
+    folder = settings.output() / "landed"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def _task_folder(run: Session) -> Path:
@@ -175,38 +158,40 @@ def _declared_conn_id(dataset: Dataset) -> str:
     return dataset.declared_api().conn_id
 
 
-def _skipped(since: str, first: str) -> str:
-    by_itself = f"begin with {first}" if first else "read everything"
-    return (
-        f"the watermark stays where it is, as what changed before {since} was not read: a run that is given "
-        f"no since would {by_itself}"
-    )
+def _fill(spool: Spool, items: Items) -> None:
+    """Check and keep each batch while the next one is read."""
+    with ThreadPoolExecutor(1) as worker:
+        taking: Future[None] | None = None
+        for item in items:
+            if taking:
+                taking.result()
+            taking = worker.submit(_take, spool, item)
+        if taking:
+            taking.result()
 
 
-def _drift(dataset: Dataset, unknown: Iterable[str]) -> list[str]:
-    names = ", ".join(unknown)
-    return [f"{dataset.name} does not declare {names}; it was left out"] if names else []
+def _take(spool: Spool, item: RawBatch | BeginAgain) -> None:
+    if isinstance(item, BeginAgain):
+        spool.begin()
+    else:
+        spool.add(item)
 
 
-def _open_replay(run: Session, rejected_run: str) -> Extract:
-    rejected = replay.read_rejected(run.database, run.dataset, rejected_run)
-    name = f"{REPLAY}{rejected_run}"
-    checked = _checked(rejected.batches, run.dataset)
-    return _extract(name, run.dataset, checked, rejected.origin, rejected.rows, list(rejected.notes))
-
-
-def _extract(
-    name: str,
-    dataset: Dataset,
-    checked: Iterator[Checked],
-    origin: Origin,
-    rows: int | None,
-    notes: list[str],
-) -> Extract:
+def _extract(name: str, dataset: Dataset, checked: Iterator[Checked], ending: Ending) -> Extract:
     """Look at the first batch now: it is the preview, and shows a broken file at once."""
     first = next(checked, None)
     preview = pa.Table.from_batches([first.good] if first else [], stored_schema(dataset))
-    return Extract(name, chain([first] if first else [], checked), origin, rows, preview, notes)
+    return Extract(
+        name,
+        chain([first] if first else [], checked),
+        ending.origin,
+        ending.rows,
+        preview,
+        list(ending.notes),
+        ending.keys,
+        ending.shows_missing,
+        ending.source_count,
+    )
 
 
 def _checked(raw: Iterable[RawBatch], dataset: Dataset) -> Iterator[Checked]:

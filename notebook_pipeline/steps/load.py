@@ -99,8 +99,13 @@ class Load:
                 max_percent=max_deleted_percent,
             )
 
-    def compare_count(self, source_count: int) -> bool:
-        """Record whether the table holds as many rows as the source; a difference is only a warning."""
+    def compare_count(self, source_count: int | None) -> bool:
+        """Record whether the table holds as many rows as the source; a difference is only a warning.
+
+        A source that does not count its rows (None) is not compared.
+        """
+        if source_count is None:
+            return True
         stored = ledger.stored_rows(self.session.database, self.dataset.name)
         stored += self.merged.inserted - self.rows_deleted
         finding = {
@@ -177,13 +182,14 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
     load = None
     try:
         with database.transaction():
-            # Bulk loads of a dataset run side by side where the database can do that; all else runs alone.
-            database.lock(dataset.name, shared=origin.source == "bulk" and not origin.is_replay)
+            # Some loads of a dataset may run side by side where the database can do that; others run alone.
+            database.lock(dataset.name, shared=origin.kind.side_by_side and not origin.is_replay)
             place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
             load = Load(session, dataset, origin, limits, place)
             yield load
             load.verify()
             _commit(load)
+        origin.acknowledge()
     except DataRefused:
         if load:
             with database.transaction():

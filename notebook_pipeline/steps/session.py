@@ -17,7 +17,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import get
-from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.errors import EndRun, PipelineError, UsageError
 from notebook_pipeline.outputs.output_store import open_output
 from notebook_pipeline.running.artefacts import settle_lost
 from notebook_pipeline.running.connection_parameters import named_connections
@@ -68,6 +68,10 @@ class Session:
     def finish(self, result: Mapping[str, object]) -> None:
         """Show the result and close a run by hand as a success; its database stays open to look at."""
         self.show(result)
+        self._close("success", None)
+
+    def end_early(self) -> None:
+        """Close a run by hand as a success that has no result."""
         self._close("success", None)
 
     def fail(self, error: str) -> None:
@@ -163,7 +167,10 @@ def _watch_cells() -> None:
 def _fail_with_cell(outcome: Any) -> None:
     error = outcome.error_before_exec or outcome.error_in_exec
     for run in [run for run in _joined if error and run.is_open_by_hand]:
-        run.fail(f"{type(error).__name__}: {error}")
+        if isinstance(error, EndRun):
+            run.end_early()
+        else:
+            run.fail(f"{type(error).__name__}: {error}")
 
 
 def _readable(value: object) -> str:

@@ -3,7 +3,7 @@
 A sweep that deletes says of every key it did not see: on this day the source did not have it. Of the
 stored keys it says so in `deleted_row`, of all others, which a late bulk file may bring, in `sweep`. So
 it does not matter whether a file is loaded before the sweep or after it. The days decide between a sweep
-and a bulk row, the order of extractions between a sweep and an API row (see merge_rule.py).
+and a bulk row, the order of extractions between a sweep and a live row (see merge_rule.py).
 """
 
 import json
@@ -15,6 +15,7 @@ from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.extraction_order import is_live
 from notebook_pipeline.storage.tables import key_type
 
 
@@ -40,7 +41,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: s
     _keep_keys(database, dataset, "_present", pc.unique(present))
     return database.query(
         f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
-        WHERE {key} NOT IN (SELECT key FROM _present) AND (_source = 'api' OR {cursor} <= ?)
+        WHERE {key} NOT IN (SELECT key FROM _present) AND ({is_live("_source")} OR {cursor} <= ?)
         ORDER BY {key}""",
         [day],
     )

@@ -1,6 +1,6 @@
-"""Order extractions: of two rows of one source and one cursor, the one that was read later wins.
+"""Order extractions: of two live rows, or two bulk rows, of one cursor, the one that was read later wins.
 
-An extraction's place is a text that sorts as the extractions of its source follow each other: the id of
+An extraction's place is a text that sorts as extractions follow each other: the id of
 its run, or for a replay of rejected rows the place of the run that rejected them. A stored row has the
 place of the run in its `_run_id`, or the one in `row_place`: that is where a row is noted that a later
 extraction confirmed without a change, while a rejected version of it may still be replayed. To note every
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.source_kind import BULK_MARK, SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.database import Database, Value, literal
@@ -22,14 +23,14 @@ def take_place(database: Database, dataset: str, run_id: str, origin: Origin) ->
     """Return the place of a run's extraction, inside the transaction that merges it.
 
     A bulk load that had to wait for others comes after them, as its file is read in its own transaction.
-    An API was read before. Raises PipelineError where another update was committed since this run began:
-    of two rows of one day nothing says which was read later.
+    A live source was read before. Raises PipelineError if another update was committed since this run
+    began: of two rows of one day nothing says which was read later.
     """
     place = origin.place or run_id
     newest = _newest(database, dataset, run_id, origin, "AND is_replay = 0")
     if origin.is_replay:
         return place
-    if origin.source == "bulk":
+    if not origin.kind.is_live:
         return place if newest < place else f"{newest}~"
     meanwhile = _newest(
         database,
@@ -57,8 +58,18 @@ def save_extraction(database: Database, run_id: str, dataset: str, origin: Origi
     )
 
 
+def is_live(source: str) -> str:
+    """Return the SQL condition that a stored row, whose `_source` this SQL gives, is of a live source."""
+    return f"{source} <> {literal(BULK_MARK)}"
+
+
+def is_alike(source: str, kind: SourceKind) -> str:
+    """Return the SQL condition that a stored `_source` is live if this kind is, and bulk if it is not."""
+    return is_live(source) if kind.is_live else f"{source} = {literal(BULK_MARK)}"
+
+
 def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, place: str) -> bool:
-    """Say whether rows of a later extraction of this source may be stored already."""
+    """Return True if rows of a later extraction of such a source may be stored already."""
     return place < _newest(database, dataset, run_id, origin)
 
 
@@ -125,11 +136,12 @@ def _newest(
     condition: str = "",
     values: Sequence[Value] = (),
 ) -> str:
-    """Return the last place among other runs' committed extractions of this source, "" for none."""
+    """Return the last place among other runs' committed extractions of such sources, "" for none."""
     rows = database.execute(
         f"""SELECT place FROM extraction e JOIN pipeline_run r ON r.run_id = e.run_id
-        WHERE e.dataset = ? AND e.source = ? AND e.run_id <> ? AND r.committed_at IS NOT NULL {condition}
+        WHERE e.dataset = ? AND {is_alike("e.source", origin.kind)} AND e.run_id <> ?
+            AND r.committed_at IS NOT NULL {condition}
         ORDER BY place DESC LIMIT 1""",
-        [dataset, origin.source, run_id, *values],
+        [dataset, run_id, *values],
     )
     return rows[0][0] if rows else ""

@@ -54,7 +54,7 @@ class Merge:
             origin,
             place,
             # What is loaded side by side with this may be behind or before it.
-            is_behind=self._is_behind or (database.is_shared and origin.source == "bulk"),
+            is_behind=self._is_behind or (database.is_shared and origin.kind.side_by_side),
             has_tombstones=has_tombstones(database, dataset.name),
             sweep=last_sweep(database, dataset.name),
         )

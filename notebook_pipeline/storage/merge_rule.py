@@ -7,7 +7,7 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, Value, quoted
 from notebook_pipeline.storage.deletions import Sweep
-from notebook_pipeline.storage.extraction_order import stored_place
+from notebook_pipeline.storage.extraction_order import is_alike, is_live, stored_place
 from notebook_pipeline.storage.tables import key_type
 
 
@@ -31,7 +31,8 @@ Rule = tuple[str, Sequence[Value]]
 def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
     """Return the expression for what becomes of a row, and the values to bind in it.
 
-    It is `inserted`, `updated`, `unchanged`, `stale`, or `adopted`: unchanged, but from now on the API's.
+    It is `inserted`, `updated`, `unchanged`, `stale`, or `adopted`: unchanged, but from now on a row of the
+    live source that has confirmed it.
     """
     key, cursor = quoted(dataset.key), quoted(dataset.cursor)
     rules = [
@@ -48,7 +49,7 @@ def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple
 def _deletions(key: str, cursor: str, spared: str, found: Circumstances) -> list[Rule]:
     """Keep what was deleted from coming back, in bulk rows of that day or before and in older updates."""
     rules: list[Rule] = []
-    is_bulk = found.origin.source == "bulk"
+    is_bulk = not found.origin.kind.is_live
     if found.has_tombstones:
         rules.append((f"s.{cursor} <= d.cursor", []) if is_bulk else ("? < d.run_id", [found.place]))
     if found.sweep and (is_bulk or found.place < found.sweep.run_id):
@@ -59,17 +60,16 @@ def _deletions(key: str, cursor: str, spared: str, found: Circumstances) -> list
 
 
 def _ties(dataset: Dataset, found: Circumstances) -> list[Rule]:
-    """Decide between rows of the same cursor: the API before bulk, then the later extraction."""
+    """Decide between rows of the same cursor: live before bulk, then the later extraction."""
     cursor = quoted(dataset.cursor)
     tied = f"s.{cursor} = p.{cursor}"
     rules: list[Rule] = []
-    if found.origin.source == "bulk":
-        rules.append((f"{tied} AND p._source = 'api' THEN 'stale'", []))
+    if not found.origin.kind.is_live:
+        rules.append((f"{tied} AND {is_live('p._source')} THEN 'stale'", []))
     if found.is_behind:
         later = stored_place(dataset, f"s.{quoted(dataset.key)}")
-        rules.append(
-            (f"{tied} AND p._source = ? AND ? < {later} THEN 'stale'", [found.origin.source, found.place])
-        )
+        alike = is_alike("p._source", found.origin.kind)
+        rules.append((f"{tied} AND {alike} AND ? < {later} THEN 'stale'", [found.place]))
     return rules
 
 

@@ -105,4 +105,7 @@ class Staging:
 
     def _adopt(self) -> None:
         adopted = "SELECT key FROM _verdict WHERE outcome = 'adopted'"
-        self._database.execute(f"UPDATE {self._table} SET _source = 'api' WHERE {self._key} IN ({adopted})")
+        source = self._marks[1]
+        self._database.execute(
+            f"UPDATE {self._table} SET _source = {source} WHERE {self._key} IN ({adopted})"
+        )

@@ -54,7 +54,7 @@ _TABLES: Mapping[str, str] = {
         PRIMARY KEY (dataset, fingerprint)""",
     # What a run read, and where that stands among all extractions of the source: see extraction_order.py.
     "extraction": """run_id TEXT PRIMARY KEY, dataset TEXT NOT NULL,
-        source TEXT NOT NULL CHECK (source IN ('bulk', 'api')), place TEXT NOT NULL,
+        source TEXT NOT NULL, place TEXT NOT NULL,
         is_replay INTEGER NOT NULL""",
     "row_place": "dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key)",
     # The last comparison of all keys that deleted what was missing: see deletions.py.

@@ -1,11 +1,11 @@
-"""Know how a remote file comes to disk: streamed, hashed on the way, whole or not at all."""
+"""Downloads: a remote file on this machine's disk, hashed on the way, whole or not at all."""
 
 import hashlib
 import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import pyarrow as pa
@@ -14,11 +14,10 @@ from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.files import formats
 from notebook_pipeline.sources.files.locations import Remote, shown
-from notebook_pipeline.sources.http.streaming import Interrupted, read_body
+from notebook_pipeline.sources.http.http_client import Client
+from notebook_pipeline.sources.http.retries import file_patience
 
 _CHUNK = 1 << 20
-_TRIES = 4
-_PAUSE = 1.0  # seconds before the second try, doubled before each further one
 _KEPT_DAYS = 2
 
 
@@ -82,14 +81,11 @@ def _fetch(remote: Remote, connection: Connection, part: IO[bytes]) -> str:
             return _copy(remote.chunks(), part)
         except Exception as error:  # every store that fsspec opens has errors of its own
             raise PipelineError(f"{shown(remote.url)}: cannot be read: {error}") from error
-    for attempt in range(_TRIES):
-        try:
-            return _copy(read_body(remote.url, connection), part)
-        except Interrupted as error:
-            if attempt == _TRIES - 1:
-                raise PipelineError(f"{error}, in {_TRIES} tries; run it again later") from None
-            time.sleep(_PAUSE * 2**attempt)
-    raise AssertionError("the last try returns or raises")
+    name = PurePosixPath(remote.name).name
+    # What is packed by name is not unpacked on the way, whatever a server calls it.
+    decode = not name.endswith((".gz", ".zst"))
+    with Client(connection, file_patience(connection)) as client:
+        return client.stream(remote.url, lambda chunks: _copy(chunks, part), what=name, decode=decode)
 
 
 def _copy(chunks: Iterable[bytes], part: IO[bytes]) -> str:

@@ -15,7 +15,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.sources.files import formats
-from notebook_pipeline.sources.http.http_session import base_address
+from notebook_pipeline.sources.http.addresses import base_address, shown_address
 
 _MAGIC = re.compile(r"[*?[]")
 _CHUNK = 1 << 20
@@ -60,14 +60,10 @@ def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
 
 
 def shown(source: str) -> str:
-    """Return a source as messages show it: a URL without login and query, which may hold secrets."""
+    """Return a source as messages show it: each URL without what may be secret in it."""
     if "\n" in source:
-        return ", ".join(shown(line) for line in source.splitlines() if line)
-    scheme, separator, rest = source.partition("://")
-    if not separator:
-        return source
-    place, slash, path = re.split(r"[?#]", rest)[0].partition("/")
-    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+        return ", ".join(shown_address(line) for line in source.splitlines() if line)
+    return shown_address(source)
 
 
 def groups(source: str, connection: Connection, at_most: int) -> Sequence[str]:

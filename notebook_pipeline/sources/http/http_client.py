@@ -1,67 +1,39 @@
-"""Know HTTP: get one JSON answer from a connection's server, with patience that ends."""
+"""The HTTP client: get whole pages and stream files from a connection's server, by one policy."""
 
 import logging
 import threading
 import time
-from _thread import start_new_thread
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
-from http.client import HTTPException
 from typing import TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
 import requests
-from urllib3.exceptions import HTTPError, MaxRetryError
-from urllib3.util import Retry
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.secrets.redaction import Redactor
-from notebook_pipeline.sources.http.http_session import base_address, open_session, open_stranger
-from notebook_pipeline.sources.http.responses import (
-    ASK_CONNECTION,
-    ASK_SMALLER,
-    Answer,
-    Fault,
-    Shape,
-    delay,
-    place,
-    reason,
-    refusal,
-)
+from notebook_pipeline.sources.http import connection_settings, responses
+from notebook_pipeline.sources.http.addresses import base_address, is_same_server
+from notebook_pipeline.sources.http.http_session import open_session, open_stranger, send
+from notebook_pipeline.sources.http.redirects import MAX_REDIRECTS, redirect_target, too_many
+from notebook_pipeline.sources.http.request_kinds import Request, file_request, page_request
+from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, Fault, Shape
+from notebook_pipeline.sources.http.retries import Patience, page_patience
 
-MAX_REDIRECTS = 5
-
-_CHUNK = 1 << 22
+_CHUNK = 1 << 18
 _T = TypeVar("_T")
-_Target = tuple[requests.Session, str]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Patience:
-    """Say how long to wait for a server, in seconds, and how much to take from it.
-
-    `silence` is the longest wait for the next byte, `answer` for a whole answer, `budget` for all that one
-    client asks, pauses between tries included. `max_bytes` bounds one decoded body.
-    """
-
-    connect: float = 10
-    silence: float = 60
-    answer: float = 300
-    budget: float = 2700
-    tries: int = 6
-    backoff: float = 0.5
-    backoff_max: float = 30
-    jitter: float = 1.0
-    retry_after_max: int = 120
-    max_bytes: int = 256 * 2**20
-
-
 class Client:
-    """Ask one server, as its connection says; every failure is a PipelineError without a credential."""
+    """Ask one server, as its connection says; every failure is a PipelineError without a credential.
+
+    The connection's credentials go to its own scheme, host and port only. A file may be anywhere else, and
+    any answer may redirect to elsewhere: there nothing is sent that the connection holds, nor after that.
+    """
 
     def __init__(
         self,
@@ -70,11 +42,13 @@ class Client:
         *,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        self.base = base_address(connection)
-        self._patience = patience or Patience()
+        is_http = connection.conn_type in ("http", "https")
+        self.base = base_address(connection) if is_http else ""
+        self._patience = patience or page_patience(connection)
         self._connection = connection
-        self._session = open_session(connection)
         self._stranger = open_stranger(connection)
+        self._session = open_session(connection) if is_http else self._stranger
+        self._follows = connection_settings.flag(connection, "allow_redirects")
         self._redactor = Redactor([connection])
         self._deadline = time.monotonic() + self._patience.budget
         self._closed = threading.Event()
@@ -90,6 +64,11 @@ class Client:
 
     def address(self, path: str, query: Mapping[str, object] | None = None) -> str:
         """Return the URL of a path below the connection's base URL."""
+        if not self.base:
+            raise UsageError(
+                f"connection {self._connection.conn_id!r} is of type {self._connection.conn_type!r}; an API "
+                "needs one of type http"
+            )
         url = f"{self.base}/{path.lstrip('/')}"
         return f"{url}?{urlencode(query)}" if query else url
 
@@ -98,16 +77,27 @@ class Client:
 
         `what` names the answer in errors and warnings, for instance "page 3".
         """
-        retries = self._retries()
-        while True:
-            try:
-                return self._attempt(url, shape)
-            except Fault as fault:
-                retries = self._next_try(retries, fault, url, what)
+
+        def receive(pieces: Iterator[bytes], content_type: str) -> Answer:
+            answer = Answer(b"".join(pieces), content_type)
+            self._check(answer, shape)
+            return answer
+
+        return self._try(page_request(url, what), receive)
 
     def get_in_time(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
         """Return what `get` returns, or raise PipelineError when the budget is gone, also amid a header."""
         return self.wait(self.start(partial(self.get, url, what=what, shape=shape)), url, what=what)
+
+    def stream(
+        self, url: str, take: Callable[[Iterator[bytes]], _T], *, what: str, decode: bool = True
+    ) -> _T:
+        """Return what `take` makes of the body, which comes in pieces; each try calls it anew.
+
+        `decode` unpacks what the server has packed for the way. The query of the URL is not shown.
+        """
+        request = file_request(url, what, decode=decode)
+        return self._wait(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
@@ -120,19 +110,13 @@ class Client:
             except BaseException as error:
                 future.set_exception(error)
 
-        # Unlike Thread.start this does not wait until the thread runs, which costs a switch a page.
-        start_new_thread(run, ())
+        # Not a ThreadPoolExecutor: Python would wait for its threads, one of which may hang in a header.
+        threading.Thread(target=run, daemon=True).start()
         return future
 
     def wait(self, future: Future[_T], url: str, *, what: str) -> _T:
         """Return what `start` began, or raise PipelineError when the budget is gone."""
-        try:
-            # The thread itself gives up at the deadline, unless it hangs in a header that never ends.
-            return future.result(timeout=max(self._left(), 0) + 1)
-        except TimeoutError:
-            if future.done():  # a disk may time out, too
-                raise
-            raise self._spent("no complete answer", url, what) from None
+        return self._wait(future, page_request(url, what))
 
     def failure(self, seen: str, remedy: str, url: str, what: str) -> PipelineError:
         """Return the error that says what was asked where, what came and what to do, without a secret."""
@@ -141,103 +125,113 @@ class Client:
             self._redactor.text(f"{what}: GET {url} (connection {conn_id!r}): {seen}; {remedy}")
         )
 
-    def _spent(self, seen: str, url: str, what: str) -> PipelineError:
+    def _wait(self, future: Future[_T], request: Request) -> _T:
+        try:
+            # The thread itself gives up at the deadline, unless it hangs in a header that never ends.
+            return future.result(timeout=max(self._left(), 0) + 1)
+        except TimeoutError:
+            if future.done():  # a disk may time out, too
+                raise
+            raise self._spent("no complete answer", request) from None
+
+    def _spent(self, seen: str, request: Request) -> PipelineError:
         seen = f"{seen}, and the {self._patience.budget:g} s for all requests are over"
-        return self.failure(seen, "run it again; an update goes on where it stopped", url, what)
+        return self.failure(seen, request.kind.when_late, request.shown, request.what)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _retries(self) -> Retry:
-        patience = self._patience
-        return Retry(
-            total=patience.tries - 1,
-            backoff_factor=patience.backoff,
-            backoff_max=patience.backoff_max,
-            backoff_jitter=patience.jitter,
-            retry_after_max=patience.retry_after_max,
-        )
+    def _try(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
+        tries = 1
+        while True:
+            try:
+                return self._attempt(request, take)
+            except Fault as fault:
+                self._wait_for_retry(tries, fault, request)
+                tries += 1
 
-    def _next_try(self, retries: Retry, fault: Fault, url: str, what: str) -> Retry:
-        """Wait as the server or the back-off says and return the tries left, or raise PipelineError."""
-        if not fault.is_passing:
-            raise self.failure(fault.seen, fault.remedy, url, what) from None
-        try:
-            retries = retries.increment("GET", url, error=fault)
-        except MaxRetryError:
-            tries = self._patience.tries
-            seen = f"{fault.seen}, and nothing better in {tries} tries" if tries > 1 else fault.seen
-            raise self.failure(seen, fault.remedy, url, what) from None
-        seconds = delay(retries, fault)
+    def _wait_for_retry(self, tries: int, fault: Fault, request: Request) -> None:
+        """Wait as the server or the back-off says, or raise PipelineError if no try is left."""
+        seen = fault.seen
+        is_last = tries >= self._patience.tries
+        if is_last and fault.is_passing and tries > 1:
+            seen = f"{seen}, and nothing better in {tries} tries"
+        if is_last or not fault.is_passing:
+            raise self.failure(seen, fault.remedy, request.shown, request.what) from None
+        seconds = self._patience.pause(tries, fault.asked_pause, self._left())
         if seconds >= self._left():
-            raise self._spent(fault.seen, url, what) from None
-        warning = f"{what}: GET {url}: {fault.seen}; trying again in {seconds:.1f} s"
+            raise self._spent(seen, request) from None
+        warning = f"{request.what}: GET {request.shown}: {seen}; trying again in {seconds:.1f} s"
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
-        return retries
 
-    def _attempt(self, url: str, shape: Shape) -> Answer:
+    def _attempt(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
         """Follow redirects; credentials stay behind for good when one leaves the connection's own server."""
-        session, asked = self._session, url
         until = min(time.monotonic() + self._patience.answer, self._deadline)
+        url, is_home = request.url, True
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                found = self._ask(session, asked, until)
+                is_home = is_home and is_same_server(url, self.base)
+                with self._send(request, url, is_home=is_home) as response:
+                    target = self._target(response, url)
+                    if not target:
+                        if response.status_code != 200:
+                            raise responses.refusal(response, request.kind.remedies, self._redactor.text)
+                        content_type = response.headers.get("content-type", "")
+                        return take(self._pieces(response, request, until), content_type)
             except Fault as fault:
-                raise fault if asked == url else fault.after(asked, session is self._stranger) from None
-            if isinstance(found, Answer):
-                self._check(found, shape)
-                return found
-            session, asked = found
-        seen = f"more than {MAX_REDIRECTS} redirects, the last to {place(asked)}"
-        raise Fault(seen, ASK_CONNECTION, is_passing=False)
+                found = fault if is_home else fault.of_stranger()
+                raise found if url == request.url else found.of_target(url, is_stranger=not is_home) from None
+            url = target
+        raise too_many(url)
 
-    def _ask(self, session: requests.Session, url: str, until: float) -> Answer | _Target:
-        """Return the answer of status 200, or else whom to ask where."""
-        try:
-            with self._open(session, url) as response:
-                target = session.get_redirect_target(response)
-                if target and self._connection.extra.get("allow_redirects", True):
-                    return self._redirected(session, url, urljoin(url, target))
-                return self._read(response, until)
-        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            # A ValueError is an address or a header that no server can be asked with.
-            is_passing = not (isinstance(error, ValueError) or self._closed.is_set())
-            raise Fault(reason(error), ASK_CONNECTION, is_passing=is_passing) from None
-
-    def _redirected(self, session: requests.Session, url: str, target: str) -> _Target:
-        old, new = urlsplit(url), urlsplit(target)
-        if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
-            seen = f"a redirect to {place(target)}, which is not safe to follow"
-            raise Fault(seen, ASK_CONNECTION, is_passing=False)
-        return (self._stranger if session.should_strip_auth(url, target) else session), target
-
-    def _open(self, session: requests.Session, url: str) -> requests.Response:
-        if self._closed.is_set():
-            raise Fault("nobody waits for the answer any more", ASK_CONNECTION, is_passing=False)
+    def _send(self, request: Request, url: str, *, is_home: bool) -> requests.Response:
+        self._check_open()
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        request = session.prepare_request(requests.Request("GET", url))
-        settings = session.merge_environment_settings(url, {}, True, None, None)
-        # Not session.get: it would read the body of a redirect, however long that is.
-        return session.get_adapter(url).send(request, timeout=timeout, **settings)
+        session = self._session if is_home else self._stranger
+        with self._network_faults():
+            return send(session, url, request.kind.headers, timeout)
 
-    def _read(self, response: requests.Response, until: float) -> Answer:
-        if response.status_code != 200:
-            raise refusal(response, self._redactor.text)
-        pieces: list[bytes] = []
+    def _target(self, response: requests.Response, url: str) -> str | None:
+        with self._network_faults():
+            return redirect_target(response, url) if self._follows else None
+
+    def _pieces(self, response: requests.Response, request: Request, until: float) -> Iterator[bytes]:
+        self._check_size(response.raw.length_remaining or 0, request)
         size = 0
-        # One read of the socket at a time, so that a body that trickles meets the clock.
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            pieces.append(chunk)
-            size += len(chunk)
-            if size > self._patience.max_bytes:
-                seen = f"200 with a body of more than {self._patience.max_bytes:,} bytes"
-                raise Fault(seen, ASK_SMALLER, is_passing=False)
+        while True:
+            with self._network_faults():
+                # One read of the socket at a time, so that a body that trickles meets the clock.
+                piece = response.raw.read1(_CHUNK, decode_content=request.decode)
+            if not piece:
+                return
+            self._check_open()
+            size += len(piece)
+            self._check_size(size, request)
             if time.monotonic() > until:
                 seen = f"200 with only {size:,} bytes in {self._patience.answer:g} s"
-                raise Fault(seen, ASK_SMALLER, is_passing=True)
-        return Answer(b"".join(pieces), response.headers.get("content-type", ""))
+                raise Fault(seen, request.kind.when_large, is_passing=True)
+            yield piece
+
+    def _check_size(self, size: int, request: Request) -> None:
+        if size > self._patience.max_bytes:
+            seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
+            raise Fault(seen, request.kind.when_large, is_passing=False)
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise Fault("nobody waits for the answer any more", ASK_CONNECTION, is_passing=False)
+
+    @contextmanager
+    def _network_faults(self) -> Iterator[None]:
+        """Turn what the network raises into a Fault; what `take` raises, of a full disk say, stays."""
+        try:
+            yield
+        except responses.NETWORK_ERRORS as error:
+            fault = responses.no_answer(error)
+            fault.is_passing = fault.is_passing and not self._closed.is_set()
+            raise fault from None
 
     def _check(self, answer: Answer, shape: Shape) -> None:
         if self._redactor.is_in(answer.body):

@@ -1,43 +1,26 @@
-"""Know how a connection becomes HTTP sessions: its address, its credentials, and one without them."""
+"""HTTP sessions of a connection: one that sends its credentials, and one that sends none."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
 
 from notebook_pipeline import __version__
 from notebook_pipeline.connections import Connection, base_url, is_secret_field
-from notebook_pipeline.errors import UsageError
+from notebook_pipeline.sources.http import connection_settings
 
 USER_AGENT = f"notebook-pipeline/{__version__}"
-
-# What Airflow's HttpHook takes out of a connection's extra; everything else in it is a header.
-_TRANSPORT_OPTIONS = ("verify", "verify_ssl", "cert", "proxies", "proxy", "trust_env")
-_OTHER_OPTIONS = ("stream", "timeout", "allow_redirects", "max_redirects", "check_response", "srv_lookup")
-
-
-def base_address(connection: Connection) -> str:
-    """Return the connection's base URL without the login that may stand in it, or raise UsageError."""
-    try:
-        parts = urlsplit(base_url(connection))
-        _ = parts.port
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(
-            f"connection {connection.conn_id!r} has no HTTP address: give host, schema (http, https) and port"
-        )
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
 
 def asker(connection: Connection) -> str:
     """Return a digest of who asks for what: of the login and all headers, but of no password or token."""
-    headers = _headers(connection).items()
+    headers = connection_settings.headers(connection).items()
     who = [_login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
     return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
@@ -45,8 +28,8 @@ def asker(connection: Connection) -> str:
 def open_session(connection: Connection) -> requests.Session:
     """Return a pooled session that sends the connection's credentials: basic from its login, or headers."""
     session = open_stranger(connection)
-    session.cert = _option(connection, "cert")
-    session.headers.update(_headers(connection))
+    session.cert = connection_settings.certificate(connection)
+    session.headers.update(connection_settings.headers(connection))
     login, password = _login(connection)
     if login:
         # As bytes, because requests would write text as latin-1.
@@ -59,25 +42,31 @@ def open_stranger(connection: Connection) -> requests.Session:
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=4, max_retries=0))
-    session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+    session.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Connection": "keep-alive"})
     # Without an own auth requests would look for a login in ~/.netrc.
     session.auth = lambda request: request
-    session.verify = _option(connection, "verify", "verify_ssl", default=True)
-    session.proxies = _option(connection, "proxies", "proxy", default={})
-    session.trust_env = _option(connection, "trust_env", default=True)
+    session.verify = connection_settings.verify(connection)
+    proxies = connection_settings.proxies(connection)
+    session.proxies = dict(proxies or {})
+    session.trust_env = proxies is None and connection_settings.flag(connection, "trust_env")
     return session
 
 
-def _headers(connection: Connection) -> Mapping[str, str]:
-    options = {*_TRANSPORT_OPTIONS, *_OTHER_OPTIONS}
-    headers = {name: str(value) for name, value in connection.extra.items() if name not in options}
-    for name, value in headers.items():
-        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
-            raise UsageError(
-                f"connection {connection.conn_id!r}: the header {name!r} in its extra has a value that HTTP "
-                "cannot carry; give printable ASCII without line breaks"
-            )
-    return headers
+def send(
+    session: requests.Session, url: str, headers: Mapping[str, str], timeout: tuple[float, float]
+) -> requests.Response:
+    """Ask for a URL and return the response, its body not yet read; a redirect is not followed.
+
+    The session's own headers win over `headers`. `timeout` is for connecting and for the next byte.
+    """
+    missing = {name: value for name, value in headers.items() if name not in session.headers}
+    request = session.prepare_request(requests.Request("GET", url, headers=missing))
+    proxies = get_environ_proxies(url) if session.trust_env else session.proxies
+    # Not session.get: it would read the body of a redirect, however long that is, and prefer the
+    # environment's proxies and certificates to the connection's.
+    return session.get_adapter(url).send(
+        request, stream=True, timeout=timeout, verify=session.verify, cert=session.cert, proxies=proxies
+    )
 
 
 def _login(connection: Connection) -> tuple[str, str]:
@@ -86,7 +75,3 @@ def _login(connection: Connection) -> tuple[str, str]:
         return connection.login, connection.password
     parts = urlsplit(base_url(connection))
     return unquote(parts.username or ""), unquote(parts.password or "")
-
-
-def _option(connection: Connection, *names: str, default: Any = None) -> Any:
-    return next((connection.extra[name] for name in names if name in connection.extra), default)

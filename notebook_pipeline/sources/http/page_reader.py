@@ -1,11 +1,10 @@
 """Know pages that move while they are read: read them until one reading saw none move."""
 
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
@@ -15,6 +14,7 @@ from notebook_pipeline.sources.http.page_parser import Parser, fault_of
 from notebook_pipeline.sources.http.responses import Answer
 from notebook_pipeline.sources.http.seen_keys import Keys
 from notebook_pipeline.sources.http.source_count import declared_total, fetch_total
+from notebook_pipeline.sources.source import BeginAgain
 
 MAX_READINGS = 3
 
@@ -29,16 +29,6 @@ class Reached:
     pages: int
     rows: int
     total: int | None
-
-
-class Sink(Protocol):
-    """Take what is read, while the next page is on its way."""
-
-    def begin(self) -> None:
-        """Forget every batch so far: the pages are read from page 0 on."""
-
-    def add(self, batch: RawBatch, /) -> None:
-        """Take one page's rows as received."""
 
 
 @dataclass
@@ -79,9 +69,8 @@ class Reader:
     """Read a dataset's pages into a landing folder, each page once while none moves.
 
     The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
-    the end. One page is fetched and written to disk while another, landed, is parsed and the sink takes a
-    third. As many rows gone as come during one reading leave no trace; a row that is skipped so is found by
-    the next full sweep.
+    the end. One page is fetched and written to disk while another, landed, is parsed. As many rows gone as
+    come during one reading leave no trace; a row that is skipped so is found by the next full sweep.
     """
 
     def __init__(
@@ -90,7 +79,6 @@ class Reader:
         dataset: Dataset,
         query: Mapping[str, object],
         landing: Landing,
-        sink: Sink,
         *,
         is_sweep: bool,
         progress: Callable[[Reached], object],
@@ -100,25 +88,24 @@ class Reader:
         self._api = dataset.declared_api()
         self._query = query
         self._landing = landing
-        self._sink = sink
         self._is_sweep = is_sweep
         self._progress = progress
         self._last_rows = self._last_bytes = 0
         self._ahead: tuple[str, Future[tuple[Answer, Path]]] | None = None
-        self._worker = ThreadPoolExecutor(1)
-        self._taking: Future[None] | None = None
+        self.reading = self._new_reading()
 
-    def read(self) -> Reading:
-        """Return what the reading that held still has seen; all its pages are landed.
+    def batches(self) -> Iterator[RawBatch | BeginAgain]:
+        """Yield the rows of every page; afterwards `reading` is what the reading that held still has seen.
 
-        Raises PipelineError where every reading saw rows move, or the server contradicts itself.
+        Raises PipelineError if rows moved during every reading, or if the server contradicts itself.
         """
-        with self._worker:
-            while True:
-                try:
-                    return self._read_once()
-                except _ShiftSeen as shift:
-                    self._begin_again(shift)
+        while True:
+            try:
+                yield from self._read_once()
+                return
+            except _ShiftSeen as shift:
+                self._begin_again(shift)
+            yield BeginAgain()
 
     def _begin_again(self, shift: _ShiftSeen) -> None:
         reading = self._landing.reading
@@ -132,32 +119,25 @@ class Reader:
             raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
         _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
 
-    def _read_once(self) -> Reading:
+    def _new_reading(self) -> Reading:
+        key_type = self._dataset.schema.field(self._dataset.key).type
+        return Reading(Keys(key_type), Parser(self._dataset))
+
+    def _read_once(self) -> Iterator[RawBatch]:
         self._last_rows = self._last_bytes = 0
         self._ahead = None
-        self._wait_for_sink()
-        self._sink.begin()
         if self._landing.total is None:
             self._landing.keep_total(fetch_total(self._client, self._dataset))
-        key_type = self._dataset.schema.field(self._dataset.key).type
-        reading = Reading(Keys(key_type), Parser(self._dataset))
+        self.reading = reading = self._new_reading()
         while batch := self._page(reading):
-            self._wait_for_sink()
-            self._taking = self._worker.submit(self._sink.add, batch)
+            yield batch
             reading.add(batch, self._dataset.key)
             self._check_keys(reading, at_end=False)
             self._progress(Reached(reading.pages, reading.rows, self._expected()))
-        self._wait_for_sink()
         self._check_keys(reading, at_end=True)
         if not self._landing.is_complete:
             self._check_total(reading)
             self._landing.complete()
-        return reading
-
-    def _wait_for_sink(self) -> None:
-        taking, self._taking = self._taking, None
-        if taking:
-            taking.result()
 
     def _page(self, reading: Reading) -> RawBatch:
         """Return the next page's rows, from the server only where they are not landed yet."""

@@ -1,35 +1,43 @@
-"""Know what a server's answer says, and whether asking again may get a better one."""
+"""Responses: what a server's answer says, what came instead of one, and whether asking again may help."""
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Literal
-from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util import Retry
+from urllib3.exceptions import HTTPError
+
+from notebook_pipeline.sources.http.addresses import shown_address
+from notebook_pipeline.sources.http.retries import PASSING_STATUSES, asked_pause
 
 Shape = Literal["list", "object", "any"]
 
-PASSING_STATUSES = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
 ASK_CONNECTION = "check the connection's host, schema and port, and whether the server is up"
-ASK_SMALLER = "ask for a smaller page_size"
+
+# Every error that requests, urllib3, http.client and sockets raise; a ValueError is an address or a header
+# that no server can be asked with.
+NETWORK_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 _EXCERPT = 100
 _BRACKETS = {"list": (b"[", b"]"), "object": (b"{", b"}")}
-_REMEDIES = {
+_TRUST = (
+    "give the file of the authority's certificates as `verify` in the connection's extra, and a certificate "
+    "of one's own as `cert`, or ask the server's owner for a valid one"
+)
+CREDENTIAL_REMEDIES = {
     401: "check the login, password or token of the connection",
     403: "check what the connection's login or token may read",
     404: "check the connection's host, and the path behind it",
-    **dict.fromkeys((400, 413, 422), f"do as the server says; if it is about the limit, {ASK_SMALLER}"),
-    429: f"{ASK_SMALLER}, or ask at a quieter time",
 }
+_OF_CONNECTION = {ASK_CONNECTION, *CREDENTIAL_REMEDIES.values()}
+_OF_STRANGER = "check that address; the connection's credentials are sent to its own server only"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold what a server sent with status 200."""
+    """Represent what a server sent with status 200."""
 
     body: bytes
     content_type: str
@@ -39,7 +47,7 @@ class Answer:
         return _excerpt(200, self.content_type, self.body)
 
     def check_shape(self, shape: Shape) -> None:
-        """Raise a Fault where the body does not begin and end as JSON of this shape does."""
+        """Raise Fault if the body does not begin and end as JSON of this shape does."""
         if shape == "any":
             return
         first, last = _BRACKETS[shape]
@@ -50,34 +58,76 @@ class Answer:
 
 
 class Fault(Exception):
-    """Say what came instead of an answer; `is_passing` where another try may get one."""
+    """Represent what came instead of an answer.
 
-    def __init__(self, seen: str, remedy: str, *, is_passing: bool, retry_after: str | None = None) -> None:
+    `is_passing` if another try may get one, before which the server asks to wait `asked_pause` seconds.
+    """
+
+    def __init__(self, seen: str, remedy: str, *, is_passing: bool, asked_pause: float = 0) -> None:
         super().__init__(seen)
         self.seen = seen
         self.remedy = remedy
         self.is_passing = is_passing
-        self.retry_after = retry_after
+        self.asked_pause = asked_pause
 
-    def after(self, target: str, is_stranger: bool) -> "Fault":
+    def of_target(self, target: str, *, is_stranger: bool) -> "Fault":
         """Return this fault as that of a redirect's target, to which a stranger brings no credentials."""
-        where = f"redirected to {place(target)}{', without credentials' if is_stranger else ''}: {self.seen}"
-        return Fault(where, self.remedy, is_passing=self.is_passing, retry_after=self.retry_after)
+        who = ", without credentials" if is_stranger else ""
+        return self._changed(f"redirected to {shown_address(target)}{who}: {self.seen}", self.remedy)
+
+    def of_stranger(self) -> "Fault":
+        """Return this fault as that of a server that the connection does not name."""
+        return self._changed(self.seen, _OF_STRANGER if self.remedy in _OF_CONNECTION else self.remedy)
+
+    def _changed(self, seen: str, remedy: str) -> "Fault":
+        return Fault(seen, remedy, is_passing=self.is_passing, asked_pause=self.asked_pause)
 
 
-def refusal(response: requests.Response, mask: Callable[[str], str]) -> Fault:
+def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Callable[[str], str]) -> Fault:
     """Return the fault of an answer whose status is not 200; `mask` hides credentials that it repeats."""
     try:
         body = response.raw.read1(4 * _EXCERPT, decode_content=True)
     except (HTTPError, HTTPException, OSError):
         body = b""
     status = response.status_code
-    seen = _excerpt(status, response.headers.get("content-type", ""), body, mask)
+    pause = asked_pause(status, response.headers)
     return Fault(
-        seen,
-        _REMEDIES.get(status, ASK_CONNECTION),
-        is_passing=status in PASSING_STATUSES,
-        retry_after=response.headers.get("retry-after"),
+        _excerpt(status, response.headers.get("content-type", ""), body, mask),
+        remedies.get(status, ASK_CONNECTION),
+        is_passing=status in PASSING_STATUSES or (status == 403 and pause is not None),
+        asked_pause=pause or 0,
+    )
+
+
+def no_answer(error: BaseException) -> Fault:
+    """Return the fault of one of the NETWORK_ERRORS."""
+    root = _innermost(error)
+    if isinstance(root, requests.exceptions.InvalidURL):  # which repeats the address, that may hold a token
+        seen = f"no address that can be asked ({type(root).__name__})"
+    elif _is_of_certificate(root):
+        return Fault(f"a certificate that is not accepted ({root})", _TRUST, is_passing=False)
+    else:
+        seen = f"no complete answer ({type(root).__name__}: {root})"
+    return Fault(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what began it; the errors around it repeat the whole address."""
+    chain = [error]
+    while inner := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(inner)
+    return next((found for found in reversed(chain) if isinstance(found, OSError)), chain[-1])
+
+
+def _is_of_certificate(error: BaseException) -> bool:
+    """Return True if a certificate, the server's or our own, was not accepted or cannot be read."""
+    if not isinstance(error, ssl.SSLError):
+        return False
+    reason = str(error.reason)
+    return (
+        isinstance(error, ssl.SSLCertVerificationError)
+        or "CERTIFICATE" in reason
+        or "CA" in reason.split("_")
     )
 
 
@@ -88,29 +138,3 @@ def _excerpt(status: int, content_type: str, body: bytes, mask: Callable[[str], 
     if not text.strip():
         return f"{status} ({kind}) with an empty body"
     return f"{status} ({kind}) {text[:_EXCERPT]!r}{'…' if len(text) > _EXCERPT else ''}"
-
-
-def delay(retries: Retry, fault: Fault) -> float:
-    """Return how many seconds the server asks to wait, at most `retry_after_max`, else the back-off."""
-    try:
-        asked = retries.parse_retry_after(fault.retry_after) if fault.retry_after else 0
-    except (InvalidHeader, ValueError, OverflowError):
-        asked = 0
-    return asked or retries.get_backoff_time()
-
-
-def reason(error: BaseException) -> str:
-    """Return the innermost reason of a failed request in words."""
-    seen = [error]
-    while inner := seen[-1].__cause__ or seen[-1].__context__:
-        seen.append(inner)
-    root = next((found for found in reversed(seen) if isinstance(found, OSError)), seen[-1])
-    if isinstance(root, requests.exceptions.InvalidURL):  # which repeats the address, that may hold a token
-        return f"no address that can be asked ({type(root).__name__})"
-    return f"no complete answer ({type(root).__name__}: {root})"
-
-
-def place(url: str) -> str:
-    """Return scheme, host, port and path of a URL that a server gave; the rest may hold a token."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

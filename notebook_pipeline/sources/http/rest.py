@@ -1,95 +1,130 @@
-"""Know an API's answers: every row changed since a day, landed as received, or a failure that says why."""
+"""A REST API as a source: every row changed since a day, landed as received, or an error that says why."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.contract.batch import Origin, RawBatch
+from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.sources.http import page_reader as paging
 from notebook_pipeline.sources.http.http_client import Client, Patience
 from notebook_pipeline.sources.http.http_session import asker
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.page_reader import Reached, Sink
+from notebook_pipeline.sources.http.page_reader import Reached, Reader
+from notebook_pipeline.sources.source import BeginAgain, Ending
+from notebook_pipeline.sources.undeclared import note_undeclared
 
 PAGE_SIZE = 5_000
 
 
-@dataclass(frozen=True)
-class Extraction:
-    """Hold what was learned while the pages were read.
-
-    `keys` are the distinct keys of all rows; `rows_without_key` counts rows whose key could not be told:
-    while there are any, nothing may be called missing. `total` is what the source counts of everything.
-    `unknown_fields` came undeclared. `readings` says how often the pages were read until none moved, and
-    `day` on which day the last of these began. `pages_landed_before` of the pages were landed by an earlier
-    attempt.
-    """
-
-    url: str
-    day: str
-    pages: int
-    pages_landed_before: int
-    rows: int
-    keys: pa.Array = field(repr=False)
-    rows_without_key: int
-    total: int
-    readings: int
-    unknown_fields: Sequence[str]
+API = SourceKind("api", is_live=True, is_read_first=True)
 
 
-def fetch_pages(
-    connection: Connection,
-    dataset: Dataset,
-    since: str | date,
-    sink: Sink,
-    *,
-    page_size: int = 0,
-    full_sweep: bool = False,
-    landing: Path,
-    follows: str = "",
-    patience: Patience | None = None,
-    progress: Callable[[Reached], object] = lambda reached: None,
-) -> Extraction:
-    """Read every row changed on the day `since` or later ("" or `full_sweep`: every row) into `sink`.
+class RestSource:
+    """Read every row that changed on the day `since` or later ("" or `full_sweep`: every row) from an API.
 
     Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
     when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
     A `page_size` of 0 means that of the dataset's declaration.
     `follows` names what came last (the run that merged, or whose rows were refused): pages that were landed
     before that are too old to use, and for a sweep, which says what is missing, those of another day are,
-    too. Raises PipelineError where not everything came.
+    too. `skipped_since`, unless it is None, is the day from which a run would have asked by itself: what
+    changed between that day and `since` is not read, so the watermark stays.
     """
-    query = _query(dataset, "" if full_sweep else str(since), page_size)
-    with Client(connection, patience) as client:
-        url = client.address(dataset.declared_api().endpoint, query)
-        request = {
-            "url": url,
-            "asker": asker(connection),
-            "full_sweep": full_sweep,
-            "day": settings.today().isoformat() if full_sweep else "",
-            "follows": follows,
+
+    kind = API
+
+    def __init__(
+        self,
+        connection: Connection,
+        dataset: Dataset,
+        since: str | date,
+        *,
+        page_size: int = 0,
+        full_sweep: bool = False,
+        landing: Path,
+        follows: str = "",
+        skipped_since: str | None = None,
+        patience: Patience | None = None,
+        progress: Callable[[Reached], object] = lambda reached: None,
+    ) -> None:
+        self.name = ""
+        self._connection = connection
+        self._dataset = dataset
+        self._since = "" if full_sweep else str(since)
+        self._query = _query(dataset, self._since, page_size)
+        self._full_sweep = full_sweep
+        self._folder = landing
+        self._follows = follows
+        self._skipped_since = skipped_since
+        self._patience = patience
+        self._progress = progress
+
+    def batches(self) -> Iterator[RawBatch | BeginAgain]:
+        """Yield the rows of every page; raise PipelineError if not everything came."""
+        with Client(self._connection, self._patience) as client:
+            self.name = client.address(self._dataset.declared_api().endpoint, self._query)
+            self.landing = Landing(self._folder, self._request())
+            reader = Reader(
+                client,
+                self._dataset,
+                self._query,
+                self.landing,
+                is_sweep=self._full_sweep,
+                progress=self._progress,
+            )
+            yield from reader.batches()
+            self.reading = reader.reading
+
+    def ending(self) -> Ending:
+        """Return what was read, from which day on, and which keys came."""
+        keys = self.reading.keys
+        origin = Origin(API, moves_watermark=self._skipped_since is None, day=self.landing.day)
+        return Ending(
+            origin,
+            list(self._notes()),
+            self.reading.rows,
+            keys=keys.array(),
+            shows_missing=self._full_sweep and not keys.without_key,
+            source_count=self.landing.total or 0,
+        )
+
+    @property
+    def undeclared(self) -> list[str]:
+        """Return the fields that came and that the dataset neither declares nor ignores."""
+        declared = {*self._dataset.schema.names, *self._dataset.ignored}
+        return sorted(self.reading.parser.fields - declared)
+
+    def _request(self) -> dict[str, object]:
+        """Return what is asked; landed pages answer nothing else."""
+        return {
+            "url": self.name,
+            "asker": asker(self._connection),
+            "full_sweep": self._full_sweep,
+            "day": settings.today().isoformat() if self._full_sweep else "",
+            "follows": self._follows,
         }
-        landed = Landing(landing, request)
-        reader = paging.Reader(client, dataset, query, landed, sink, is_sweep=full_sweep, progress=progress)
-        reading = reader.read()
-    return Extraction(
-        url=url,
-        day=landed.day,
-        pages=reading.pages,
-        pages_landed_before=reading.pages_landed_before,
-        rows=reading.rows,
-        keys=reading.keys.array(),
-        rows_without_key=reading.keys.without_key,
-        total=landed.total or 0,
-        readings=landed.reading,
-        unknown_fields=sorted(reading.parser.fields - {*dataset.schema.names, *dataset.ignored}),
-    )
+
+    def _notes(self) -> Iterator[str]:
+        reading = self.reading
+        read = f"{reading.rows:,} rows in {reading.pages:,} page{'' if reading.pages == 1 else 's'}"
+        yield f"{read}, changed since {self._since}" if self._since else read
+        yield from note_undeclared(self._dataset, self.undeclared)
+        if reading.pages_landed_before:
+            landed = f"{reading.pages_landed_before:,} of these pages were landed by an earlier try"
+            yield f"{landed}, which began on {self.landing.day}"
+        if self._full_sweep and reading.keys.without_key:
+            yield f"{reading.keys.without_key:,} rows have no key, so that none can be called missing"
+        if self._skipped_since is not None:
+            first = self._skipped_since
+            by_itself = f"begin with {first}" if first else "read everything"
+            yield (
+                f"the watermark stays where it is, as what changed before {self._since} was not read: a run "
+                f"that is given no since would {by_itself}"
+            )
 
 
 def as_day(since: str) -> str:

@@ -1,0 +1,122 @@
+"""Take what a cell shows: mask secrets, keep within bounds, and note results, progress and errors."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from notebook_pipeline.running.execution import Execution
+from notebook_pipeline.running.mime_types import END, PROGRESS, RESULT
+from notebook_pipeline.running.output_limits import MEGABYTE, OutputBudget
+from notebook_pipeline.running.run_lines import Reporter
+from notebook_pipeline.secrets.redaction import RedactedStream
+
+_SHOWN = ("display_data", "execute_result", "update_display_data")
+# Of an exception's message and of a line of its traceback no more is kept than a person reads.
+_LONGEST_LINE = 20_000
+
+Message = dict[str, Any]
+
+
+class CellOutputs:
+    """What the cells of a run show. `error` is the last error that the current cell has shown."""
+
+    def __init__(self, execution: Execution, reporter: Reporter) -> None:
+        self._execution = execution
+        self._redactor = execution.redactor
+        self._reporter = reporter
+        self._budget = OutputBudget(execution.limits.output)
+        self._streams: dict[str, tuple[RedactedStream, Message]] = {}
+        self.error: str | None = None
+
+    def begin_cell(self) -> None:
+        """Prepare for the outputs of the next cell."""
+        self.error = None
+        self._budget.begin_cell()
+
+    def clear(self) -> None:
+        """Forget what the cell has shown so far, which is cleared."""
+        self._streams.clear()
+        self._budget.clear()
+
+    def printed(self, msg: Message) -> str:
+        """Return what may be shown now of a piece of a stream; "" if none of it."""
+        name, text = msg["content"]["name"], msg["content"]["text"]
+        if not self._budget.left:
+            self._budget.omit(len(text))
+            return ""
+        stream, _ = self._streams.get(name) or (RedactedStream(self._redactor), msg)
+        self._streams[name] = stream, msg
+        return self._print(name, stream.feed(text))
+
+    def rest(self) -> Iterator[tuple[Message, str]]:
+        """Yield what was held back of each stream; nothing follows in this cell."""
+        for name, (stream, msg) in self._streams.items():
+            yield msg, self._print(name, stream.flush())
+        self._streams.clear()
+
+    def note(self) -> str | None:
+        """Return what to say of outputs that were left out, None if none were."""
+        return self._budget.note()
+
+    def shown(self, msg: Message) -> Message | None:
+        """Return a message, masked, that may enter the notebook; None if it is left out."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "error":
+            return self._raised(msg)
+        data = content.get("data")
+        is_result = isinstance(data, dict) and RESULT in data
+        if is_result and not self._is_small(data[RESULT]):
+            return None
+        if kind in _SHOWN and not is_result and not self._is_kept(msg):
+            return None
+        msg = {**msg, "content": self._redactor.data(content)}
+        self._take_note(msg["content"])
+        return msg
+
+    def _is_kept(self, msg: Message) -> bool:
+        """Return True if there is room; what takes the place of an earlier display is not counted again."""
+        size = msg.get("size", 0)
+        if msg["msg_type"] == "update_display_data" and size <= self._budget.left:
+            return True
+        return self._budget.take(size)
+
+    def _is_small(self, result: object) -> bool:
+        size, limit = len(json.dumps(result, default=str)), self._budget.limits.result
+        if size > limit:
+            self._execution.fail(
+                f"the notebook's result has {size / MEGABYTE:,.1f} MB; expected at most {limit / MEGABYTE:g} "
+                "MB: return counts and addresses, not data"
+            )
+        return size <= limit
+
+    def _raised(self, msg: Message) -> Message:
+        content = msg["content"]
+        cut = {
+            **content,
+            "evalue": content["evalue"][:_LONGEST_LINE],
+            "traceback": [line[:_LONGEST_LINE] for line in content["traceback"]],
+        }
+        masked = self._redactor.data(cut)
+        self.error = f"{masked['ename']}: {masked['evalue']}"
+        self._reporter.raised(masked["traceback"])
+        return {**msg, "content": masked}
+
+    def _print(self, name: str, text: str) -> str:
+        kept = text[: self._budget.left]
+        if len(kept) < len(text):
+            self._budget.omit(len(text) - len(kept))
+        self._budget.take(len(kept))
+        if kept:
+            self._reporter.printed(name, kept)
+        return kept
+
+    def _take_note(self, content: Mapping[str, Any]) -> None:
+        data = content.get("data")
+        if not isinstance(data, dict):
+            return
+        if RESULT in data:
+            self._execution.result = data[RESULT]
+        if END in data:
+            self._execution.ended_early = str(data[END])
+        if PROGRESS in data:
+            self._reporter.progressed(data.get("text/plain", ""), data[PROGRESS])

@@ -1,0 +1,45 @@
+"""Addresses: a connection's base URL, the server that a URL asks, a URL without what is secret in it."""
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+from notebook_pipeline.connections import Connection, base_url
+from notebook_pipeline.errors import UsageError
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def base_address(connection: Connection) -> str:
+    """Return the connection's base URL without the login that may stand in it, or raise UsageError."""
+    try:
+        parts = urlsplit(base_url(connection))
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            f"connection {connection.conn_id!r} has no HTTP address: give host, schema (http, https) and port"
+        )
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+
+
+def is_same_server(url: str, other: str) -> bool:
+    """Return True if both URLs ask one server: scheme, host and port are the same."""
+    try:
+        return _origin(url) == _origin(other)
+    except ValueError:  # one of them is no URL
+        return False
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def shown_address(url: str) -> str:
+    """Return a URL without login, query and fragment, which may hold secrets; any other text as it is."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    place, slash, path = re.split(r"[?#]", rest)[0].partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"

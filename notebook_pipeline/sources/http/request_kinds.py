@@ -1,0 +1,64 @@
+"""What differs between asking for a page and for a file: headers, names in messages, and what to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from requests.utils import DEFAULT_ACCEPT_ENCODING
+
+from notebook_pipeline.sources.http.addresses import shown_address
+from notebook_pipeline.sources.http.responses import CREDENTIAL_REMEDIES
+
+_SMALLER = "ask for a smaller page_size"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Represent a kind of request; a status without a remedy of its own has that of the connection."""
+
+    headers: Mapping[str, str]
+    remedies: Mapping[int, str]
+    when_large: str
+    when_late: str
+
+
+PAGE = Kind(
+    headers={"Accept": "application/json", "Accept-Encoding": DEFAULT_ACCEPT_ENCODING},
+    remedies={
+        **CREDENTIAL_REMEDIES,
+        **dict.fromkeys((400, 413, 422), f"do as the server says; if it is about the limit, {_SMALLER}"),
+        429: f"{_SMALLER}, or ask at a quieter time",
+    },
+    when_large=_SMALLER,
+    when_late="run it again; an update goes on where it stopped",
+)
+FILE = Kind(
+    # A file is wanted as it lies on the server, not packed for the way.
+    headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+    remedies={
+        **CREDENTIAL_REMEDIES,
+        429: "ask at a quieter time",
+    },
+    when_large="is this the right file? If so, set a larger `max_bytes` in the connection's extra",
+    when_late="run it again, or set a larger `max_seconds` in the connection's extra",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Represent what is asked for; `what` and `shown` name it and its address in messages."""
+
+    kind: Kind
+    url: str
+    what: str
+    shown: str
+    decode: bool = True
+
+
+def page_request(url: str, what: str) -> Request:
+    """Return the request for a page; its query says which one, and is shown."""
+    return Request(PAGE, url, what, url)
+
+
+def file_request(url: str, what: str, *, decode: bool) -> Request:
+    """Return the request for a file; the query of its address may hold a secret, and is not shown."""
+    return Request(FILE, url, what, shown_address(url), decode)

@@ -1,0 +1,104 @@
+"""Retries: how often a server is asked again, after which pause, and how much time and data it may take."""
+
+import math
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.sources.http import connection_settings
+
+PASSING_STATUSES = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
+
+_RESETS = ("x-ratelimit-reset", "ratelimit-reset")
+_REMAINDERS = ("x-ratelimit-remaining", "ratelimit-remaining")
+_FIRST_EPOCH = 1_000_000_000  # the year 2001; a smaller number counts seconds from now
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Represent how long to wait for a server, in seconds, and how much to take from it.
+
+    `silence` is the longest wait for the next byte, `answer` for a whole answer, `budget` for all that one
+    client asks, pauses between tries included. The n-th pause is `backoff` doubled n - 1 times, and up to
+    `jitter` more, at most `backoff_max`. A longer pause that the server asks for is kept if the budget has
+    room for it; else the server is asked again after `retry_after_max`. `max_bytes` bounds one decoded body.
+    """
+
+    connect: float = 10
+    silence: float = 60
+    answer: float = 300
+    budget: float = 2700
+    tries: int = 6
+    backoff: float = 0.5
+    backoff_max: float = 30
+    jitter: float = 1.0
+    retry_after_max: float = 120
+    max_bytes: float = 256 * 2**20
+
+    def pause(self, retry: int, asked: float, left: float) -> float:
+        """Return the seconds before a retry, from 1; `asked` is the server's wish, `left` of the budget."""
+        wished = asked if asked < left else min(asked, self.retry_after_max)
+        if wished > 0:
+            return wished
+        jitter = random.uniform(0, self.jitter)  # noqa: S311 (it spreads retries, and keeps no secret)
+        return min(self.backoff * 2 ** (retry - 1) + jitter, self.backoff_max)
+
+
+# A file takes as long as it takes; what ends it is that it is silent, or these limits.
+FILE_PATIENCE = Patience(answer=6 * 3600, budget=6 * 3600, max_bytes=64 * 2**30)
+
+
+def page_patience(connection: Connection) -> Patience:
+    """Return the patience with an API, whose connection's extra may set `timeout`."""
+    return _with_timeout(Patience(), connection)
+
+
+def file_patience(connection: Connection) -> Patience:
+    """Return the patience with a file, for which the extra may set `timeout`, `max_bytes`, `max_seconds`."""
+    seconds = connection_settings.number(connection, "max_seconds", FILE_PATIENCE.budget)
+    max_bytes = connection_settings.number(connection, "max_bytes", FILE_PATIENCE.max_bytes)
+    patience = replace(FILE_PATIENCE, answer=seconds, budget=seconds, max_bytes=max_bytes)
+    return _with_timeout(patience, connection)
+
+
+def asked_pause(status: int, headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server asks to wait: 0 if that cannot be read, None if it does not ask."""
+    if "retry-after" in headers:
+        return _seconds_until(headers["retry-after"])
+    if status not in (403, 429):
+        return None
+    if status == 403 and any(_number(headers[name]) > 0 for name in _REMAINDERS if name in headers):
+        return None  # requests are left, so that it is something else that is forbidden
+    return next((_seconds_until(headers[name]) for name in _RESETS if name in headers), None)
+
+
+def _with_timeout(patience: Patience, connection: Connection) -> Patience:
+    return replace(
+        patience,
+        connect=connection_settings.number(connection, "timeout", patience.connect),
+        silence=connection_settings.number(connection, "timeout", patience.silence),
+    )
+
+
+def _seconds_until(text: str) -> float:
+    """Return the seconds until what a header names: a number of them, an epoch or an HTTP date."""
+    number = _number(text)
+    if math.isnan(number):
+        try:
+            date = parsedate_to_datetime(text)
+            number = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return 0
+    seconds = number - time.time() if number >= _FIRST_EPOCH else number
+    return seconds if 0 < seconds < math.inf else 0
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
