@@ -35,6 +35,7 @@ COPY --chown=airflow:0 notebooks /opt/airflow/notebooks
 # The notebooks' start page leads to it.
 COPY --chown=airflow:0 README.md /opt/airflow/
 COPY --chown=airflow:0 dags /opt/airflow/dags
+COPY --chown=airflow:0 datasets /opt/airflow/datasets
 USER airflow
 ENV PATH=/opt/pipeline/bin:$PATH \
     VIRTUAL_ENV=/opt/pipeline \

@@ -18,7 +18,7 @@ def expanded(path: str) -> Path:
 
 
 def home() -> Path:
-    """Return the folder that holds `notebooks/` and `data/`: NOTEBOOK_PIPELINE_HOME or the checkout."""
+    """Return the folder of `notebooks/`, `datasets/` and `data/`: NOTEBOOK_PIPELINE_HOME or the checkout."""
     return expanded(os.environ.get("NOTEBOOK_PIPELINE_HOME") or str(CHECKOUT)).absolute()
 
 
@@ -40,6 +40,11 @@ def output_url() -> str | None:
 def notebooks() -> Path:
     """Return the folder of the notebooks' sources."""
     return home() / "notebooks"
+
+
+def datasets() -> Path:
+    """Return the folder of the declarations, one dataset a file."""
+    return home() / "datasets"
 
 
 def data() -> Path:

@@ -6,15 +6,22 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
-from notebook_pipeline.declare.dataset import PLAYER
+SCHEMA = pa.schema(
+    [
+        pa.field("player_id", pa.int64(), nullable=False),
+        pa.field("gsis_id", pa.string()),
+        pa.field("first_name", pa.string(), nullable=False),
+        pa.field("last_name", pa.string(), nullable=False),
+        pa.field("position", pa.string(), nullable=False),
+        pa.field("last_changed_date", pa.date32(), nullable=False),
+    ]
+)
+"""The players as the source has them; what is kept of them is declared in `datasets/player.py`."""
 
 SEED = 20240901
 COUNT = 20_000
@@ -50,7 +57,7 @@ _LAST_TAIL = (
 
 
 def players(count: int = COUNT, seed: int = SEED) -> pa.Table:
-    """Return `count` players in the player dataset's schema, by rising id, as they were on BULK_DAY.
+    """Return `count` players in the source's schema, by rising id, as they were on BULK_DAY.
 
     A player depends on the seed and the id alone: a larger count only adds players.
     """
@@ -67,7 +74,7 @@ def players(count: int = COUNT, seed: int = SEED) -> pa.Table:
         _texts(_POSITIONS).take(_integers(position)),
         _days(BULK_DAY, _days_ago(ids, seed)),
     ]
-    return pa.Table.from_arrays(columns, schema=PLAYER.schema)
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
 def changed_players(count: int = COUNT, seed: int = SEED, *, changed: int = 320, new: int = 36) -> pa.Table:
@@ -84,7 +91,7 @@ def changed_players(count: int = COUNT, seed: int = SEED, *, changed: int = 320,
     columns |= _changes(columns, ids, seed, turned)
     newer = _days(SAMPLE_TODAY, _days_ago_since_bulk(ids, seed, fresh))
     columns["last_changed_date"] = pc.if_else(_mask(turned | fresh), newer, columns["last_changed_date"])
-    return pa.Table.from_arrays(list(columns.values()), schema=PLAYER.schema)
+    return pa.Table.from_arrays(list(columns.values()), schema=SCHEMA)
 
 
 def performances(player_ids: Sequence[int], seed: int = SEED) -> list[list[dict[str, object]]]:
@@ -96,17 +103,6 @@ def performances(player_ids: Sequence[int], seed: int = SEED) -> list[list[dict[
         [_performance(player_id, week, int(tenths[row][week])) for week in range(weeks[row])]
         for row, player_id in enumerate(player_ids)
     ]
-
-
-def write_sample(folder: Path, count: int = COUNT, seed: int = SEED) -> list[Path]:
-    """Write `players.parquet` and `players.csv` into `folder`, always the same bytes; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table = players(count, seed)
-    parquet, text = folder / "players.parquet", folder / "players.csv"
-    pq.write_table(table, parquet, compression="zstd", compression_level=9)
-    # No name holds a comma, a quote or a line break, so the text stays readable without quotes.
-    pa_csv.write_csv(table, text, pa_csv.WriteOptions(quoting_style="none", quoting_header="none"))
-    return [parquet, text]
 
 
 def _performance(player_id: int, week: int, tenths: int) -> dict[str, object]:

@@ -8,11 +8,12 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+from declared import PLAYER
 from pyarrow import parquet
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.check_batch import Checked, Rejected, check_batch, stored_schema
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 
 TODAY = date(2026, 11, 22)

@@ -1,6 +1,7 @@
 """Give tests a home of their own: nothing of this checkout, of the environment or of other tests is in it."""
 
 import os
+import shutil
 import signal
 import tempfile
 import uuid
@@ -14,6 +15,7 @@ import seeds
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from notebook_pipeline import settings as project
 from notebook_pipeline.connections import PREFIX
 from sample.demo_environment import airflow_environment
 
@@ -68,11 +70,12 @@ def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty home, with `notebooks/` in it, that settings and kernels use."""
+    """Return a home that settings and kernels use: `notebooks/` is empty, the players are declared."""
     for name in [name for name in os.environ if name.startswith((PREFIX, "NOTEBOOK_PIPELINE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NOTEBOOK_PIPELINE_HOME", str(tmp_path))
     (tmp_path / "notebooks").mkdir()
+    shutil.copytree(project.CHECKOUT / "datasets", tmp_path / "datasets")
     return tmp_path
 
 

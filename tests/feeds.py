@@ -10,17 +10,17 @@ from random import Random
 from typing import Any
 
 import pyarrow as pa
+from declared import PLAYER
 
 from notebook_pipeline import checks
 from notebook_pipeline.checks import Report
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.check_batch import stored_schema
-from notebook_pipeline.declare.dataset import PLAYER, POSITIONS
 from notebook_pipeline.declare.rules_and_checks import UsualChanges, UsualMix, UsualNulls, UsualRowCount
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 # Only what compares with history, so that many days pass in little time.
 FED = replace(
@@ -31,6 +31,7 @@ FED = replace(
         if isinstance(check, UsualRowCount | UsualChanges | UsualNulls | UsualMix)
     ),
 )
+POSITIONS = ("QB", "RB", "WR", "TE", "K", "DEF")
 FAULTS = ("drop in volume", "stuck feed", "burst of nulls", "shifted mix")
 MIX = (11, 22, 35, 17, 7, 8)
 NULL_SHARE = 0.11
@@ -166,6 +167,7 @@ def feed(folder: Path, seed: int, *, reach: float | None = None) -> Iterator[Fee
     """Give a feed into a new database."""
     with connect(Connection("analytics_database", "sqlite", host=str(folder / f"{seed}.db"))) as database:
         create_tables(database)
+        create_table(database, PLAYER)
         database.execute("PRAGMA synchronous = OFF")
         yield Feed(database, seed, reach=reach)
 

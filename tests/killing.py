@@ -24,13 +24,13 @@ import loads
 import psutil
 import pyarrow as pa
 import uvicorn
+from declared import PLAYER
 from starlette.requests import Request
 from starlette.responses import Response
 from waiting import family, left_of, until
 
 from notebook_pipeline.connections import API, PREFIX, Connection, variable
 from notebook_pipeline.contract.check_batch import stored_schema
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.storage.database import Database
 from sample import players
 from sample.api_server import create_app

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import databases
 import pyarrow as pa
 from databases import connection
+from declared import PLAYER
 
 from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.check_batch import Checked, Rejected, stored_schema
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.declare import Dataset
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.running.run_identity import new_run_id
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
@@ -23,7 +24,7 @@ from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Lock
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 BULK, API = Origin(KIND_BULK), Origin(KIND_API)
 KINDS = {kind.name: kind for kind in (KIND_BULK, KIND_API)}
@@ -33,10 +34,11 @@ Row = tuple[int, str, str]
 """A player's id, last name and day; the rest is always the same."""
 
 
-def open_database(folder: Path) -> Database:
-    """Open the database in a folder, its tables there."""
+def open_database(folder: Path, dataset: Dataset = PLAYER) -> Database:
+    """Open the database in a folder, with the table of a dataset."""
     database = connect(connection(folder))
     create_tables(database)
+    create_table(database, dataset)
     return database
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from notebook_pipeline import checks
 from notebook_pipeline.checks import CheckResult, Report
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.declare.rules_and_checks import (
     Check,
     EveryRow,
@@ -40,21 +40,16 @@ NO_BOUNDS = "anything: no bounds before 10 earlier runs, 0 so far"
 
 PART = Dataset(
     name="part",
-    schema=pa.schema(
-        [
-            pa.field("id", pa.int64(), nullable=False),
-            pa.field("code", pa.string()),
-            pa.field("kind", pa.string()),
-            pa.field("weight", pa.int64()),
-            pa.field("maker", pa.int64()),
-            pa.field("changed", pa.date32(), nullable=False),
-        ]
+    columns=(
+        Column("id", pa.int64(), nullable=False),
+        Column("code", pa.string()),
+        Column("kind", pa.string()),
+        Column("weight", pa.int64()),
+        Column("maker", pa.int64()),
+        Column("changed", pa.date32(), nullable=False),
     ),
     key="id",
     cursor="changed",
-    endpoint="parts/",
-    counts_endpoint="counts/",
-    count_field="parts",
 )
 GOOD = [
     (1, "A-1", "bolt", 5, 7, "2024-03-01"),

@@ -9,11 +9,11 @@ from typing import Any
 import databases
 import nbformat
 import pyarrow as pa
+from declared import PLAYER
 from nbformat import v4
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, stored_schema
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.http.rest import API as KIND_API
 from notebook_pipeline.steps import load
@@ -21,7 +21,7 @@ from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 ADA = {
     "player_id": 1,
@@ -44,6 +44,7 @@ class Story:
         self._stack = ExitStack()
         self.database: Database = self._stack.enter_context(connect(self.connection))
         create_tables(self.database)
+        create_table(self.database, PLAYER)
         self.count = 0
 
     def close(self) -> None:

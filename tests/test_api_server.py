@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
+from declared import PLAYER
 
 from notebook_pipeline import settings
-from notebook_pipeline.declare import dataset
 from sample import api_server
 from sample import players as sample_players
+from sample.bulk_files import write_sample
 
-COLUMNS = dataset.PLAYER.schema.names
+COLUMNS = PLAYER.schema.names
 FIRST_PLAYERS = [
     [1001, "00-1975321", "Caldan", "D'Corighast", "WR", date(2023, 12, 1)],
     [1002, "00-9629642", "Elmas", "McKestifort", "RB", date(2024, 8, 15)],
@@ -53,7 +54,7 @@ def test_a_larger_count_only_adds_players():
 
 
 def test_committed_files_are_what_the_generator_writes(tmp_path: Path):
-    for written in sample_players.write_sample(tmp_path):
+    for written in write_sample(tmp_path):
         committed = settings.CHECKOUT / "data" / written.name
         assert written.read_bytes() == committed.read_bytes(), (
             f"{committed}: remake it with `notebook-pipeline sample`"
@@ -61,7 +62,7 @@ def test_committed_files_are_what_the_generator_writes(tmp_path: Path):
 
 
 def test_csv_and_parquet_hold_the_same_rows(tmp_path: Path):
-    parquet, text = sample_players.write_sample(tmp_path, count=500)
+    parquet, text = write_sample(tmp_path, count=500)
     lines = text.read_bytes().decode().split("\n")
     header, *rows = (line.split(",") for line in lines[:-1])
     assert header == COLUMNS
@@ -84,7 +85,7 @@ def test_players_are_realistic():
     players = sample_players.players().to_pydict()
     names = players["first_name"] + players["last_name"]
     assert len(set(players["player_id"])) == 20_000 == len(players["player_id"])
-    assert set(players["position"]) == set(dataset.POSITIONS)
+    assert set(players["position"]) == {"QB", "RB", "WR", "TE", "K", "DEF"}
     assert max(players["last_changed_date"]) == sample_players.BULK_DAY
     assert players["last_changed_date"].count(sample_players.BULK_DAY) > 100, "many rows share one day"
     known = [gsis for gsis in players["gsis_id"] if gsis is not None]
@@ -205,6 +206,6 @@ def test_performances_are_nested_and_few():
 
 def test_sample_fits_the_dataset():
     for table in (sample_players.players(10), sample_players.changed_players(10, changed=3, new=2)):
-        assert table.schema == dataset.PLAYER.schema
+        assert table.schema == PLAYER.schema
         assert isinstance(table, pa.Table)
         assert table["player_id"].null_count == 0

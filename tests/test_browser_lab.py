@@ -106,7 +106,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[
     """Start what `make lab` starts, on copies of the notebooks, and open the address that it names."""
     assert JUPYTER.exists(), f"{JUPYTER} is not there: call `make .venv-lab/.lab`"
     home = tmp_path_factory.mktemp("lab")
-    for folder in ("notebooks", "data"):
+    for folder in ("notebooks", "datasets", "data"):
         shutil.copytree(settings.CHECKOUT / folder, home / folder)
     said = home / "said.txt"
     command = [sys.executable, "-m", "sample.make_lab"]

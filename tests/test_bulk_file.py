@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 from pyarrow import parquet
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.sources.files import parquet_reader
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches, unknown_columns

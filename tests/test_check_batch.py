@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from seeds import SEED
@@ -19,7 +20,8 @@ from seeds import SEED
 from notebook_pipeline.contract import row_codec
 from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.contract.check_batch import Rejected, check_batch, stored_schema
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.contract.columns import stored_type
+from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.declare.rules_and_checks import AllowedValues, NotInFuture, Pattern, Range
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.files import csv_reader
@@ -27,20 +29,15 @@ from tests.bulk_data import HEADER, TODAY, csv_bytes, folder, join, load, parque
 
 MEASURE = Dataset(
     name="measure",
-    schema=pa.schema(
-        [
-            pa.field("id", pa.int64(), nullable=False),
-            pa.field("code", pa.string()),
-            pa.field("grade", pa.string()),
-            pa.field("points", pa.float64()),
-            pa.field("day", pa.date32(), nullable=False),
-        ]
+    columns=(
+        Column("id", pa.int64(), nullable=False),
+        Column("code", pa.string()),
+        Column("grade", pa.string()),
+        Column("points", pa.float64()),
+        Column("day", pa.date32(), nullable=False),
     ),
     key="id",
     cursor="day",
-    endpoint="",
-    counts_endpoint="",
-    count_field="",
     rules=(
         Range("id", low=1, high=9),
         Pattern("code", "[A-Z]{2}|x"),
@@ -69,7 +66,7 @@ def reasons(dataset: Dataset, row: object, *, from_text: bool = False) -> Sequen
 def test_stores_days_as_text() -> None:
     assert stored_schema(PLAYER).types == [pa.int64(), *[pa.string()] * 5]
     with pytest.raises(UsageError, match=r"^a column cannot be declared as bool; use int64, double, date32"):
-        stored_schema(replace(MEASURE, schema=MEASURE.schema.set(1, pa.field("code", pa.bool_()))))
+        stored_type(pa.bool_())
 
 
 @pytest.mark.parametrize(

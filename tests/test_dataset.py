@@ -1,199 +1,53 @@
-"""A dataset unlike the players goes the whole way by its declaration alone: text key, numbers, gaps."""
+"""A declaration is checked as a whole when it is made."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import databases
 import pyarrow as pa
 import pytest
-from fault_server import Row, Source, serving
-from pyarrow import parquet
+from declared import PLAYER
+from parts import PART
+from place import PLACE
 
-from notebook_pipeline import checks
-from notebook_pipeline.checks import pictures, results_table
-from notebook_pipeline.connections import API, DATABASE, FILES, variable
-from notebook_pipeline.declare import dataset
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
-from notebook_pipeline.declare.rules_and_checks import (
+from notebook_pipeline.contract.columns import stored_type
+from notebook_pipeline.declare import (
     AllowedValues,
+    Column,
+    Dataset,
     EveryRow,
-    Fresh,
+    Glob,
+    NotInFuture,
     NotNull,
+    Pattern,
     Range,
-    RowCount,
-    Unique,
+    Rest,
+    dataset,
 )
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.review.trace import trace_row
-from notebook_pipeline.steps import extract, load, plots, session
-from notebook_pipeline.storage import tables
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
-PLACE = Dataset(
-    name="place",
-    schema=pa.schema(
+ID, DAY = Column("id", pa.int64(), False), Column("day", pa.date32(), False)
+
+
+def thing(*columns: Column, **more: Any) -> Dataset:
+    return Dataset("thing", (ID, *columns, DAY), "id", "day", **more)
+
+
+def test_columns_are_a_schema() -> None:
+    assert thing(Column("name", pa.string(), doc="what it is called")).schema == pa.schema(
         [
-            pa.field("name", pa.string(), nullable=False),
-            pa.field("height", pa.float64()),
-            pa.field("people", pa.int64()),
-            pa.field("founded", pa.date32()),
-            pa.field("kind", pa.string()),
-            pa.field("last_changed_date", pa.date32(), nullable=False),
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("name", pa.string()),
+            pa.field("day", pa.date32(), nullable=False),
         ]
-    ),
-    key="name",
-    cursor="last_changed_date",
-    endpoint=PLAYER.endpoint,
-    counts_endpoint=PLAYER.counts_endpoint,
-    count_field=PLAYER.count_field,
-    rules=(Range("height", low=-430.5), AllowedValues("kind", ("town", "city"))),
-    checks=(
-        RowCount(),
-        Unique("name"),
-        EveryRow(NotNull("height"), "warn"),
-        EveryRow(Range("height", low=-3.5, high=8_849.1)),
-        EveryRow(Range("founded", high="2024-01-01")),
-        Fresh(max_days=7),
-    ),
-)
-FILE = """\
-name,height,people,founded,kind,last_changed_date
-Ünterstadt,12.5,300,1200-05-06,town,2024-03-01
-"Bad ""Q"", am See",-3,,,,2024-03-01
-𝔘rbs,,,,city,2024-03-02
-Dead Sea,-430.6,,,,2024-03-02
-Nowhere,nan,,,,2024-03-02
-O'Hara,1e2,9007199254740993,,town,2024-03-02
-"""
-
-
-def place(name: str, height: float | None, day: str, **more: object) -> Row:
-    return {
-        **dict.fromkeys(PLACE.schema.names),
-        "name": name,
-        "height": height,
-        "last_changed_date": day,
-        **more,
-    }
-
-
-OLD = place("Ünterstadt", 12.5, "2024-03-01", people=300, founded="1200-05-06", kind="town")
-SAME = place("O'Hara", 100, "2024-03-02", people=9007199254740993, kind="town")
-NEWER, NEW = place("𝔘rbs", 7, "2024-03-05"), place("Nowhere", None, "2024-03-05")
-REFUSED = place("Bad", -431, "2024-03-08")
-
-
-@pytest.fixture
-def declared(each_database: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Declare the places and nothing else, in a database of each kind; their file is published."""
-    for module in (dataset, tables):
-        monkeypatch.setattr(module, "DATASETS", {"place": PLACE})
-    monkeypatch.setenv(variable(DATABASE), databases.connection(home).to_json())
-    monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", "2024-03-09")
-    (home / "notebooks").rmdir()
-    (home / "notebooks").symlink_to(NOTEBOOKS)
-    (home / "data").mkdir()
-    (home / "data" / "places.csv").write_text(FILE, encoding="utf-8")
-    yield
-    session._leave()
-
-
-@pytest.fixture
-def source(declared: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
-    with serving(Source([OLD, SAME, NEWER, NEW, REFUSED])) as source:
-        monkeypatch.setenv(variable(API), source.url)
-        yield source
-
-
-def bulk(name: str) -> tuple[str, dict[str, object]]:
-    run = session.join_run("bulk_load", {"dataset": "place"})
-    opened = extract.open_bulk(run, name, FILES)
-    with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
-        merged.merge(opened.batches)
-    return finished(run, merged)
-
-
-def update(*, full_sweep: bool = False) -> tuple[str, dict[str, object]]:
-    run = session.join_run("api_incremental_update", {"dataset": "place"})
-    opened = extract.open_api(run, API, full_sweep=full_sweep, page_size=2)
-    with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
-        merged.merge(opened.batches)
-        if opened.shows_missing:
-            merged.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
-    return finished(run, merged)
-
-
-def finished(run: session.Session, merged: load.Load) -> tuple[str, dict[str, object]]:
-    """Close a run; return its id and those of its counts that are not 0."""
-    run.finish(merged.result())
-    return run.run_id, {name.removeprefix("rows_"): count for name, count in merged.counts().items() if count}
-
-
-def stored() -> list[tuple]:
-    run = session.join_run("bulk_load", {"dataset": "place"})
-    return run.database.execute(
-        "SELECT name, height, people, founded, kind, last_changed_date, _source FROM place ORDER BY name"
     )
 
 
-def test_a_file_an_update_and_a_sweep(source: Source, home: Path) -> None:
-    first, counts = bulk("places.csv")
-    assert counts == {"read": 6, "inserted": 4, "rejected": 2}
-    assert stored() == [
-        ('Bad "Q", am See', -3.0, None, None, None, "2024-03-01", "bulk"),
-        ("O'Hara", 100.0, 9007199254740993, None, "town", "2024-03-02", "bulk"),
-        ("Ünterstadt", 12.5, 300, "1200-05-06", "town", "2024-03-01", "bulk"),
-        ("𝔘rbs", None, None, None, "city", "2024-03-02", "bulk"),
-    ]
-    assert update()[1] == {"read": 4, "inserted": 1, "updated": 1, "unchanged": 1, "rejected": 1}
-    assert update(full_sweep=True)[1] == {"read": 5, "unchanged": 4, "rejected": 1, "deleted": 1}
-    late = [
-        place("Bad", 1, "2024-03-08"),
-        place('Bad "Q", am See', 1, "2024-03-07"),
-        place("New", 2, "2024-03-10"),
-    ]
-    parquet.write_table(pa.Table.from_pylist(late), home / "data" / "late.parquet")
-    assert bulk("late.parquet")[1] == {"read": 3, "inserted": 2, "stale": 1}
-    assert bulk(f"rejected:{first}")[1] == {"read": 2, "rejected": 2}
-    assert stored() == [
-        ("Bad", 1.0, None, None, None, "2024-03-08", "bulk"),
-        ("New", 2.0, None, None, None, "2024-03-10", "bulk"),
-        ("Nowhere", None, None, None, None, "2024-03-05", "api"),
-        ("O'Hara", 100.0, 9007199254740993, None, "town", "2024-03-02", "api"),
-        ("Ünterstadt", 12.5, 300, "1200-05-06", "town", "2024-03-01", "api"),
-        ("𝔘rbs", 7.0, None, None, None, "2024-03-05", "api"),
-    ]
-
-
-@pytest.mark.usefixtures("declared")
-def test_checks_pictures_and_origins() -> None:
-    loaded, _ = bulk("places.csv")
-    run = session.join_run("data_quality", {"dataset": "place"})
-    report = checks.run_checks(run.database, PLACE)
-    checks.save(run.database, run.run_id, report)
-    assert [(result.measured, result.outcome) for result in report.results] == [
-        ("4 rows", "passed"),
-        ("0 rows share a value: an index forbids it", "passed"),
-        ("1 of 4 rows breaks it", "warning"),
-        ("0 of 4 rows break it", "passed"),
-        ("0 of 4 rows break it", "passed"),
-        ("2024-03-02, 7 days before 2024-03-09", "passed"),
-    ]
-    assert "𝔘rbs" in repr(results_table.show_failing_rows(report))
-    changes = checks.recent_changes(run.database, PLACE)
-    assert [repr(pictures.measured_over_runs(report)), repr(pictures.mixes(report))] == [
-        "There is no value of place to follow over the runs",
-        "There is no mix of values of place to compare",
-    ]
-    assert repr(plots.changes_per_day(changes, PLACE)).startswith("Changes came in on 2 of the last 28 days")
-    trace = trace_row(run.database, "place", "O'Hara")
-    assert trace
-    assert trace.run
-    assert trace.run["run_id"] == loaded
-    assert trace_row(run.database, "place", "Dead Sea") is None
+def test_sequences_of_any_kind_are_kept_as_tuples() -> None:
+    rules, ignored = [NotNull("id")], ["more"]
+    declared = Dataset("thing", [ID, DAY], "id", "day", rules=rules, ignored=ignored)
+    rules.clear()
+    assert declared == thing(rules=(NotNull("id"),), ignored=("more",))
+    assert hash(declared) == hash(thing(rules=(NotNull("id"),), ignored=("more",)))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +60,114 @@ def test_checks_pictures_and_origins() -> None:
     ],
 )
 def test_rows_are_merged_by_a_key_and_a_day(column: str, kind: pa.DataType, nullable: bool) -> None:
-    declared: Any = pa.field(column, kind, nullable=nullable)
-    schema = PLACE.schema.set(PLACE.schema.get_field_index(column), declared)
+    columns = [
+        Column(column, kind, nullable) if declared.name == column else declared for declared in PLACE.columns
+    ]
     with pytest.raises(UsageError, match=rf"dataset 'place' declares {column} as .*nullable=False"):
-        replace(PLACE, schema=schema)
+        replace(PLACE, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"name": "Thing"}, r"dataset name 'Thing': use small letters, digits and _, a letter first"),
+        ({"name": "../thing"}, r"dataset name '../thing': use small letters"),
+        ({"name": "thing\n"}, r"dataset name 'thing\\n': use small letters"),
+        ({"name": "t" * 51}, r"at most 50 characters"),
+        ({"name": "watermark"}, r"dataset 'watermark' has the name of a bookkeeping table; choose another"),
+        ({"name": "sqlite_things"}, r"dataset 'sqlite_things' has a name that the database needs"),
+        ({"name": "rejected_row_run"}, r"dataset 'rejected_row_run' has a name that the database needs"),
+        ({"name": 5}, r"Dataset: name is 5; expected text"),
+        ({"columns": "id day"}, r"Dataset: columns is 'id day'; expected a tuple of Column"),
+        ({"columns": [ID, ("day", "date")]}, r"columns holds \('day', 'date'\); expected a tuple of Column"),
+        ({"columns": []}, r"declares 0 columns; expected 1 to 1,998"),
+        ({"columns": [ID, DAY, *(Column(f"c{n}", pa.string()) for n in range(1997))]}, r"declares 1,999 col"),
+        ({"columns": [ID, DAY, Column("day", pa.string())]}, r"declares the columns \['day', 'day'\]"),
+        (
+            {"columns": [ID, DAY, Column("Day", pa.string())]},
+            r"\['day', 'Day'\], which a data",
+        ),
+        ({"key": "number"}, r"declares no column \['number'\]; it has \['day', 'id'\]"),
+        ({"cursor": "changed"}, r"declares no column \['changed'\]; it has \['day', 'id'\]"),
+        ({"cursor": None}, r"Dataset: cursor is None; expected text"),
+        ({"rules": (NotNull("colour"),)}, r"declares no column \['colour'\]"),
+        ({"rules": ("id is not null",)}, r"rules holds 'id is not null'; expected a tuple of NotNull or"),
+        (
+            {"rules": (Pattern("id", "[0-9]+"),)},
+            r"does not fit id, which is declared as int64; exp",
+        ),
+        ({"rules": (NotInFuture("id"),)}, r"does not fit id, .* expected a column of days"),
+        (
+            {"rules": (Range("day", low="2024-02-30"),)},
+            r"does not fit day, .* expected bounds that are",
+        ),
+        ({"checks": (EveryRow(Glob("id", "1*")),)}, r"does not fit id, .* expected a column of text"),
+        ({"ignored": ("id", "x")}, r"both declares and ignores the columns \['id'\]"),
+        ({"ignored": "x"}, r"Dataset: ignored is 'x'; expected a tuple of text"),
+        ({"api": "things/"}, r"Dataset: api is 'things/'; expected Rest or None"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_value_and_what_is_expected(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        replace(thing(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("", pa.int64()), "column '': expected a name of 1 to 63 bytes"),
+        (("ö" * 32, pa.int64()), "expected a name of 1 to 63 bytes"),
+        (("a\0b", pa.int64()), r"column 'a\\x00b': expected a name"),
+        (("_Run_Id", pa.string()), "column '_Run_Id': every table has a column of this name"),
+        (
+            ("a", pa.int32()),
+            r"column 'a' is declared as int32; use one of pa.int64\(\), pa.float64\(\)",
+        ),
+        (("a", "int64"), r"Column: type is 'int64'; expected an Arrow type such as pa.int64\(\)"),
+        (("a", pa.int64(), "no"), "Column: nullable is 'no'; expected True or False"),
+    ],
+)
+def test_a_column_that_cannot_be_is_refused(arguments: tuple[Any, ...], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        Column(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "arguments", "reason"),
+    [
+        (NotNull, (5,), "NotNull: column is 5; expected text"),
+        (AllowedValues, ("a", ["x"]), r"AllowedValues: values is \['x'\]; expected a tuple of text"),
+        (AllowedValues, ("a", ("x", 1)), "AllowedValues: values holds 1; expected a tuple of text"),
+        (Range, ("a", True), "Range: low is True; expected a number or text or None"),
+        (EveryRow, (NotNull("a"), "warning"), "severity is 'warning'; expected 'error' or 'warn'"),
+        (EveryRow, ("a > 1",), "EveryRow: condition is 'a > 1'; expected NotNull or AllowedValues or"),
+    ],
+)
+def test_a_rule_with_a_wrong_argument_is_refused(
+    declaration: type, arguments: tuple[Any, ...], reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        declaration(*arguments)
+
+
+def test_every_type_that_may_be_declared_can_be_stored() -> None:
+    for kind in dataset.TYPES.values():
+        assert stored_type(kind)
+
+
+def test_a_dataset_without_api_says_what_to_declare() -> None:
+    with pytest.raises(UsageError, match=r"'part' declares no api; add api=Rest\(...\) to datasets/part.py"):
+        PART.declared_api()
+    assert PLAYER.declared_api().endpoint == "v0/players/"
+
+
+def test_an_empty_parameter_means_the_declared_connection() -> None:
+    declared = thing(api=Rest("things/", conn_id="things_api"))
+    assert [declared.conn_id(name) for name in ("file_conn_id", "api_conn_id", "database_conn_id")] == [
+        "repository_raw_url",
+        "things_api",
+        "",
+    ]
+    assert thing().conn_id("api_conn_id") == ""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import loads
 import pytest
+from declared import PLAYER
 from loads import API, BULK
 
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.steps import load
 from notebook_pipeline.storage import ledger

@@ -195,6 +195,14 @@ def test_the_database_never_lies_on_a_folder_of_the_host(file: str, name: str) -
             assert (ROOT / source).is_dir(), f"{name} mounts {source}, which is not there"
 
 
+@pytest.mark.parametrize(("file", "name"), EVERY_SERVICE)
+def test_declarations_are_where_the_notebooks_are(file: str, name: str) -> None:
+    mounted = [volume.split(":")[1] for volume in SERVICES[file][name].get("volumes", [])]
+    assert ("/opt/airflow/notebooks" in mounted) == ("/opt/airflow/datasets" in mounted)
+    assert "COPY --chown=airflow:0 datasets /opt/airflow/datasets" in DOCKERFILE
+    assert "!datasets/" in (ROOT / ".dockerignore").read_text().splitlines()
+
+
 @pytest.mark.parametrize("name", AIRFLOW_SERVICES)
 def test_connections_are_not_set_where_they_would_hide_those_of_the_pages(name: str) -> None:
     for file in FILES:

@@ -14,9 +14,9 @@ from typing import cast
 
 import fsspec
 import pytest
+from declared import PLAYER
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.http import retries

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from declared import PLAYER
 from story import ADA, BO, Story
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, default, variable
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.storage.connect import connect
 from sample import make_run
 from sample.demo_environment import airflow_environment, sample_environment

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import loads
 import pytest
+from declared import PLAYER
 from loads import API, BULK
 
 from notebook_pipeline.contract.batch import Origin
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.session import Session

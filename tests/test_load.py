@@ -10,6 +10,7 @@ from pathlib import Path
 
 import loads
 import pytest
+from declared import PLAYER
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from loads import API, BULK
@@ -18,7 +19,6 @@ from seeds import SEED
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, check_batch
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK

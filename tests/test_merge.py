@@ -9,12 +9,13 @@ from typing import Any
 import loads
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 from loads import API, BULK
 
 from notebook_pipeline.contract.batch import Origin
-from notebook_pipeline.declare.dataset import PLAYER
+from notebook_pipeline.declare import Column
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage import fast_merge, tables
+from notebook_pipeline.storage import fast_merge
 from notebook_pipeline.storage import merge as module
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.merge import Merge, MergeCounts, ordered_parts
@@ -230,12 +231,10 @@ def test_a_row_without_a_key_is_not_given_one(tmp_path: Path) -> None:
 CODES = replace(
     PLAYER,
     name="code",
-    schema=pa.schema(
-        [
-            pa.field("code", pa.string(), nullable=False),
-            pa.field("weight", pa.float64()),
-            pa.field("day", pa.date32(), nullable=False),
-        ]
+    columns=(
+        Column("code", pa.string(), nullable=False),
+        Column("weight", pa.float64()),
+        Column("day", pa.date32(), nullable=False),
     ),
     key="code",
     cursor="day",
@@ -249,10 +248,9 @@ def codes(*rows: tuple[str, float | None, str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
 
 
-def test_keys_may_be_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "DATASETS", {"code": CODES})
+def test_keys_may_be_text(tmp_path: Path) -> None:
     outcomes: list[Any] = []
-    with loads.open_database(tmp_path) as database, database.transaction():
+    with loads.open_database(tmp_path, CODES) as database, database.transaction():
         merge = Merge(database, CODES, run_id="r", origin=BULK, place="r")
         for batch in (
             codes(("é", None, DAY), ("a", 1.5, DAY), ("Z", 0.1, DAY)),

@@ -11,6 +11,7 @@ from unittest import mock
 import histories
 import loads
 import pytest
+from declared import PLAYER
 from histories import Extraction, Replay
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -19,7 +20,6 @@ from seeds import SEED
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import check_batch
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 

@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.check_batch import check_batch
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.sources.http.page_parser import Parser, parse
 from tests.bulk_data import TODAY, player
 from tests.test_check_batch import MEASURE, measure

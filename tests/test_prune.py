@@ -5,6 +5,7 @@ from pathlib import Path
 import databases
 import pytest
 from databases import on_each
+from declared import PLAYER
 
 from notebook_pipeline.commands.main import main
 from notebook_pipeline.outputs.folder import Folder
@@ -13,7 +14,7 @@ from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.run_locks import RunLock, is_held
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 pytestmark = pytest.mark.only("sqlite")
 
@@ -26,6 +27,7 @@ def database(each_database: str, home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW_CONN_ANALYTICS_DATABASE", found.to_json())
     with connect(found) as opened:
         create_tables(opened)
+        create_table(opened, PLAYER)
         yield opened
 
 
@@ -85,6 +87,15 @@ def test_removes_what_is_old_and_keeps_what_is_named(home: Path, database: Datab
     assert prune(keep_days=30, keep_last=0) == [str(path) for path in last]
     assert prune(keep_days=10**11, keep_last=0) == []
     lock.release()
+
+
+@on_each
+def test_a_broken_declaration_does_not_cost_the_notebooks_of_its_rows(home: Path, database: Database) -> None:
+    (home / "datasets" / "player.py").write_text("1 / 0")
+    named, other = ran(home, database, "r1", "failed"), ran(home, database, "r2", "failed")
+    name_in_a_row(database, "r1")
+    assert prune(keep_days=30, keep_last=0) == [str(other)]
+    assert named.exists()
 
 
 def test_what_a_killed_process_left_goes_too_but_not_what_is_at_work(home: Path, database: Database) -> None:

@@ -214,6 +214,11 @@ def test_a_row_that_never_was_has_no_trace(story: Story) -> None:
     assert trace_row(story.database, "player", "9") is None
 
 
+def test_a_dataset_that_was_never_loaded_has_no_trace(story: Story) -> None:
+    story.database.execute("DROP TABLE player")
+    assert trace_row(story.database, "player", "9") is None
+
+
 @pytest.mark.parametrize(
     ("table", "key", "reason"),
     [("player", "x", "player.player_id is a whole number; 'x'"), ("pipeline_run", "1", "unknown dataset")],

@@ -7,12 +7,13 @@ from pathlib import Path
 import bulk_data
 import loads
 import pytest
+from declared import PLAYER
 from loads import API, BULK
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, Rejected, check_batch
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused, UsageError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
@@ -29,9 +30,7 @@ HEADER = "player_id,gsis_id,first_name,last_name,position,last_changed_date\n"
 
 def contract_without_rules() -> Dataset:
     """Return the dataset as it is once its contract was mended: no rule is left."""
-    return Dataset(
-        PLAYER.name, PLAYER.schema, PLAYER.key, PLAYER.cursor, PLAYER.endpoint, PLAYER.counts_endpoint, "n"
-    )
+    return Dataset(PLAYER.name, PLAYER.columns, PLAYER.key, PLAYER.cursor)
 
 
 def checked_again(rejected: loads.Replayed) -> tuple[list[tuple], list[Rejected]]:

@@ -14,11 +14,11 @@ from pathlib import Path
 import fault_server as fs
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 from seeds import fresh
 from waiting import until
 
 from notebook_pipeline.contract.batch import RawBatch
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.sources.http import page_reader, rest
 from notebook_pipeline.sources.http.http_client import Patience
@@ -224,9 +224,9 @@ def test_a_since_that_is_no_day_is_refused(source: fs.Source, since: str):
         fetch(source, since=since)
 
 
-def test_an_empty_page_size_is_refused(source: fs.Source):
-    with pytest.raises(UsageError, match="page_size = 0"):
-        fetch(source, page_size=0)
+def test_a_page_size_below_zero_is_refused(source: fs.Source):
+    with pytest.raises(UsageError, match="page_size = -1"):
+        fetch(source, page_size=-1)
 
 
 # Pages that move

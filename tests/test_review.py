@@ -102,7 +102,7 @@ def test_runs_fit_the_terminal(
 ) -> None:
     for _ in range(3):
         story.run("api_incremental_update", rows=[ADA, BO], origin=API)
-    monkeypatch.setattr(terminal_tables, "_console", lambda: Console(width=width))
+    monkeypatch.setattr(terminal_tables, "open_console", lambda: Console(width=width))
     terminal_tables.print_runs(list_runs(story.database), 3)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from declared import PLAYER
 from parts import PART
 
-from notebook_pipeline.declare import dataset
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.declare.rules_and_checks import EveryRow, NotNull
 from notebook_pipeline.errors import UsageError
 
@@ -19,7 +18,6 @@ def test_a_check_on_a_column_that_is_not_declared_is_refused() -> None:
 
 
 def test_the_players_are_checked() -> None:
-    assert dataset.get("player") is PLAYER
     severities = {declared.name: declared.severity for declared in PLAYER.checks}
     assert len(severities) == len(PLAYER.checks) >= 15
     assert severities["player_id is unique"] == severities["number of rows"] == "error"

@@ -11,6 +11,7 @@ from typing import Any
 import bulk_data
 import nbformat
 import pytest
+from declared import PLAYER
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from traitlets.config import Config
@@ -23,7 +24,7 @@ from notebook_pipeline.steps import session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "bulk_load.ipynb"
 SECRET = "p4ssw0rd-of-files"
@@ -74,6 +75,7 @@ def database(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", bulk_data.TODAY.isoformat())
     with connect(resolve(DATABASE)) as database:
         create_tables(database)
+        create_table(database, PLAYER)
         yield database
 
 

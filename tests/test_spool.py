@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 
 from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.contract.check_batch import check_batch
-from notebook_pipeline.declare.dataset import PLAYER
 from notebook_pipeline.steps.spool import Spool
 
 TODAY = date(2024, 9, 24)

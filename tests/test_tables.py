@@ -6,8 +6,9 @@ from pathlib import Path
 import loads
 import pyarrow as pa
 import pytest
+from declared import PLAYER
 
-from notebook_pipeline.declare.dataset import PLAYER, Dataset
+from notebook_pipeline.declare import Column
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage import sqlite as module
 from notebook_pipeline.storage import tables
@@ -31,12 +32,10 @@ COLUMNS = {
 PLANET = replace(
     PLAYER,
     name="planet",
-    schema=pa.schema(
-        [
-            pa.field("select", pa.string(), nullable=False),
-            pa.field('it\'s "odd"', pa.float64()),
-            pa.field("day", pa.date32(), nullable=False),
-        ]
+    columns=(
+        Column("select", pa.string(), nullable=False),
+        Column('it\'s "odd"', pa.float64()),
+        Column("day", pa.date32(), nullable=False),
     ),
     key="select",
     cursor="day",
@@ -85,23 +84,19 @@ def test_a_row_without_its_marks_is_refused(tmp_path: Path, columns: str, refuse
         database.execute(f"INSERT INTO player VALUES {columns}")
 
 
-def test_any_declared_names_can_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "DATASETS", {"planet": PLANET})
-    with loads.open_database(tmp_path) as database:
+def test_any_declared_names_can_be_stored(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path, PLANET) as database:
         database.execute("INSERT INTO planet VALUES ('from', 1.5, '2024-01-01', 'r', 'api')")
         assert database.query("SELECT * FROM planet").to_pylist() == [
             {"select": "from", 'it\'s "odd"': 1.5, "day": "2024-01-01", "_run_id": "r", "_source": "api"}
         ]
 
 
-def test_another_declaration_than_the_table_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_declaration_than_the_table_is_refused(tmp_path: Path) -> None:
     loads.open_database(tmp_path).close()
-    wider: Dataset = replace(PLAYER, schema=PLAYER.schema.append(pa.field("team", pa.string())))
-    monkeypatch.setattr(tables, "DATASETS", {"player": wider})
+    wider = replace(PLAYER, columns=[*PLAYER.columns, Column("team", pa.string())])
     with pytest.raises(UsageError, match=r"table player has the columns .*asks for .*'team'.*ALTER TABLE"):
-        loads.open_database(tmp_path)
+        loads.open_database(tmp_path, wider)
 
 
 def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -111,12 +106,26 @@ def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
             tables.create_tables(database)
 
 
-def test_a_dataset_with_the_name_of_a_bookkeeping_table_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "DATASETS", {"watermark": replace(PLAYER, name="watermark")})
-    with pytest.raises(UsageError, match="has the name of a bookkeeping table"):
-        loads.open_database(tmp_path)
+def test_no_other_dataset_is_created_or_compared(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path, PLANET) as database:
+        assert "player" not in database.relations()
+        database.execute("CREATE TABLE player (other TEXT)")
+        tables.create_tables(database)
+        tables.create_table(database, PLANET)
+
+
+def test_a_dataset_cannot_have_the_name_of_anything_in_the_database(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path) as database:
+        for name in database.relations() - {"player"}:
+            with pytest.raises(UsageError, match=rf"{name}' (has the|has a) name|dataset name '{name}'"):
+                replace(PLAYER, name=name)
+
+
+def test_tables_that_runs_have_written_are_told_from_others(tmp_path: Path) -> None:
+    with loads.open_database(tmp_path) as database:
+        database.execute("CREATE TABLE mine (id TEXT)")
+        tables.create_table(database, PLANET)
+        assert tables.dataset_tables(database) == ["planet", "player"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def plan_bulk_load() -> list[dict[str, str]]:
 
     SQLite has one writer, so several tasks would only wait for each other.
     """
+    from notebook_pipeline.running.connection_parameters import connection_of
     from notebook_pipeline.sources.files.locations import shown
 
     params = task_context()["params"]
@@ -29,7 +30,8 @@ def plan_bulk_load() -> list[dict[str, str]]:
         raise AirflowFailException(str(error)) from None
     database = resolve_connection(params["database_conn_id"])
     at_most = 1 if database.conn_type == "sqlite" else conf.getint("core", "parallelism")
-    sources = bulk_sources(params["source"], resolve_connection(params["file_conn_id"]), at_most)
+    files = resolve_connection(connection_of("file_conn_id", params))
+    sources = bulk_sources(params["source"], files, at_most)
     for number, source in enumerate(sources):
         print(f"load {number} of {len(sources)}: {shown(source)}")
     return [{"source": source} for source in sources]

@@ -165,7 +165,9 @@ def _identity(task: Any) -> "Identity":
 
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
     """Resolve the connections that parameters name; the task does it, because a kernel cannot ask Airflow."""
-    named = {value for name, value in parameters.items() if name.endswith("_conn_id") and value}
+    from notebook_pipeline.running.connection_parameters import named_connections
+
+    named = {*named_connections(parameters)}
     if not parameters.get("database_conn_id"):
         # The run's row in the ledger needs a database even if the notebook uses none.
         named.add(DATABASE)

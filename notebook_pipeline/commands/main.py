@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from notebook_pipeline import settings
+from notebook_pipeline.commands.datasets import add_datasets
 from notebook_pipeline.commands.review import add_commands
 from notebook_pipeline.commands.run_output import Terminal
 from notebook_pipeline.errors import PipelineError, UsageError
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
     add_commands(commands)
+    add_datasets(commands)
     _add_prune(commands)
     _add_sample(commands)
     return parser
@@ -208,7 +210,7 @@ def _serve_api(options: argparse.Namespace) -> int:
 
 def _write_sample(options: argparse.Namespace) -> int:
     _need_checkout()
-    from sample.players import write_sample
+    from sample.bulk_files import write_sample
 
     for path in write_sample(options.folder or settings.data()):
         print(path)

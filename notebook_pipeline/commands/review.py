@@ -117,7 +117,7 @@ def write_review(arguments: argparse.Namespace) -> int:
 def _add_runs(commands: Subcommands) -> None:
     runs = _add(commands, "runs", list_ledger, "list the runs, newest first")
     runs.add_argument("--notebook", default="", help="only this notebook, as in bulk_load")
-    runs.add_argument("--dataset", default="", help="only this dataset, as in player")
+    runs.add_argument("--dataset", default="", help="only this dataset")
     runs.add_argument("--status", default="", choices=["running", "success", "failed"])
     runs.add_argument("--days", type=_days, default=None, help="only the last days")
     runs.add_argument("--limit", type=int, default=20, help="so many at most; -1 for all (default 20)")

@@ -1,7 +1,6 @@
 """Print runs, differences and traces in a terminal, as wide as it is, or plainly into a pipe."""
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from notebook_pipeline.commands.console import open_console, pairs, print_section
 from notebook_pipeline.review.difference import CellChange, Change, Difference
 from notebook_pipeline.review.queries import COUNTS, Run
 from notebook_pipeline.review.trace import Trace
@@ -32,7 +32,6 @@ _STYLES = {
     "running": "yellow",
     "warning": "yellow",
 }
-_PIPE_WIDTH = 10_000
 _GAP = 2
 _LINES = 60
 _COLUMNS = ("run", "started", "notebook", "dataset", "status", *COUNTS, "seconds", "artefact")
@@ -43,7 +42,7 @@ _SPARED_LAST = ("rows_rejected", "rows_updated", "rows_inserted", "seconds")
 
 def print_runs(runs: Sequence[Run], total: int) -> None:
     """Print a line a run."""
-    console = _console()
+    console = open_console()
     if not runs:
         console.print("the ledger has no such run")
         return
@@ -64,27 +63,27 @@ def print_runs(runs: Sequence[Run], total: int) -> None:
 
 def print_run(run: Run, checks: Iterable[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> None:
     """Print all that the ledger knows of one run."""
-    console = _console()
+    console = open_console()
     console.print(Text.assemble((run["run_id"], "bold"), "  ", _coloured(status(run))))
     if run["error"]:
         console.print(Text(shown(run["error"]), "red"))
-    console.print(_pairs(facts(run)))
-    _print_section(console, "parameters", _pairs(json.loads(run["parameters"]).items()))
+    console.print(pairs(facts(run)))
+    print_section(console, "parameters", pairs(json.loads(run["parameters"]).items()))
     if run["rows_read"] is not None:
-        _print_section(console, "rows", _pairs((name.removeprefix("rows_"), run[name]) for name in COUNTS))
+        print_section(console, "rows", pairs((name.removeprefix("rows_"), run[name]) for name in COUNTS))
     _print_checks(console, list(checks))
     _print_rejected(console, run, rejected)
 
 
 def print_difference(difference: Difference) -> None:
     """Print in what two runs differ, section by section."""
-    console = _console()
+    console = open_console()
     for sign, run in (("-", difference.before), ("+", difference.after)):
         words = f"{sign} {run['run_id']}  {run['notebook']}  {moment(run['started_at'])}  "
         console.print(Text.assemble((words, "bold"), _coloured(status(run))))
     for name, changes in difference.sections.items():
         if changes:
-            _print_section(console, name, _change_table(changes))
+            print_section(console, name, _change_table(changes))
     for cell in difference.cells:
         _print_cell(console, cell)
     for run_id in difference.missing:
@@ -95,7 +94,7 @@ def print_difference(difference: Difference) -> None:
 
 def print_trace(trace: Trace | None, table: str, key: str) -> None:
     """Print a row and the run that it comes from."""
-    console = _console()
+    console = open_console()
     if trace is None:
         console.print(f"{table} {key}: no such row, and no run has deleted one")
         return
@@ -103,13 +102,8 @@ def print_trace(trace: Trace | None, table: str, key: str) -> None:
         console.print(Text(f"{table} {key}: deleted", "bold"))
     else:
         # Its values as they are, keys above all: a number with thousands apart is found nowhere.
-        console.print(_pairs((name, _verbatim(value)) for name, value in trace.row.items()))
-    _print_section(console, "deleted by" if trace.row is None else "last changed by", _pairs(origin(trace)))
-
-
-def _console() -> Console:
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False)
+        console.print(pairs((name, _verbatim(value)) for name, value in trace.row.items()))
+    print_section(console, "deleted by" if trace.row is None else "last changed by", pairs(origin(trace)))
 
 
 def _fitting(lines: Sequence[Mapping[str, Text]], width: int) -> list[str]:
@@ -152,7 +146,7 @@ def _print_checks(console: Console, checks: Sequence[Mapping[str, Any]]) -> None
             _coloured(verdict(check)),
             *(Text(shown(check[name])) for name in ("measured", "expected", "sample")),
         )
-    _print_section(console, "checks", table)
+    print_section(console, "checks", table)
 
 
 def _print_rejected(console: Console, run: Run, rejected: Sequence[Mapping[str, Any]]) -> None:
@@ -167,7 +161,7 @@ def _print_rejected(console: Console, run: Run, rejected: Sequence[Mapping[str, 
     heading = (
         "rejected rows" if total is None or total <= len(rejected) else f"first of {total:,} rejected rows"
     )
-    _print_section(console, heading, table)
+    print_section(console, heading, table)
 
 
 def _change_table(changes: Sequence[Change]) -> Table:
@@ -195,21 +189,6 @@ def _print_cell(console: Console, cell: CellChange) -> None:
     if cell.pictures:
         console.print("\n[bold]picture of[/bold] ", Text(cell.title), sep="")
         console.print("  differs; `notebook-pipeline review` shows both")
-
-
-def _print_section(console: Console, name: str, table: Table) -> None:
-    console.print()
-    console.print(Text(name, "bold"))
-    console.print(table)
-
-
-def _pairs(pairs: Iterable[tuple[str, object]]) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in pairs:
-        table.add_row(name, Text(shown(value)))
-    return table
 
 
 def _verbatim(value: object) -> object:

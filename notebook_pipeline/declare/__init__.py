@@ -1,1 +1,54 @@
-"""The vocabulary of declarations: datasets, rules and checks."""
+"""The vocabulary in which a project declares its tables, one file a table: see catalogue.py."""
+
+from notebook_pipeline.declare.dataset import Column, Dataset
+from notebook_pipeline.declare.rules_and_checks import (
+    AllowedValues,
+    Condition,
+    EveryRow,
+    Fresh,
+    Glob,
+    MatchesSource,
+    NoRows,
+    NotInFuture,
+    NotNull,
+    Pattern,
+    Range,
+    References,
+    RejectedShare,
+    RowCount,
+    Unique,
+    UsualChanges,
+    UsualMix,
+    UsualNulls,
+    UsualRowCount,
+)
+from notebook_pipeline.declare.source_declarations import Files, Offset, Rest, Since, Total
+
+__all__ = [
+    "AllowedValues",
+    "Column",
+    "Condition",
+    "Dataset",
+    "EveryRow",
+    "Files",
+    "Fresh",
+    "Glob",
+    "MatchesSource",
+    "NoRows",
+    "NotInFuture",
+    "NotNull",
+    "Offset",
+    "Pattern",
+    "Range",
+    "References",
+    "RejectedShare",
+    "Rest",
+    "RowCount",
+    "Since",
+    "Total",
+    "Unique",
+    "UsualChanges",
+    "UsualMix",
+    "UsualNulls",
+    "UsualRowCount",
+]

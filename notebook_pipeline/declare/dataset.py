@@ -1,140 +1,220 @@
-"""Declare what a table is: Arrow schema, key, cursor, endpoint, row rules and table checks."""
+"""The declaration of one table: its columns, key, cursor, sources, row rules and checks."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
+from notebook_pipeline.declare.arguments import Declaration
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
     Check,
-    Condition,
     EveryRow,
-    Fresh,
     Glob,
-    MatchesSource,
     NotInFuture,
-    NotNull,
+    Pattern,
     Range,
-    RejectedShare,
-    RowCount,
     Rule,
-    Unique,
-    UsualChanges,
-    UsualMix,
-    UsualNulls,
-    UsualRowCount,
     column_of,
 )
+from notebook_pipeline.declare.source_declarations import Files, Rest
 from notebook_pipeline.errors import UsageError
+
+TYPES = {
+    "pa.int64()": pa.int64(),
+    "pa.float64()": pa.float64(),
+    "pa.string()": pa.string(),
+    "pa.date32()": pa.date32(),
+}
+KEY_TYPES = (pa.int64(), pa.string())
+CURSOR_TYPES = (pa.date32(),)
+
+# Stored with each row: the run that last changed it, and the kind of source it came from.
+MARKS = ("_run_id", "_source")
+# SQLite has at most 2,000 columns in a table.
+MOST_COLUMNS = 2_000 - len(MARKS)
+# PostgreSQL cuts longer names off, and an index is named after the dataset.
+MOST_BYTES = 63
+MOST_CHARACTERS = 50
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+BOOKKEEPING = frozenset(
+    {
+        "pipeline_run",
+        "run_child",
+        "watermark",
+        "stream_position",
+        "received_message",
+        "rejected_row",
+        "deleted_row",
+        "quality_result",
+        "schema_version",
+        "loaded_file",
+        "extraction",
+        "row_place",
+        "sweep",
+    }
+)
+"""The tables in which the engine keeps its own accounts."""
+_INDEXES = {"pipeline_run_running", "quality_result_run", "extraction_place"}
+_RESERVED = ("sqlite_", "pg_", "rejected_row_")
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Describe one table of the analytics database and where its rows come from.
+class Column(Declaration):
+    """Declare one column; `doc` says what it holds, and is shown with the dataset."""
 
-    `schema` holds the dataset's own columns in order; dates are stored as ISO days in text. The key is a
-    whole number or a text, the cursor a day; no row is without them, or without what is not nullable.
-    `endpoint` and `count_field` are the API's list and the name of its total in `counts_endpoint`.
-    `ignored` columns may arrive and are dropped; any other unknown column is reported as drift.
+    name: str
+    type: pa.DataType
+    nullable: bool = True
+    _: KW_ONLY
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.name or "\0" in self.name or len(self.name.encode()) > MOST_BYTES:
+            raise UsageError(
+                f"column {self.name!r}: expected a name of 1 to {MOST_BYTES} bytes without a null character"
+            )
+        if self.name.lower() in MARKS:
+            raise UsageError(f"column {self.name!r}: every table has a column of this name; choose another")
+        if self.type not in TYPES.values():
+            raise UsageError(
+                f"column {self.name!r} is declared as {self.type}; use one of {', '.join(TYPES)}"
+            )
+
+
+@dataclass(frozen=True)
+class Dataset(Declaration):
+    """Declare one table of the analytics database and where its rows come from.
+
+    `columns` are the dataset's own, in order; dates are stored as ISO days in text. The key is a whole number
+    or a text, the cursor a day; no row is without them, or without what is not nullable. `ignored` columns
+    may arrive and are dropped; any other unknown column is reported as drift.
+
+    Raises UsageError if the declaration contradicts itself.
     """
 
     name: str
-    schema: pa.Schema
+    columns: Sequence[Column]
     key: str
     cursor: str
-    endpoint: str
-    counts_endpoint: str
-    count_field: str
-    ignored: frozenset[str] = frozenset()
-    rules: tuple[Rule, ...] = ()
-    checks: tuple[Check, ...] = ()
+    _: KW_ONLY
+    files: Files = Files()
+    api: Rest | None = None
+    rules: Sequence[Rule] = ()
+    checks: Sequence[Check] = ()
+    ignored: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        columns = set(self.schema.names)
+        for name in ("columns", "rules", "checks", "ignored"):
+            given = getattr(self, name)
+            if isinstance(given, Iterable) and not isinstance(given, str):
+                object.__setattr__(self, name, tuple(given))
+        super().__post_init__()
+        self._check_name()
+        self._check_columns()
+        self._check_key_and_cursor()
+        self._check_rules()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Return the columns as an Arrow schema."""
+        return pa.schema([pa.field(column.name, column.type, column.nullable) for column in self.columns])
+
+    def declared_api(self) -> Rest:
+        """Return the declared API, or raise UsageError."""
+        if self.api is None:
+            raise UsageError(
+                f"dataset {self.name!r} declares no api; add api=Rest(...) to datasets/{self.name}.py"
+            )
+        return self.api
+
+    def conn_id(self, parameter: str) -> str:
+        """Return the connection that the declaration names for a run's parameter, "" if it names none."""
+        if parameter == "file_conn_id":
+            return self.files.conn_id
+        return self.api.conn_id if self.api and parameter == "api_conn_id" else ""
+
+    def _check_name(self) -> None:
+        if not NAME.fullmatch(self.name) or len(self.name) > MOST_CHARACTERS:
+            raise UsageError(
+                f"dataset name {self.name!r}: use small letters, digits and _, a letter first, at most "
+                f"{MOST_CHARACTERS} characters"
+            )
+        if self.name in BOOKKEEPING:
+            raise UsageError(f"dataset {self.name!r} has the name of a bookkeeping table; choose another")
+        if self.name in _INDEXES or self.name.startswith(_RESERVED) or self.name.endswith("_pkey"):
+            raise UsageError(f"dataset {self.name!r} has a name that the database needs; choose another")
+
+    def _check_columns(self) -> None:
+        names = [column.name for column in self.columns]
+        if not 0 < len(names) <= MOST_COLUMNS:
+            raise UsageError(
+                f"dataset {self.name!r} declares {len(names):,} columns; expected 1 to {MOST_COLUMNS:,}"
+            )
+        counts = Counter(map(str.lower, names))
+        twice = [name for name in names if counts[name.lower()] > 1]
+        if twice:
+            raise UsageError(
+                f"dataset {self.name!r} declares the columns {twice}, which a database cannot tell apart: "
+                "capital and small letters are the same; name each column once"
+            )
+        both = sorted(set(names) & set(self.ignored))
+        if both:
+            raise UsageError(
+                f"dataset {self.name!r} both declares and ignores the columns {both}; choose one"
+            )
+
+    def _check_key_and_cursor(self) -> None:
         named = {column_of(declared) for declared in (*self.rules, *self.checks)} - {None}
-        unknown = {self.key, self.cursor, *named} - columns
+        unknown = {self.key, self.cursor, *named} - set(self.schema.names)
         if unknown:
             raise UsageError(
-                f"dataset {self.name!r} declares no column {sorted(unknown)}; it has {sorted(columns)}"
+                f"dataset {self.name!r} declares no column {sorted(unknown)}; it has "
+                f"{sorted(self.schema.names)}"
             )
-        for name, kinds in ((self.key, (pa.int64(), pa.string())), (self.cursor, (pa.date32(),))):
+        for name, kinds in ((self.key, KEY_TYPES), (self.cursor, CURSOR_TYPES)):
             field = self.schema.field(name)
             if field.nullable or field.type not in kinds:
                 raise UsageError(
                     f"dataset {self.name!r} declares {name} as {field}; rows are merged by it, so declare it "
                     f"as {' or '.join(map(str, kinds))} with nullable=False"
                 )
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise UsageError(f"dataset name {self.name!r}: use small letters, digits and _, a letter first")
-        twice = [name for name, count in Counter(check.name for check in self.checks).items() if count > 1]
+
+    def _check_rules(self) -> None:
+        for declared in (*self.rules, *self.checks):
+            condition = declared.condition if isinstance(declared, EveryRow) else declared
+            column = column_of(declared)
+            if column and (expected := _mismatch(condition, self.schema.field(column).type)):
+                raise UsageError(
+                    f"dataset {self.name!r}: {condition} does not fit {column}, which is declared as "
+                    f"{self.schema.field(column).type}; expected {expected}"
+                )
+        counts = Counter(check.name for check in self.checks)
+        twice = [name for name, count in counts.items() if count > 1]
         if twice:
             raise UsageError(f"dataset {self.name!r} has several checks named {twice}; name each by itself")
 
 
-POSITIONS = ("QB", "RB", "WR", "TE", "K", "DEF")
-
-PLAYER = Dataset(
-    name="player",
-    schema=pa.schema(
-        [
-            pa.field("player_id", pa.int64(), nullable=False),
-            pa.field("gsis_id", pa.string()),
-            pa.field("first_name", pa.string(), nullable=False),
-            pa.field("last_name", pa.string(), nullable=False),
-            pa.field("position", pa.string(), nullable=False),
-            pa.field("last_changed_date", pa.date32(), nullable=False),
-        ]
-    ),
-    key="player_id",
-    cursor="last_changed_date",
-    endpoint="v0/players/",
-    counts_endpoint="v0/counts/",
-    count_field="player_count",
-    ignored=frozenset({"performances"}),
-    rules=(
-        NotNull("player_id"),
-        Range("player_id", low=0),
-        NotNull("first_name"),
-        NotNull("last_name"),
-        NotNull("position"),
-        AllowedValues("position", POSITIONS),
-        NotNull("last_changed_date"),
-        NotInFuture("last_changed_date"),
-    ),
-    checks=(
-        RowCount(low=1),
-        MatchesSource(max_percent=1.0, severity="warn"),
-        UsualRowCount("drop"),
-        UsualRowCount("jump", severity="warn"),
-        Unique("player_id"),
-        EveryRow(Range("player_id", low=0)),
-        EveryRow(NotNull("first_name")),
-        EveryRow(NotNull("last_name")),
-        EveryRow(Condition("names are not blank", "trim(first_name) > '' AND trim(last_name) > ''"), "warn"),
-        EveryRow(NotNull("position")),
-        EveryRow(AllowedValues("position", POSITIONS)),
-        UsualMix("position", POSITIONS, severity="warn"),
-        EveryRow(Glob("gsis_id", "00-" + "[0-9]" * 7), "warn"),
-        UsualNulls("gsis_id", severity="warn"),
-        EveryRow(NotNull("last_changed_date")),
-        EveryRow(NotInFuture("last_changed_date")),
-        Fresh(max_days=3, severity="warn"),
-        UsualChanges(severity="warn"),
-        RejectedShare(max_percent=1.0, severity="warn"),
-    ),
-)
-
-DATASETS: Mapping[str, Dataset] = {dataset.name: dataset for dataset in (PLAYER,)}
+def _mismatch(condition: object, kind: pa.DataType) -> str | None:
+    """Return what a condition expects of its column, or None where a column of this type will do."""
+    match condition:
+        case AllowedValues() | Pattern() | Glob():
+            return None if pa.types.is_string(kind) else "a column of text"
+        case NotInFuture():
+            return None if pa.types.is_date(kind) else "a column of days"
+        case Range(low=low, high=high):
+            fits = all(bound is None or _is_of(bound, kind) for bound in (low, high))
+            return None if fits else f"bounds that are {kind}"
+    return None
 
 
-def get(name: str) -> Dataset:
-    """Return the declared dataset, or raise UsageError with the names there are."""
+def _is_of(bound: float | str, kind: pa.DataType) -> bool:
     try:
-        return DATASETS[name]
-    except KeyError:
-        raise UsageError(
-            f"unknown dataset {name!r}; declared in datasets.py: {', '.join(DATASETS)}"
-        ) from None
+        return pa.scalar(bound).cast(kind) is not None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False

@@ -1,13 +1,15 @@
-"""Hold the words in which a dataset is declared: rules for rows that come in, checks for what is stored."""
+"""The words in which a dataset is declared: rules for rows that come in, checks for what is stored."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from notebook_pipeline.declare.arguments import Declaration
 
 Severity = Literal["error", "warn"]
 Side = Literal["drop", "jump"]
 
 
-class Named:
+class Named(Declaration):
     """Give a declaration the name under which its results are kept and compared over time."""
 
     phrase: ClassVar[str]
@@ -36,7 +38,7 @@ class AllowedValues(Named):
 
 
 @dataclass(frozen=True)
-class Pattern:
+class Pattern(Declaration):
     """Require that the whole text matches an RE2 expression (null passes)."""
 
     column: str
@@ -85,7 +87,7 @@ class References(Named):
 
 
 @dataclass(frozen=True)
-class Condition:
+class Condition(Declaration):
     """Require that an SQL condition on one row is not false (null passes)."""
 
     name: str
@@ -96,7 +98,7 @@ RowCondition = NotNull | AllowedValues | Range | NotInFuture | Glob | References
 
 
 @dataclass(frozen=True)
-class EveryRow:
+class EveryRow(Declaration):
     """Check a condition on every row; up to `max_rows`, or `max_percent` of the rows, may break it."""
 
     condition: RowCondition
@@ -120,7 +122,7 @@ class Unique(Named):
 
 
 @dataclass(frozen=True)
-class NoRows:
+class NoRows(Declaration):
     """Check that an SQL query finds no rows, or at most `max_rows`: those it finds are the offenders."""
 
     name: str

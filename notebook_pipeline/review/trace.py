@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline.declare.dataset import Dataset, get
+from notebook_pipeline.declare import Dataset
+from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
 from notebook_pipeline.storage.database import Database, Value, quoted
@@ -47,6 +48,8 @@ def trace_row(database: Database, table: str, key: str) -> Trace | None:
     """
     dataset = get(table)
     value = _typed(dataset, key)
+    if dataset.name not in database.relations():
+        return None
     rows = database.query(
         f"SELECT * FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} = ?", [value]
     ).to_pylist()

@@ -14,7 +14,7 @@ _SUFFIX = ".ipynb"
 def find_notebook(notebook: str | Path) -> Path:
     """Return the file of a notebook, given as a name below `notebooks/` or as a path to an .ipynb.
 
-    A name may have folders in it (`team/rosters`). Raises UsageError if there is no such file.
+    A name may have folders in it (`finance/invoices`). Raises UsageError if there is no such file.
     """
     given = Path(notebook)
     if given.suffix == _SUFFIX and given.is_file():

@@ -11,6 +11,7 @@ from jupyter_client.kernelspec import KernelSpec
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.running.connection_parameters import named_connections
 from notebook_pipeline.running.kernelspec import find_kernelspec
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
 from notebook_pipeline.running.notebook_reader import read_notebook
@@ -21,8 +22,6 @@ from notebook_pipeline.running.run_identity import Identity, new_run_id
 from notebook_pipeline.secrets.kernel_environment import proxies
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.secrets.store_credentials import credentials
-
-_CONNECTION_PARAMETER = "_conn_id"
 
 
 class Limits(NamedTuple):
@@ -125,9 +124,7 @@ def make_plan(
 def _connections(
     parameters: Mapping[str, Any], resolved: Mapping[str, Connection] | None
 ) -> dict[str, Connection]:
-    named = {
-        value: name for name, value in parameters.items() if name.endswith(_CONNECTION_PARAMETER) and value
-    }
+    named = named_connections(parameters)
     if resolved is None:
         return {conn_id: resolve(conn_id) for conn_id in named}
     missing = sorted(named.keys() - resolved.keys())

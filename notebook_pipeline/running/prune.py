@@ -6,7 +6,6 @@ from pathlib import Path
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, resolve
-from notebook_pipeline.declare.dataset import DATASETS
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.outputs.output_store import Output, is_artefact, open_output
@@ -15,7 +14,7 @@ from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.run_locks import RunLock
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_tables, dataset_tables
 
 # Of each notebook, the newest runs first; the newest success counts whatever its age.
 _CANDIDATES = """
@@ -85,7 +84,10 @@ def _sweep(output: Path) -> None:
 
 
 def _named_runs(database: Database) -> set[str]:
-    """Return every run that a row of a dataset names, or the tombstone of one."""
-    of_rows = (f"SELECT DISTINCT _run_id FROM {quoted(dataset)}" for dataset in DATASETS)
+    """Return every run that a row of a dataset names, or the tombstone of one.
+
+    What the database holds counts, not what is declared: a declaration may be broken, or elsewhere.
+    """
+    of_rows = (f"SELECT DISTINCT _run_id FROM {quoted(table)}" for table in dataset_tables(database))
     queries = (*of_rows, "SELECT DISTINCT run_id FROM deleted_row")
     return {run_id for query in queries for (run_id,) in database.execute(query)}

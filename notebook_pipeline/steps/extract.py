@@ -59,7 +59,8 @@ def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = Fal
     if source.startswith(replay.PREFIX):
         rejected_run = source.removeprefix(replay.PREFIX)
         return open_source(run, replay.ReplaySource(run.database, run.dataset, rejected_run))
-    bulk = fetch_bulk(source, resolve(file_conn_id), cache=settings.output() / "fetched")
+    connection = resolve(file_conn_id or run.dataset.files.conn_id)
+    bulk = fetch_bulk(source, connection, cache=settings.output() / "fetched")
     return open_source(run, FileSource(bulk, run.dataset, run.database, force=force))
 
 
@@ -69,7 +70,7 @@ def open_api(
     since: str = "",
     *,
     overlap_days: int = 0,
-    page_size: int = rest.PAGE_SIZE,
+    page_size: int = 0,
     full_sweep: bool = False,
     keep_landed_days: int = 7,
     progress: Callable[[int, int | None, int], object] = lambda rows, total, pages: None,
@@ -86,11 +87,13 @@ def open_api(
     remove_landed(_landings(), keep_landed_days)
     folder = _landings() / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    first = "" if full_sweep else first_day(run, overlap_days)
+    dataset = run.dataset
+    reads_all = full_sweep or not dataset.declared_api().since
+    first = "" if reads_all else first_day(run, overlap_days)
     since = "" if full_sweep else rest.as_day(since) or first
     source = rest.RestSource(
-        resolve(api_conn_id),
-        run.dataset,
+        resolve(api_conn_id or _declared_conn_id(dataset)),
+        dataset,
         since,
         page_size=page_size,
         full_sweep=full_sweep,
@@ -144,6 +147,15 @@ def _task_folder(run: Session) -> Path:
     row = ledger.get_run(run.database, run.run_id)
     task = "\0".join(str(row[name]) for name in ("dag_id", "dag_run_id", "task_id", "map_index"))
     return Path(hashlib.sha256(task.encode()).hexdigest()[:32])
+
+
+def _declared_conn_id(dataset: Dataset) -> str:
+    if not dataset.declared_api().conn_id:
+        raise UsageError(
+            f"api_conn_id is empty and dataset {dataset.name!r} declares no connection; give one of the two: "
+            f"the parameter, or conn_id of the Rest in datasets/{dataset.name}.py"
+        )
+    return dataset.declared_api().conn_id
 
 
 def _fill(spool: Spool, items: Items) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from notebook_pipeline.connections import resolve
-from notebook_pipeline.declare.dataset import get
+from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import quoted
 

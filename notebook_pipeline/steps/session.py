@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from IPython.display import display
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
-from notebook_pipeline.declare.dataset import Dataset, get
+from notebook_pipeline.declare import Dataset
+from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import EndRun, PipelineError, UsageError
 from notebook_pipeline.outputs.output_store import open_output
 from notebook_pipeline.running.artefacts import settle_lost
+from notebook_pipeline.running.connection_parameters import named_connections
 from notebook_pipeline.running.mime_types import RESULT, RUN_ID
 from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
@@ -27,7 +30,7 @@ from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Lock
-from notebook_pipeline.storage.tables import create_tables
+from notebook_pipeline.storage.tables import create_table, create_tables
 
 _joined: list["Session"] = []
 
@@ -46,9 +49,9 @@ class Session:
         self.database = database
         self._lock = lock
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
-        """Return the dataset that the run's parameters name."""
+        """Return the dataset that the run's parameters name, as declared when first asked for."""
         return get(self.parameters["dataset"])
 
     @property
@@ -83,7 +86,7 @@ class Session:
 
 
 def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
-    """Return the run that these cells belong to, its database open and its tables there.
+    """Return the run that these cells belong to, its database open, with the table of its dataset.
 
     `namespace` is the notebook's `globals()`, in which the parameters cell has run. Under the runner
     the run exists already. By hand a new one begins, with `manual` as its dag_id; one that was left
@@ -98,6 +101,8 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
     database = connect(resolve(str(parameters.get("database_conn_id") or DATABASE)))
     try:
         create_tables(database)
+        if parameters.get("dataset"):
+            create_table(database, get(parameters["dataset"]))
         run_id = os.environ.get(RUN_ID)
         begin = _join if run_id else _start_by_hand
         run = begin(run_id or notebook, parameters, database)
@@ -177,10 +182,9 @@ def _readable(value: object) -> str:
 
 
 def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:
-    for name, conn_id in parameters.items():
-        if name.endswith("_conn_id"):
-            with suppress(UsageError):  # one that is unknown has no secrets
-                yield resolve(conn_id)
+    for conn_id in named_connections(parameters):
+        with suppress(UsageError):  # one that is unknown has no secrets
+            yield resolve(conn_id)
 
 
 def _sha256(path: Path) -> str:

@@ -7,16 +7,17 @@ Nothing may write to FROM meanwhile; it stays as it is. Exits with 2, and says w
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
 from notebook_pipeline.connections import resolve
-from notebook_pipeline.declare.dataset import DATASETS, Dataset
+from notebook_pipeline.declare import Dataset
+from notebook_pipeline.declare.catalogue import load_all
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Value, quoted
-from notebook_pipeline.storage.tables import bookkeeping, create_tables
+from notebook_pipeline.storage.tables import bookkeeping, create_table, create_tables
 
 ROWS_AT_ONCE = 250_000
 
@@ -38,23 +39,38 @@ def main() -> int:
 def copy_all(source: Database, target: Database) -> dict[str, int]:
     """Copy every table in one transaction of the target; return the number of rows of each.
 
-    Raises UsageError where a run is at work in the source, or where the target has any.
+    Raises UsageError where a run is at work in the source, where the target has any, or where a table's
+    declaration cannot be used.
     """
     running = source.execute("SELECT run_id FROM pipeline_run WHERE status = 'running' LIMIT 1")
     if running:
         raise UsageError(
             f"{source.name}: run {running[0][0]} is running; let it end, or run one to settle it"
         )
+    datasets = _stored_datasets(source)
     create_tables(target)
     if target.execute("SELECT 1 FROM pipeline_run LIMIT 1"):
         raise UsageError(f"{target.name}: holds runs already; give a new database")
+    for dataset in datasets:
+        create_table(target, dataset)
     with target.transaction():
-        return {table: _copy(source, target, table) for table in (*bookkeeping(), *DATASETS)}
+        copied = {table: _copy(source, target, table, [_in_order(source, table)]) for table in bookkeeping()}
+        for dataset in datasets:
+            copied[dataset.name] = _copy(source, target, dataset.name, _by_key(source, dataset))
+        return copied
 
 
-def _copy(source: Database, target: Database, table: str) -> int:
-    dataset = DATASETS.get(table)
-    for rows in _by_key(source, dataset) if dataset else [_in_order(source, table)]:
+def _stored_datasets(source: Database) -> list[Dataset]:
+    """Return the declared datasets that have a table; raise UsageError if one of a bad declaration has."""
+    declared, there = load_all(), source.relations()
+    bad = [problem for name, problem in declared.problems.items() if name in there]
+    if bad:
+        raise UsageError(f"{bad[0]}. Its table cannot be copied without it; nothing was copied")
+    return [dataset for name, dataset in declared.datasets.items() if name in there]
+
+
+def _copy(source: Database, target: Database, table: str, batches: Iterable[pa.Table]) -> int:
+    for rows in batches:
         target.append(table, rows)
     counts = [one.execute(f"SELECT count(*) FROM {quoted(table)}")[0][0] for one in (source, target)]
     if counts[0] != counts[1]:

@@ -1,11 +1,11 @@
-"""Make the tables that are not there yet: one a dataset, and the bookkeeping beside them."""
+"""Create the tables that are missing: the bookkeeping, and a dataset's own."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from notebook_pipeline.declare.dataset import DATASETS, Dataset
+from notebook_pipeline.declare.dataset import MARKS, Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database, literal, quoted
 
@@ -62,7 +62,6 @@ _TABLES: Mapping[str, str] = {
 }
 
 _COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER)\b')
-_MARKS = ("_run_id", "_source")
 
 _INDEXES: Mapping[str, str] = {
     "pipeline_run_running": "pipeline_run (run_id) WHERE status = 'running'",
@@ -73,18 +72,37 @@ _INDEXES: Mapping[str, str] = {
 
 
 def create_tables(database: Database) -> None:
-    """Create every table and index that is missing; a database that has them all is not written to.
+    """Create every bookkeeping table and index that is missing; a database that has them is not written to.
 
-    Raises UsageError where a table has other columns than its declaration, as those of another version have.
+    Raises UsageError where a table has other columns than this version's.
     """
-    wanted = _wanted(database)
-    if not wanted.keys() <= database.relations():
-        with database.transaction():
-            database.lock("tables")
-            for statement in wanted.values():
-                database.define(statement)
-    for table, declared in _declared().items():
-        _hold_to_declaration(database, table, declared)
+    tables = {**_TABLES, "rejected_row": _TABLES["rejected_row"] + database.row_number}
+    _create(database, {**database.functions, **_statements(tables, _INDEXES)})
+    remedy = "change the table (ALTER TABLE)"
+    for table, columns in _TABLES.items():
+        _hold_to(database, table, _COLUMN.findall(columns), "this version asks for", remedy)
+
+
+def create_table(database: Database, dataset: Dataset) -> None:
+    """Create a dataset's table and its index of rejected rows where they are missing; no other's.
+
+    Raises UsageError where the table has other columns than its declaration.
+    """
+    index = f"rejected_row (({rejected_key(database, dataset)})) WHERE {is_rejected(dataset)}"
+    _create(database, _statements({dataset.name: _columns(dataset)}, {f"rejected_row_{dataset.name}": index}))
+    _hold_to(
+        database,
+        dataset.name,
+        [*dataset.schema.names, *MARKS],
+        "its declaration asks for",
+        f"change the table (ALTER TABLE), or datasets/{dataset.name}.py",
+    )
+
+
+def dataset_tables(database: Database) -> list[str]:
+    """Return the names of the tables that runs have written, whether they are declared (any more) or not."""
+    others = sorted(database.relations() - _TABLES.keys() - _INDEXES.keys())
+    return [name for name in others if set(MARKS) <= set(database.columns(name))]
 
 
 def bookkeeping() -> tuple[str, ...]:
@@ -114,27 +132,23 @@ def is_rejected(dataset: Dataset) -> str:
     return f"dataset = {literal(dataset.name)}"
 
 
-def _wanted(database: Database) -> dict[str, str]:
-    tables = {**_TABLES, **{dataset.name: _columns(dataset) for dataset in DATASETS.values()}}
-    indexes = {
-        **_INDEXES,
-        **{
-            f"rejected_row_{name}": f"rejected_row (({rejected_key(database, dataset)})) "
-            f"WHERE {is_rejected(dataset)}"
-            for name, dataset in DATASETS.items()
-        },
-    }
-    tables["rejected_row"] += database.row_number
+def _statements(tables: Mapping[str, str], indexes: Mapping[str, str]) -> dict[str, str]:
+    """Return the statement that creates each table and index."""
     return {
-        **database.functions,
         **{name: f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({rest})" for name, rest in tables.items()},
         **{name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}" for name, rest in indexes.items()},
     }
 
 
+def _create(database: Database, wanted: Mapping[str, str]) -> None:
+    if not wanted.keys() <= database.relations():
+        with database.transaction():
+            database.lock("tables")
+            for statement in wanted.values():
+                database.define(statement)
+
+
 def _columns(dataset: Dataset) -> str:
-    if dataset.name in _TABLES:
-        raise UsageError(f"dataset {dataset.name!r} has the name of a bookkeeping table; choose another")
     columns = [
         f"{quoted(column.name)} {sql_type(column.type)}"
         + (" PRIMARY KEY" if column.name == dataset.key else "")
@@ -142,20 +156,13 @@ def _columns(dataset: Dataset) -> str:
         for column in dataset.schema
     ]
     # A CHECK of the source would be asked of every row, and take a tenth of a load.
-    columns += [f"{mark} TEXT NOT NULL" for mark in _MARKS]
+    columns += [f"{mark} TEXT NOT NULL" for mark in MARKS]
     return ", ".join(columns)
 
 
-def _declared() -> dict[str, list[str]]:
-    """Return the names of every table's columns."""
-    datasets = {name: [*dataset.schema.names, *_MARKS] for name, dataset in DATASETS.items()}
-    return {name: _COLUMN.findall(columns) for name, columns in _TABLES.items()} | datasets
-
-
-def _hold_to_declaration(database: Database, table: str, declared: Sequence[str]) -> None:
+def _hold_to(database: Database, table: str, columns: Sequence[str], asked: str, remedy: str) -> None:
     there = database.columns(table)
-    if sorted(there) != sorted(declared):
+    if sorted(there) != sorted(columns):
         raise UsageError(
-            f"{database.name}: table {table} has the columns {there}, but this version asks for "
-            f"{list(declared)}; change the table (ALTER TABLE), or a dataset's declaration in datasets.py"
+            f"{database.name}: table {table} has the columns {there}, but {asked} {list(columns)}; {remedy}"
         )

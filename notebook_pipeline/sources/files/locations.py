@@ -108,7 +108,7 @@ def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
     base = str(connection.extra.get("path") or "")
     if "://" in base:
         return _by_url(f"{base.rstrip('/')}/{source}", connection)
-    # A path as it is typed in the checkout, such as data/players.csv, is accepted too.
+    # A path as it is typed in the checkout, such as data/orders.csv, is accepted too.
     return _local(source, [settings.home() / settings.expanded(base), settings.home(), Path.cwd()])
 
 

@@ -13,7 +13,7 @@ from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_parser import Parser, fault_of
 from notebook_pipeline.sources.http.responses import Answer
 from notebook_pipeline.sources.http.seen_keys import Keys
-from notebook_pipeline.sources.http.source_count import fetch_total
+from notebook_pipeline.sources.http.source_count import declared_total, fetch_total
 from notebook_pipeline.sources.source import BeginAgain
 
 MAX_READINGS = 3
@@ -85,6 +85,7 @@ class Reader:
     ) -> None:
         self._client = client
         self._dataset = dataset
+        self._api = dataset.declared_api()
         self._query = query
         self._landing = landing
         self._is_sweep = is_sweep
@@ -112,7 +113,8 @@ class Reader:
         if reading == MAX_READINGS:
             seen = f"rows moved between the pages in each of {MAX_READINGS} readings, at last {shift}"
             remedy = (
-                "does the source honour skip? If it does, run this at a quieter time or with larger pages"
+                f"does the source honour {self._api.pages.offset}? If it does, run this at a quieter time or "
+                "with larger pages"
             )
             raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
         _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
@@ -207,7 +209,8 @@ class Reader:
         """Tell a source that grew from one that contradicts itself, whose pages may never end."""
         self._check_total(reading)
         seen = f"{reading.different_rows:,} different rows, but the source counts only {total:,} in all"
-        remedy = f"compare {self._dataset.endpoint} with {self._dataset.counts_endpoint}; do the pages end?"
+        pages, counts = self._api.endpoint, declared_total(self._dataset).endpoint
+        remedy = f"compare {pages} with {counts}; do the pages end?"
         url = self._address(reading.rows)
         raise self._client.failure(seen, remedy, url, f"pages 0 to {reading.pages - 1}")
 
@@ -215,18 +218,14 @@ class Reader:
         total = fetch_total(self._client, self._dataset)
         if total != self._landing.total:
             raise _ShiftSeen(
-                f"the source's {self._dataset.count_field} went from {self._landing.total} to {total}"
+                f"the source's {declared_total(self._dataset).at} went from {self._landing.total} to {total}"
             )
         if self._is_sweep and reading.different_rows < total:
             raise _ShiftSeen(f"{reading.different_rows:,} rows came of {total:,} that the source counts")
 
     def _expected(self) -> int | None:
-        return self._landing.total if filter_name(self._dataset) not in self._query else None
+        since = self._api.since
+        return None if since and since.param in self._query else self._landing.total
 
     def _address(self, skip: int) -> str:
-        return self._client.address(self._dataset.endpoint, {"skip": skip, **self._query})
-
-
-def filter_name(dataset: Dataset) -> str:
-    """Return the query parameter that asks for rows changed on a day or later."""
-    return f"minimum_{dataset.cursor}"
+        return self._client.address(self._api.endpoint, {self._api.pages.offset: skip, **self._query})

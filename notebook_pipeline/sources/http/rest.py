@@ -13,7 +13,7 @@ from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.http.http_client import Client, Patience
 from notebook_pipeline.sources.http.http_session import asker
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.page_reader import Reached, Reader, filter_name
+from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.source import BeginAgain, Ending
 from notebook_pipeline.sources.undeclared import note_undeclared
 
@@ -28,6 +28,7 @@ class RestSource:
 
     Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
     when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
+    A `page_size` of 0 means that of the dataset's declaration.
     `follows` names what came last (the run that merged, or whose rows were refused): pages that were landed
     before that are too old to use, and for a sweep, which says what is missing, those of another day are,
     too. `skipped_since`, unless it is None, is the day from which a run would have asked by itself: what
@@ -42,7 +43,7 @@ class RestSource:
         dataset: Dataset,
         since: str | date,
         *,
-        page_size: int = PAGE_SIZE,
+        page_size: int = 0,
         full_sweep: bool = False,
         landing: Path,
         follows: str = "",
@@ -65,7 +66,7 @@ class RestSource:
     def batches(self) -> Iterator[RawBatch | BeginAgain]:
         """Yield the rows of every page; raise PipelineError if not everything came."""
         with Client(self._connection, self._patience) as client:
-            self.name = client.address(self._dataset.endpoint, self._query)
+            self.name = client.address(self._dataset.declared_api().endpoint, self._query)
             self.landing = Landing(self._folder, self._request())
             reader = Reader(
                 client,
@@ -135,7 +136,14 @@ def as_day(since: str) -> str:
 
 
 def _query(dataset: Dataset, since: str, page_size: int) -> dict[str, object]:
-    if page_size < 1:
-        raise UsageError(f"page_size = {page_size}: a page needs at least one row")
+    api = dataset.declared_api()
+    size = page_size or api.page_size or PAGE_SIZE
+    if size < 1:
+        raise UsageError(f"page_size = {size}: a page needs at least one row")
     day = as_day(since)
-    return {"limit": page_size, filter_name(dataset): day} if day else {"limit": page_size}
+    if day and not api.since:
+        raise UsageError(
+            f"since = {day!r}: dataset {dataset.name!r} declares no since, so its API is read as a whole; "
+            f'give "", or add since=Since(...) to the Rest in datasets/{dataset.name}.py'
+        )
+    return {api.pages.limit: size, api.since.param: day} if api.since and day else {api.pages.limit: size}

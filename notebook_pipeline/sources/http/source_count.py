@@ -1,17 +1,35 @@
 """Know how many rows a source says it has, whatever is asked for."""
 
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.source_declarations import Total
+from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.page_parser import parse
 
 
 def fetch_total(client: Client, dataset: Dataset) -> int:
-    """Return how many rows the source says it has, whatever was changed when."""
-    url, what = client.address(dataset.counts_endpoint), "counts"
+    """Return how many rows the source says it has, whatever was changed when.
+
+    Raises UsageError where the dataset does not declare where the source says it.
+    """
+    declared = declared_total(dataset)
+    url, what = client.address(declared.endpoint), "counts"
     answer = client.get_in_time(url, what=what, shape="object")
-    counts = parse(answer.body)
-    total = counts.get(dataset.count_field) if isinstance(counts, dict) else None
+    total = parse(answer.body)
+    for name in declared.at.split("."):
+        total = total.get(name) if isinstance(total, dict) else None
     if type(total) is not int or total < 0:
-        seen = f"{answer.excerpt()}, which gives no number as {dataset.count_field!r}"
-        raise client.failure(seen, "compare the dataset's count_field with the source's", url, what)
+        seen = f"{answer.excerpt()}, which gives no number as {declared.at!r}"
+        raise client.failure(seen, "compare it with `at` of the dataset's Total", url, what)
+    return total
+
+
+def declared_total(dataset: Dataset) -> Total:
+    """Return where a dataset's API tells how many rows it has, or raise UsageError."""
+    total = dataset.declared_api().total
+    if total is None:
+        raise UsageError(
+            f"dataset {dataset.name!r} declares no total, by which an update proves that everything came; "
+            f"add total=Total(...) to the Rest in datasets/{dataset.name}.py"
+        )
     return total

@@ -1,0 +1,88 @@
+"""The players of the league, as `GET /v0/players/` and the bulk file `players.parquet` have them."""
+
+import pyarrow as pa
+
+from notebook_pipeline.declare import (
+    AllowedValues,
+    Column,
+    Condition,
+    Dataset,
+    EveryRow,
+    Files,
+    Fresh,
+    Glob,
+    MatchesSource,
+    NotInFuture,
+    NotNull,
+    Range,
+    RejectedShare,
+    Rest,
+    RowCount,
+    Since,
+    Total,
+    Unique,
+    UsualChanges,
+    UsualMix,
+    UsualNulls,
+    UsualRowCount,
+)
+
+POSITIONS = ("QB", "RB", "WR", "TE", "K", "DEF")
+
+PLAYER = Dataset(
+    name="player",
+    columns=(
+        Column("player_id", pa.int64(), nullable=False, doc="the source's number of the player"),
+        Column("gsis_id", pa.string(), doc="the id in play-by-play statistics; a team's defence has none"),
+        Column("first_name", pa.string(), nullable=False),
+        Column("last_name", pa.string(), nullable=False),
+        Column("position", pa.string(), nullable=False, doc=f"one of {', '.join(POSITIONS)}"),
+        Column(
+            "last_changed_date",
+            pa.date32(),
+            nullable=False,
+            doc="when the source last changed it",
+        ),
+    ),
+    key="player_id",
+    cursor="last_changed_date",
+    files=Files("repository_raw_url"),
+    api=Rest(
+        "v0/players/",
+        conn_id="sportsworldcentral_url",
+        since=Since("minimum_last_changed_date"),
+        total=Total("player_count", "v0/counts/"),
+    ),
+    ignored=("performances",),
+    rules=(
+        NotNull("player_id"),
+        Range("player_id", low=0),
+        NotNull("first_name"),
+        NotNull("last_name"),
+        NotNull("position"),
+        AllowedValues("position", POSITIONS),
+        NotNull("last_changed_date"),
+        NotInFuture("last_changed_date"),
+    ),
+    checks=(
+        RowCount(low=1),
+        MatchesSource(max_percent=1.0, severity="warn"),
+        UsualRowCount("drop"),
+        UsualRowCount("jump", severity="warn"),
+        Unique("player_id"),
+        EveryRow(Range("player_id", low=0)),
+        EveryRow(NotNull("first_name")),
+        EveryRow(NotNull("last_name")),
+        EveryRow(Condition("names are not blank", "trim(first_name) > '' AND trim(last_name) > ''"), "warn"),
+        EveryRow(NotNull("position")),
+        EveryRow(AllowedValues("position", POSITIONS)),
+        UsualMix("position", POSITIONS, severity="warn"),
+        EveryRow(Glob("gsis_id", "00-" + "[0-9]" * 7), "warn"),
+        UsualNulls("gsis_id", severity="warn"),
+        EveryRow(NotNull("last_changed_date")),
+        EveryRow(NotInFuture("last_changed_date")),
+        Fresh(max_days=3, severity="warn"),
+        UsualChanges(severity="warn"),
+        RejectedShare(max_percent=1.0, severity="warn"),
+    ),
+)

@@ -1,0 +1,75 @@
+"""Print declared datasets in a terminal, as wide as it is, or plainly into a pipe."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from notebook_pipeline import settings
+from notebook_pipeline.commands.console import open_console, pairs, print_section
+from notebook_pipeline.declare import Dataset
+from notebook_pipeline.declare.catalogue import Catalogue
+
+
+def print_catalogue(declared: Catalogue) -> None:
+    """Print a line a dataset, and what is wrong with the files that cannot be used."""
+    console = open_console()
+    if declared.datasets:
+        rows = (
+            (
+                dataset.name,
+                len(dataset.columns),
+                dataset.key,
+                dataset.cursor,
+                dataset.files.conn_id,
+                _address(dataset) or "—",
+            )
+            for dataset in declared.datasets.values()
+        )
+        console.print(_table(("dataset", "columns", "key", "cursor", "files", "api"), rows))
+    elif not declared.problems:
+        console.print(f"{settings.datasets()} declares no dataset", soft_wrap=True)
+    if declared.problems:
+        print_section(console, "cannot be used", pairs(declared.problems.items()))
+
+
+def print_dataset(dataset: Dataset) -> None:
+    """Print all of a declaration."""
+    console = open_console()
+    console.print(Text(dataset.name, "bold"))
+    facts = [("key", dataset.key), ("cursor", dataset.cursor), ("files", dataset.files.conn_id)]
+    if dataset.api:
+        since, total = dataset.api.since, dataset.api.total
+        facts += [
+            ("api", _address(dataset)),
+            ("pages", f"{dataset.api.pages.offset}, {dataset.api.pages.limit}"),
+            ("since", since.param if since else "not declared: every update reads everything"),
+            ("total", f"{total.at} of {total.endpoint}" if total else "not declared"),
+        ]
+    if dataset.ignored:
+        facts.append(("ignored", ", ".join(dataset.ignored)))
+    console.print(pairs(facts))
+    columns = (
+        (column.name, column.type, "may be missing" if column.nullable else "", column.doc)
+        for column in dataset.columns
+    )
+    print_section(console, "columns", _table(("column", "type", "", ""), columns))
+    if dataset.rules:
+        print_section(console, "rules for rows that come in", _table(("",), zip(dataset.rules, strict=True)))
+    if dataset.checks:
+        checks = ((check.name, check.severity) for check in dataset.checks)
+        print_section(console, "checks of the table", _table(("check", "severity"), checks))
+
+
+def _address(dataset: Dataset) -> str:
+    api = dataset.api
+    return "" if api is None else f"{api.conn_id}: {api.endpoint}" if api.conn_id else api.endpoint
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
+    for heading in headings:
+        table.add_column(heading, overflow="fold", justify="right" if heading == "columns" else "left")
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    return table

@@ -1,0 +1,75 @@
+"""Check the arguments of a declaration against the types that its class declares."""
+
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+from typing import Any, Literal, Union
+
+from notebook_pipeline.errors import UsageError
+
+_WORDS = {
+    "str": "text",
+    "bool": "True or False",
+    "int": "a whole number",
+    "float": "a number",
+    "NoneType": "None",
+    "DataType": "an Arrow type such as pa.int64()",
+}
+
+
+class Declaration:
+    """Check the arguments of a declaration, which is a frozen dataclass, when it is made."""
+
+    def __post_init__(self) -> None:
+        check_arguments(self)
+
+
+def check_arguments(declared: Any) -> None:
+    """Raise UsageError if an argument is not of the type that its field declares."""
+    for field in fields(declared):
+        value, expected = getattr(declared, field.name), _types(type(declared))[field.name]
+        if not _is(value, expected):
+            wrong = _wrong_items(value, expected)
+            seen = f"holds {wrong[0]!r}" if wrong else f"is {value!r}"
+            what = f"{type(declared).__name__}: {field.name}"
+            raise UsageError(f"{what} {seen}; expected {_in_words(expected)}")
+
+
+@cache
+def _types(declaration: type) -> dict[str, Any]:
+    return typing.get_type_hints(declaration)
+
+
+def _is(value: object, expected: Any) -> bool:
+    """Return True if a value is of a type; whole numbers are numbers, but no bool is one."""
+    origin, inner = typing.get_origin(expected), typing.get_args(expected)
+    if origin is Literal:
+        return isinstance(value, str) and value in inner
+    if origin in (Union, types.UnionType):
+        return any(_is(value, one) for one in inner)
+    if origin in (tuple, Sequence):
+        return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
+    if isinstance(value, bool):
+        return expected is bool
+    return isinstance(value, int | float if expected is float else expected)
+
+
+def _wrong_items(value: object, expected: Any) -> list[object]:
+    """Return the items of a tuple that are not of the type that its items should have."""
+    if not isinstance(value, tuple) or typing.get_origin(expected) not in (tuple, Sequence):
+        return []
+    return [item for item in value if not _is(item, typing.get_args(expected)[0])]
+
+
+def _in_words(expected: Any) -> str:
+    origin, inner = typing.get_origin(expected), typing.get_args(expected)
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_in_words, inner))
+    if origin in (tuple, Sequence):
+        return f"a tuple of {_in_words(inner[0])}"
+    name: str = expected.__name__
+    return _WORDS.get(name, name)

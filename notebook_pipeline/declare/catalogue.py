@@ -1,0 +1,152 @@
+"""Find what a project declares: `datasets/<name>.py` below the home folder, one dataset a file."""
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from traceback import walk_tb
+from types import CodeType, ModuleType
+from typing import NamedTuple
+
+from notebook_pipeline import declare, settings
+from notebook_pipeline.declare.dataset import NAME, Dataset
+from notebook_pipeline.errors import UsageError
+
+_UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument")
+
+_read: dict[Path, tuple[tuple[int, int], Dataset]] = {}
+
+
+class Catalogue(NamedTuple):
+    """Hold the declared datasets by name, and by name what is wrong with the files that cannot be used."""
+
+    datasets: Mapping[str, Dataset]
+    problems: Mapping[str, str]
+
+
+def get(name: str) -> Dataset:
+    """Return the dataset that `datasets/<name>.py` declares; no other file is read.
+
+    Raises UsageError where there is no such file, or its declaration is wrong.
+    """
+    path = settings.datasets() / f"{name}.py"
+    if not (NAME.fullmatch(name) and path.is_file()):
+        there = ", ".join(found.stem for found in _files()) or "nothing"
+        raise UsageError(f"unknown dataset {name!r}; declared in {settings.datasets()}: {there}")
+    return read_declaration(path)
+
+
+def load_all() -> Catalogue:
+    """Return every declared dataset, and the problems of those whose files cannot be used."""
+    datasets: dict[str, Dataset] = {}
+    problems: dict[str, str] = {}
+    for path in _files():
+        try:
+            datasets[path.stem] = read_declaration(path)
+        except UsageError as error:
+            problems[path.stem] = str(error)
+    return Catalogue(datasets, problems)
+
+
+def read_declaration(path: Path) -> Dataset:
+    """Return the one dataset that a file declares, which has the file's name; a changed file is read again.
+
+    Raises UsageError, which names the file and the line, where the file declares no such dataset.
+    """
+    if not NAME.fullmatch(path.stem):
+        raise UsageError(
+            f"{path}: the name of a declaration is that of its dataset; use small letters, digits and _, a "
+            "letter first"
+        )
+    try:
+        status = path.stat()
+        version = status.st_mtime_ns, status.st_size
+        known = _read.get(path)
+        if known and known[0] == version:
+            return known[1]
+        module = _execute(path)
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{_place(path, error)}: {_words(error)}") from error
+    dataset = _only_dataset(path, module)
+    _read[path] = version, dataset
+    return dataset
+
+
+class _Loader(SourceFileLoader):
+    """Load a file from its source: bytecode is told by whole seconds, and would be written beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _execute(path: Path) -> ModuleType:
+    """Run a file as a module of a private name, which other modules cannot import by accident."""
+    name = f"_notebook_pipeline_datasets.{path.stem}"
+    spec = spec_from_loader(name, loader := _Loader(name, str(path)))
+    assert spec  # noqa: S101 - there is one for every loader
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+    return module
+
+
+def _only_dataset(path: Path, module: ModuleType) -> Dataset:
+    """Return the dataset of an executed file; raise UsageError unless it is the only one and has its name."""
+    found = {id(value): name for name, value in vars(module).items() if isinstance(value, Dataset)}
+    names = sorted(found.values())
+    place = f"{path}, line {_line_of(path, names)}"
+    if len(names) != 1:
+        listed = f" ({', '.join(names)})" if names else ""
+        raise UsageError(
+            f"{place}: declares {len(names)} datasets{listed}; expected one, assigned to a name, as in "
+            f'{path.stem.upper()} = Dataset("{path.stem}", …)'
+        )
+    dataset = getattr(module, names[0])
+    if dataset.name != path.stem:
+        other = path.with_name(f"{dataset.name}.py")
+        taken = ", which exists already and declares that name" if other.is_file() else ""
+        raise UsageError(
+            f"{place}: declares dataset {dataset.name!r}; expected {path.stem!r}, the file's name: rename "
+            f"the dataset, or the file to {other.name}{taken}"
+        )
+    return dataset
+
+
+def _files() -> list[Path]:
+    """Return the files that declare something; what begins with . or _ is an editor's or Python's own."""
+    return sorted(path for path in settings.datasets().glob("*.py") if path.name[0] not in "._")
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """Return the file, and the line of it that was executed last."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno:
+        lines.append(error.lineno)
+    return f"{path}, line {lines[-1]}" if lines else str(path)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, UsageError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"is not Python: {error.msg}"
+    if isinstance(error, SystemExit):
+        return "ends the program; expected a declaration"
+    unexpected = _UNEXPECTED.match(str(error))
+    known = getattr(declare, unexpected[1], None) if unexpected else None
+    takes = f"; it takes {', '.join(inspect.signature(known).parameters)}" if known else ""
+    return f"{type(error).__name__}: {error}{takes}"
+
+
+def _line_of(path: Path, names: list[str]) -> int:
+    """Return the line in which the last of these names is assigned, 1 where none is."""
+    lines = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in names
+    ]
+    return max(lines, default=1)

@@ -1,0 +1,19 @@
+"""Write the sample's players as bulk files."""
+
+from pathlib import Path
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from sample.players import COUNT, SEED, players
+
+
+def write_sample(folder: Path, count: int = COUNT, seed: int = SEED) -> list[Path]:
+    """Write `players.parquet` and `players.csv` into `folder`, always the same bytes; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = players(count, seed)
+    parquet, text = folder / "players.parquet", folder / "players.csv"
+    pq.write_table(table, parquet, compression="zstd", compression_level=9)
+    # No name holds a comma, a quote or a line break, so the text stays readable without quotes.
+    pa_csv.write_csv(table, text, pa_csv.WriteOptions(quoting_style="none", quoting_header="none"))
+    return [parquet, text]
