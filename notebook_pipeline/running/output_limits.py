@@ -71,7 +71,7 @@ class OutputBudget:
         )
         return (
             f"[left out: {self._omitted_bytes / MEGABYTE:,.1f} MB of output in {self._omitted:,} pieces; "
-            f"{scope} keeps at most {limit / MEGABYTE:g} MB, see {variable}]\n"
+            f"{scope} keeps at most {limit / MEGABYTE:.3g} MB, see {variable}]\n"
         )
 
 
