@@ -221,6 +221,7 @@ class Runs:
             "NOTEBOOK_PIPELINE_OUTPUT": str(self.output),
             "NOTEBOOK_PIPELINE_TODAY": str(players.SAMPLE_TODAY),
             "TMPDIR": str(self.temporary),
+            "NOTEBOOK_PIPELINE_SAVE_SECONDS": "0",
         }
         if self.server:
             names[variable(API)] = Connection(API, "http", host=self.server.url).to_json()

@@ -34,6 +34,8 @@ def test_limits_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert output_limits() == OutputLimits(10 * MEGABYTE, 100 * MEGABYTE, MEGABYTE // 4)
     monkeypatch.setenv("NOTEBOOK_PIPELINE_CELL_OUTPUT_MB", "0.5")
     assert output_limits().cell == MEGABYTE // 2
+    monkeypatch.setenv("NOTEBOOK_PIPELINE_SAVE_SECONDS", "0")
+    assert output_limits().save_seconds == 0
     for wrong in ("much", "-1", "nan", "1e9"):
         monkeypatch.setenv("NOTEBOOK_PIPELINE_CELL_OUTPUT_MB", wrong)
         with pytest.raises(UsageError, match=f"CELL_OUTPUT_MB is '{wrong}'; expected a number of MB"):

@@ -156,8 +156,8 @@ def write(home: Path, ways: Mapping[str, Way]) -> str:
 
 
 def connections(home: Path, ways: Mapping[str, Way]) -> dict[str, str]:
-    """Return the variables that give each task a database of its own."""
-    return {
+    """Return the variables that give each task a database of its own, and have every step saved."""
+    return {"NOTEBOOK_PIPELINE_SAVE_SECONDS": "0"} | {
         variable(f"db_{name}"): Connection(name, "sqlite", host=str(database(home, name))).to_json()
         for name in ways
     }

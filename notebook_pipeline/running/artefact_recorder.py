@@ -10,20 +10,20 @@ from papermill.engines import NotebookExecutionManager
 from notebook_pipeline.outputs.artefact_writer import Save
 from notebook_pipeline.running.notebook_reader import without_lone_surrogates
 
-SECONDS_BETWEEN_SAVES = 0.25
-# Saving takes at most a twentieth of the time of a run.
+# Unless every step is saved, saving takes at most a twentieth of the time of a run.
 _PAUSE_PER_SAVE = 20
 
 
 class Recorder(NotebookExecutionManager):
-    """Note the state of each cell, and save the notebook when it has changed and enough time has passed.
+    """Note the state of each cell, and save the notebook if it has changed and `seconds` have passed.
 
     `before_save` is called first: whoever fills the notebook makes it whole.
     """
 
-    def __init__(self, notebook: nbformat.NotebookNode, save: Save) -> None:
+    def __init__(self, notebook: nbformat.NotebookNode, save: Save, seconds: float) -> None:
         super().__init__(notebook, progress_bar=False, autosave_cell_every=0)
         self._save = save
+        self._seconds = seconds
         self._is_changed = False
         self._next = 0.0
         self.before_save: Callable[[], object] = lambda: None
@@ -34,8 +34,10 @@ class Recorder(NotebookExecutionManager):
         self.save_if_due()
 
     def autosave_cell(self) -> None:
-        """Take note of an output, which was just added."""
-        self.save()
+        """Take note of an output that was just added."""
+        self._is_changed = True
+        if self._seconds:
+            self.save_if_due()
 
     def save_if_due(self) -> None:
         """Save the notebook if it has changed and the last time is long enough ago."""
@@ -44,7 +46,8 @@ class Recorder(NotebookExecutionManager):
             self.before_save()
             self._save(written(self.nb))
             ended = time.monotonic()
-            self._next = ended + max(SECONDS_BETWEEN_SAVES, _PAUSE_PER_SAVE * (ended - began))
+            pause = max(self._seconds, _PAUSE_PER_SAVE * (ended - began)) if self._seconds else 0.0
+            self._next = ended + pause
             self._is_changed = False
 
     def notebook_complete(self, **_: Any) -> None:

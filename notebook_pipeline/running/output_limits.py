@@ -1,4 +1,4 @@
-"""Bound what an artefact keeps of the output of a cell and of a whole run."""
+"""Bound what an artefact keeps of the output of a cell and of a whole run, and how often it is saved."""
 
 import os
 from dataclasses import dataclass
@@ -10,20 +10,24 @@ MEGABYTE = 2**20
 CELL = ("NOTEBOOK_PIPELINE_CELL_OUTPUT_MB", 10.0)
 RUN = ("NOTEBOOK_PIPELINE_RUN_OUTPUT_MB", 100.0)
 RESULT = ("NOTEBOOK_PIPELINE_RESULT_MB", 0.25)
+# Environment variable and default of the seconds between two saves; 0 saves at every step.
+SAVE = ("NOTEBOOK_PIPELINE_SAVE_SECONDS", 0.25)
 
 
 @dataclass(frozen=True)
 class OutputLimits:
-    """Bytes that are kept of one cell's outputs, of one run's, and of a run's result."""
+    """Bytes that are kept of a cell's outputs, of a run's, and of a run's result; seconds between saves."""
 
     cell: int
     run: int
     result: int
+    save_seconds: float = SAVE[1]
 
 
 def output_limits() -> OutputLimits:
-    """Return the limits that the environment sets; raise UsageError if one is not a number of MB."""
-    return OutputLimits(*(_bytes(*setting) for setting in (CELL, RUN, RESULT)))
+    """Return the limits that the environment sets; raise UsageError if one is not a number."""
+    cell, run, result = (int(_number(*setting, "MB") * MEGABYTE) for setting in (CELL, RUN, RESULT))
+    return OutputLimits(cell, run, result, _number(*SAVE, "seconds"))
 
 
 class OutputBudget:
@@ -75,12 +79,12 @@ class OutputBudget:
         )
 
 
-def _bytes(variable: str, default: float) -> int:
+def _number(variable: str, default: float, unit: str) -> float:
     given = os.environ.get(variable)
     try:
-        megabytes = float(given) if given else default
+        number = float(given) if given else default
     except ValueError:
-        megabytes = -1.0
-    if not 0 <= megabytes < 1e6:
-        raise UsageError(f"{variable} is {given!r}; expected a number of MB, such as {default:g}")
-    return int(megabytes * MEGABYTE)
+        number = -1.0
+    if not 0 <= number < 1e6:
+        raise UsageError(f"{variable} is {given!r}; expected a number of {unit}, such as {default:g}")
+    return number

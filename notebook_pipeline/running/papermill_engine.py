@@ -58,7 +58,7 @@ class NotebookPipelineEngine(Engine):
     ) -> nbformat.NotebookNode:
         """Run the cells while the artefact follows; an error of theirs is not raised but remembered."""
         with following(execution.output, execution.artifact, execution.say) as save:
-            recorder = Recorder(nb, save)
+            recorder = Recorder(nb, save, execution.limits.output.save_seconds)
             recorder.notebook_start()
             Client(recorder, execution).execute()
         return nb
