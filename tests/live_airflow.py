@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import pytest
 import requests
 from waiting import own_port, until
 
+from notebook_pipeline import settings
 from notebook_pipeline.connections import PREFIX
 from sample import make_airflow
 from sample.child_processes import child
@@ -142,6 +144,8 @@ def live_airflow(home: Path, dags: Mapping[str, str], variables: Mapping[str, st
     airflow_home.mkdir(mode=0o700)
     write_private(airflow_home / "passwords.json", json.dumps({make_airflow.USER: PASSWORD}))
     (home / "dags").mkdir()
+    if not (home / "datasets").exists():
+        shutil.copytree(settings.CHECKOUT / "datasets", home / "datasets")
     for name, text in dags.items():
         (home / "dags" / f"{name}.py").write_text(text)
     own = {"NOTEBOOK_PIPELINE_HOME": str(home), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
