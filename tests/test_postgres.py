@@ -122,7 +122,7 @@ def test_a_writer_that_waited_too_long_says_so(tmp_path: Path, monkeypatch: pyte
             with waiting_one.transaction():
                 waiting_one.lock("player", shared=True)
             with (
-                pytest.raises(PipelineError, match="see which run is `running` and run again"),
+                pytest.raises(PipelineError, match="check which run is `running`, then run again"),
                 waiting_one.transaction(),
             ):
                 waiting_one.lock("player")

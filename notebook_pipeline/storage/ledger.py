@@ -84,8 +84,8 @@ def commit_run(
     )
     if not done:
         raise PipelineError(
-            f"run {run_id} is no longer `running` in pipeline_run: another process has closed it, as lost or "
-            "by hand; nothing was committed. Run again"
+            f"run {run_id} is no longer `running` in pipeline_run: it was closed, most likely as lost; "
+            "nothing was committed. Run again"
         )
 
 
@@ -114,7 +114,7 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     """Return one run's row, or raise UsageError."""
     rows = database.query("SELECT * FROM pipeline_run WHERE run_id = ?", [run_id]).to_pylist()
     if not rows:
-        raise UsageError(f"{database.name} has no run {run_id!r}; `notebook-pipeline runs` lists the runs")
+        raise UsageError(f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists all runs")
     return rows[0]
 
 

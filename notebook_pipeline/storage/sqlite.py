@@ -36,7 +36,7 @@ ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
 _LOCKED = "database is locked"
 _REMEDIES = {
     "disk is full": "free space on this disk and run again; nothing was changed",
-    "disk I/O error": "check that this disk has free space and allows files of this size, and run again; "
+    "disk I/O error": "check that this disk has space and allows files of this size, and run again; "
     "nothing was changed",
     "readonly": "make the file and its folder writable and run again; nothing was changed",
     "unable to open database file": "make the file and its folder writable",
