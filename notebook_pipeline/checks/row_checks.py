@@ -22,7 +22,7 @@ from notebook_pipeline.declare.rules_and_checks import (
 
 
 def every_row(check: EveryRow, subject: Subject) -> Finding:
-    """Check that no more rows break a condition than the declared number or share."""
+    """Check that at most the declared number or share of rows break a condition."""
     offends = scan.breaks(subject.database, check.condition, subject.today)
     bad, rows = subject.rows.count(scan.count(offends)), subject.rows.count(ROWS)
     allowed = check.max_rows if check.max_percent is None else rows * check.max_percent / 100

@@ -30,7 +30,7 @@ def following(output: Output, key: str, say: Callable[[str], None]) -> Iterator[
 
 
 class Follower:
-    """Write the first version at once, then, from a thread, the newest one every `seconds` at most."""
+    """Write the first version at once, then, from a thread, the newest one at most every `seconds`."""
 
     def __init__(self, write: Save, say: Callable[[str], None], seconds: float) -> None:
         self._write = write

@@ -15,7 +15,7 @@ MASK = "***"
 LEAD = 20
 
 _SCHEMES = ("basic", "bearer", "token", "apikey")
-# A line break within a long base64 or hex text, also if it is written as \\n, which the text's end may split.
+# A line break within a long base64 or hex text, also if written as \\n; a text may end after its backslash.
 _BREAK = re.compile(r"(?:\r|\n|\\n)[ \t]*|\\\Z")
 
 
@@ -166,7 +166,7 @@ def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _leads(forms: Iterable[str]) -> list[bytes]:
-    """Return the shortest set of beginnings, one of which occurs in a text if any of these forms does."""
+    """Return beginnings, one of which occurs in a text if any of the forms does; none contains another."""
     leads = {form[:LEAD].encode("utf-8", "replace") for form in forms}
     return [lead for lead in leads if not any(other in lead for other in leads - {lead})]
 

@@ -50,7 +50,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: s
 def delete_missing(
     database: Database, dataset: Dataset, missing: pa.Table, *, run_id: str, day: str, max_percent: float
 ) -> int:
-    """Delete the rows that `find_missing` found, with a tombstone for each, and return their number.
+    """Delete the rows that `find_missing` found in this sweep, leaving tombstones; return their number.
 
     Raises DataRefused, with nothing deleted, if they are more than `max_percent` of the table.
     """

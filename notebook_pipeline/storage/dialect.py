@@ -17,8 +17,8 @@ JSON_FIELD = r"""CREATE OR REPLACE FUNCTION _json_field(object text, field text)
         RETURN CAST(regexp_replace(object, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g') AS JSONB) ->> field;
     EXCEPTION WHEN data_exception THEN RETURN NULL;
     END $$"""
-# Reads a BIGINT written as text; null if it is not an integer or too large. It must not call `_json_field`:
-# an index is created with a search path that does not include it.
+# Reads a BIGINT written as text; null if it is not an integer or too large. It must not call a function of
+# this package: an index is created with a search path that does not include them.
 WHOLE_NUMBER = r"""CREATE OR REPLACE FUNCTION _whole_number(written text) RETURNS BIGINT
     LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
         RETURN CAST(substring(written from '^-?[0-9]+$') AS BIGINT);

@@ -16,9 +16,10 @@ MOST_ROWS_READ = 2.0
 
 
 def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source: str) -> pa.Array | None:
-    """Return for every row whether an identical one from this source is stored; None if that is too slow.
+    """Return for every row whether an identical one from this source is stored; False if it may be replayed.
 
-    The keys must be distinct and sorted. It is False for a row that may be replayed (see `awaited_keys`).
+    The keys must be distinct and sorted. Return None if no row between the first and the last key is stored,
+    or more than are worth reading.
     """
     key = batch.column(dataset.key)
     stored = _between(database, dataset, key[0].as_py(), key[-1].as_py(), int(MOST_ROWS_READ * len(key)))

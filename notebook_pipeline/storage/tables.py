@@ -80,7 +80,7 @@ def create_tables(database: Database) -> None:
     _create(database, {**database.functions, **_statements(tables, _INDEXES)})
     remedy = "change the table (ALTER TABLE)"
     for table, columns in _TABLES.items():
-        _check_columns(database, table, _COLUMN.findall(columns), "this version asks for", remedy)
+        _check_columns(database, table, _COLUMN.findall(columns), "this version expects", remedy)
 
 
 def create_table(database: Database, dataset: Dataset) -> None:
@@ -94,7 +94,7 @@ def create_table(database: Database, dataset: Dataset) -> None:
         database,
         dataset.name,
         [*dataset.schema.names, *MARKS],
-        "its declaration asks for",
+        "its declaration has",
         f"change the table (ALTER TABLE), or datasets/{dataset.name}.py",
     )
 
@@ -160,9 +160,9 @@ def _columns(dataset: Dataset) -> str:
     return ", ".join(columns)
 
 
-def _check_columns(database: Database, table: str, columns: Sequence[str], asked: str, remedy: str) -> None:
+def _check_columns(database: Database, table: str, columns: Sequence[str], source: str, remedy: str) -> None:
     there = database.columns(table)
     if sorted(there) != sorted(columns):
         raise UsageError(
-            f"{database.name}: table {table} has the columns {there}, but {asked} {list(columns)}; {remedy}"
+            f"{database.name}: table {table} has the columns {there}, but {source} {list(columns)}; {remedy}"
         )
