@@ -1,4 +1,4 @@
-"""Turn a connection id into host, login and extra, as Airflow would; never show a secret."""
+"""Connections by id, read from the environment as Airflow does, without ever showing a secret."""
 
 import json
 import os
@@ -33,15 +33,15 @@ _SECRET_WORDS = (
     "authorization",
     "cookie",
 )
-# Among parameters and columns these words are common; at the end of a variable's or a header's name they
-# tell a secret.
+# These words are common in the names of parameters and columns; at the end of the name of a variable or a
+# header they indicate a secret.
 _SECRET_ENDING = re.compile(r"(?:^|_)(?:keys?|pat|dsn|pass|pw|creds|auth|jwt|sas|session_id|webhook)$")
 _SHORT, _LONG = 6, 16
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Hold one connection's parts, named as in Airflow; what may hold a secret stays out of its repr."""
+    """A connection, with Airflow's field names; fields that may contain a secret are left out of its repr."""
 
     conn_id: str
     conn_type: str
@@ -53,14 +53,14 @@ class Connection:
     extra: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def secrets(self) -> list[str]:
-        """Return every value of this connection that must never be seen, longest first."""
-        # What names a file may hold an @, but no password.
+        """Return every secret value of this connection, longest first."""
+        # A file name may contain an @, but no password.
         host = [] if self.conn_type in ("sqlite", "fs") else _password_in(self.host)
         named = _secret_values(self.extra, is_secret_name)
         ended = filter(_looks_random, _secret_values(self.extra, is_secret_field))
         found = {self.password, *host, *named, *ended}
         if not any(found) and self.conn_type in ("http", "https") and _looks_random(self.login, _LONG):
-            found.add(self.login)  # without any password or header, it is an API's key
+            found.add(self.login)  # without a password or a header, the login is an API key
         return sorted((value for value in found if value), key=len, reverse=True)
 
     def to_json(self) -> str:
@@ -78,24 +78,24 @@ class Connection:
 
 
 def is_secret_name(name: str) -> bool:
-    """Say whether whatever has this name, a parameter too, is likely to hold a secret."""
+    """Return True if anything of this name, even a parameter, is likely to contain a secret."""
     return any(word in _plain(name) for word in _SECRET_WORDS)
 
 
 def is_secret_field(name: str) -> bool:
-    """Say whether a variable, a header or an extra field of this name is likely to hold a secret."""
+    """Return True if a variable, header or extra field of this name is likely to contain a secret."""
     return is_secret_name(name) or bool(_SECRET_ENDING.search(_plain(name)))
 
 
 def variable(conn_id: str) -> str:
-    """Return the environment variable that holds the connection `conn_id`."""
+    """Return the name of the environment variable that defines the connection `conn_id`."""
     return PREFIX + conn_id.upper()
 
 
 def resolve(conn_id: str) -> Connection:
-    """Return the connection from its environment variable, else the default that a checkout works with.
+    """Return the connection that its environment variable defines, else the default of a fresh checkout.
 
-    Raises UsageError where the id is unknown or the variable cannot be read.
+    Raises UsageError if the id is unknown or the variable cannot be parsed.
     """
     text = os.environ.get(variable(conn_id), "").strip()
     if not text:
@@ -104,11 +104,13 @@ def resolve(conn_id: str) -> Connection:
 
 
 def default(conn_id: str) -> Connection:
-    """Return the connection that works in a fresh checkout, or raise UsageError."""
+    """Return the default connection of a fresh checkout; raise UsageError if there is none of this id."""
     if conn_id == DATABASE:
         path = str(settings.database())
         if "?" in path:
-            raise UsageError(f"{path}: a connection ends a file's path at `?`; choose another output folder")
+            raise UsageError(
+                f"{path}: the path of a SQLite database must not contain `?`; choose another output folder"
+            )
         return Connection(conn_id, "sqlite", host=path)
     if conn_id == API:
         return Connection(conn_id, "http", host="127.0.0.1", port=8000, schema="http")
@@ -118,20 +120,22 @@ def default(conn_id: str) -> Connection:
 
 
 def sqlite_path(connection: Connection) -> Path:
-    """Return the file that a sqlite connection names; a relative path means the checkout."""
+    """Return the file that a sqlite connection names; a relative path starts at `settings.home()`."""
     name = connection.host or (f"/{connection.schema}" if connection.schema else "")
     if not name:
-        raise UsageError(f"connection {connection.conn_id!r} names no file: give the SQLite path as its host")
+        raise UsageError(
+            f"connection {connection.conn_id!r} names no file; set its host to the path of the SQLite file"
+        )
     return settings.home() / settings.expanded(name.split("?")[0])
 
 
 def postgres_uri(connection: Connection) -> str:
-    """Return the URI by which libpq finds a postgres connection; its extra holds libpq's own parameters."""
+    """Return the libpq URI of a postgres connection; the fields of its extra are libpq parameters."""
     login, password, database = (
         quote(part, safe="") for part in (connection.login, connection.password, connection.schema)
     )
     who = f"{login}:{password}@" if password else f"{login}@" if login else ""
-    # An address of IPv6 stands in brackets, a socket's folder is a host too.
+    # An IPv6 address needs brackets; the folder of a Unix socket is also a host.
     host = f"[{connection.host}]" if ":" in connection.host else quote(connection.host, safe=",")
     port = f":{connection.port}" if connection.port else ""
     options = {"connect_timeout": "15", "application_name": "notebook_pipeline", **connection.extra}
@@ -141,7 +145,7 @@ def postgres_uri(connection: Connection) -> str:
 def base_url(connection: Connection) -> str:
     """Return the base URL as Airflow's HttpHook builds it, without a trailing slash.
 
-    Other than there, the port stands before a path in the host, and an address of IPv6 in brackets.
+    Unlike HttpHook, put the port before a path in the host, and an IPv6 address in brackets.
     """
     before, separator, behind = connection.host.partition("://")
     scheme, rest = (before, behind) if separator else (connection.schema or "http", connection.host)
@@ -167,9 +171,9 @@ def _from_json(conn_id: str, text: str) -> Connection:
         kind, extra = _kind(parts["conn_type"]), _extra(parts.get("extra"))
         return Connection(conn_id, kind, host, login, password, schema, port, extra)
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        # The value is not shown: it may hold a password.
+        # The value is not shown: it may contain a password.
         raise UsageError(
-            f"{variable(conn_id)} is not a connection in JSON ({type(error).__name__}); expected "
+            f"{variable(conn_id)} is not a valid connection in JSON ({type(error).__name__}); expected "
             '{"conn_type": …, "host": …, "login": …, "password": …, "schema": …, "port": …, "extra": {…}}'
         ) from None
 
@@ -183,9 +187,9 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     except (ValueError, TypeError):
         raise UsageError(
             f"{variable(conn_id)} is not a connection URI; expected type://login:password@host:port/schema, "
-            "and behind it ?name=value or ?__extra__= with a JSON object"
+            "optionally followed by ?name=value or ?__extra__= with a JSON object"
         ) from None
-    # urlsplit lowers the case of a host name, but a host may be a file's path here.
+    # urlsplit lowercases a host name, but here the host may be the path of a file.
     place = parts.netloc.rpartition("@")[2]
     host = place.rpartition(":")[0] if port is not None else place
     return Connection(
@@ -201,7 +205,7 @@ def _from_uri(conn_id: str, text: str) -> Connection:
 
 
 def _extra(value: object) -> Mapping[str, object]:
-    """Return the extra as an object, in which form ever it is written; raise TypeError where it is none."""
+    """Return the extra, given as a JSON text or an object; raise TypeError if it is not an object."""
     extra = (json.loads(value) if isinstance(value, str) and value else value) or {}
     if not isinstance(extra, dict):
         raise TypeError
@@ -209,12 +213,12 @@ def _extra(value: object) -> Mapping[str, object]:
 
 
 def _kind(scheme: str) -> str:
-    """Return the connection's type as Airflow calls it, where the scheme of a URI has another name."""
+    """Return Airflow's name of the connection type for the scheme of a URI."""
     return "postgres" if scheme == "postgresql" else scheme.replace("-", "_")
 
 
 def _secret_values(value: object, is_secret: Callable[[str], bool], *, hidden: bool = False) -> list[str]:
-    """Return the texts below `value` that stand under a secret's name, at any depth."""
+    """Return the values in `value`, at any depth, whose name is that of a secret."""
     if isinstance(value, Mapping):
         return [
             text
@@ -224,24 +228,24 @@ def _secret_values(value: object, is_secret: Callable[[str], bool], *, hidden: b
     if isinstance(value, list):
         return [text for inner in value for text in _secret_values(inner, is_secret, hidden=hidden)]
     if not hidden:
-        # The address of a proxy, for one, holds a password under a name of no secret.
+        # An address, such as a proxy's, may contain a password even if its name is not that of a secret.
         return _password_in(value) if isinstance(value, str) and "://" in value else []
     if value in (None, "") or isinstance(value, bool):
         return []
-    # The token of a header such as `Bearer abc` is a secret on its own, too.
+    # The token alone in a header such as `Bearer abc` is also a secret.
     return [str(value), str(value).rpartition(" ")[2]]
 
 
 def _looks_random(text: str, length: int = _SHORT) -> bool:
-    """Say whether a text is more likely a key than a word, a number, or somebody's name or address."""
+    """Return True if a text is more likely a key than a word, a number, a user name or an email address."""
     has_both = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
     return has_both and "@" not in text and len(text) >= length
 
 
 def _password_in(host: str) -> list[str]:
-    """Return the password that stands in a host such as `https://login:password@host`, with or without https.
+    """Return the password in a host such as `https://login:password@host`, with or without a scheme.
 
-    A login without a password is taken for a token.
+    After a scheme, a login without a password is taken for a token.
     """
     before, scheme, behind = host.partition("://")
     login, _, password = (behind if scheme else before).rpartition("@")[0].partition(":")

@@ -1,24 +1,24 @@
-"""The few errors that the pipeline raises on purpose; each message says what was seen and what to do."""
+"""The exceptions that the pipeline raises; each message states what was found and what to do."""
 
 
 class PipelineError(Exception):
-    """Say why a run failed; running it again may help."""
+    """An error that made a run fail; running it again may succeed."""
 
 
 class DataRefused(PipelineError):
-    """Say that the data itself is not acceptable, so that a retry of the same run is useless."""
+    """An error in the data itself: the same run would fail again, so it is not retried."""
 
     def _render_traceback_(self) -> list[str]:
-        """Tell IPython to show the message alone: the fault is in the data, not in the lines of a program."""
+        """Return the message alone for IPython to show: the error is in the data, not in the code."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(PipelineError):
-    """Say that a run was asked for wrongly: an unknown notebook, parameter, dataset or connection."""
+    """An error in how a run was requested, such as an unknown notebook, parameter, dataset or connection."""
 
 
 class EndRun(Exception):
-    """Raised to end a run before its last cell, with success; see `steps.end_run`."""
+    """Raised to end a run successfully before its last cell; see `steps.end_run`."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows instead of a traceback."""

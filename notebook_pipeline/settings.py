@@ -1,4 +1,4 @@
-"""Know where things are and which day it is; every answer is read from the environment when asked."""
+"""The project's folders and today's date, read from the environment on every call."""
 
 import os
 from datetime import UTC, date, datetime
@@ -10,57 +10,60 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def expanded(path: str) -> Path:
-    """Return a path with `~` and `~user` replaced; raise UsageError where there is no such home."""
+    """Return a path with `~` and `~user` expanded; raise UsageError if the home folder is unknown."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise UsageError(f"{path}: no home folder is known for this; give the path without ~") from None
+        raise UsageError(f"{path}: the home folder is unknown; give the path without ~") from None
 
 
 def home() -> Path:
-    """Return the folder of `notebooks/`, `datasets/` and `data/`: NOTEBOOK_PIPELINE_HOME or the checkout."""
+    """Return the folder that contains `notebooks/`, `datasets/` and `data/`.
+
+    It is NOTEBOOK_PIPELINE_HOME or, if that is not set, the checkout.
+    """
     return expanded(os.environ.get("NOTEBOOK_PIPELINE_HOME") or str(CHECKOUT)).absolute()
 
 
 def output() -> Path:
-    """Return the output folder of this machine: NOTEBOOK_PIPELINE_OUTPUT (relative to `home()`).
+    """Return the local output folder: NOTEBOOK_PIPELINE_OUTPUT, relative to `home()`.
 
-    Without it, or where it names an object store, that is `home()/output`.
+    If that is not set, or is the URL of an object store, return `home()/output`.
     """
     given = os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or "output"
     return home() / ("output" if output_url() else expanded(given))
 
 
 def output_url() -> str | None:
-    """Return the object store for what comes out, where NOTEBOOK_PIPELINE_OUTPUT is a URL, else None."""
+    """Return NOTEBOOK_PIPELINE_OUTPUT if it is the URL of an object store, else None."""
     given = os.environ.get("NOTEBOOK_PIPELINE_OUTPUT") or ""
     return given if "://" in given else None
 
 
 def notebooks() -> Path:
-    """Return the folder of the notebooks' sources."""
+    """Return the folder of the notebook sources."""
     return home() / "notebooks"
 
 
 def datasets() -> Path:
-    """Return the folder of the declarations, one dataset a file."""
+    """Return the folder of the declarations, one file per dataset."""
     return home() / "datasets"
 
 
 def data() -> Path:
-    """Return the folder of what comes in."""
+    """Return the folder of input files."""
     return home() / "data"
 
 
 def database() -> Path:
-    """Return where the analytics database lies when no connection says otherwise."""
+    """Return the path of the analytics database that is used if no connection names another."""
     return output() / "analytics_database.db"
 
 
 def today() -> date:
-    """Return today's day in UTC; NOTEBOOK_PIPELINE_TODAY (YYYY-MM-DD) overrides it.
+    """Return today's date in UTC, or NOTEBOOK_PIPELINE_TODAY (YYYY-MM-DD) if it is set.
 
-    Raises UsageError where the variable is not a day.
+    Raises UsageError if the variable is not a valid date.
     """
     given = os.environ.get("NOTEBOOK_PIPELINE_TODAY")
     if not given:
@@ -69,5 +72,5 @@ def today() -> date:
         return date.fromisoformat(given)
     except ValueError:
         raise UsageError(
-            f"NOTEBOOK_PIPELINE_TODAY is {given!r}; give a day as YYYY-MM-DD or unset it"
+            f"NOTEBOOK_PIPELINE_TODAY must be a day (YYYY-MM-DD), got {given!r}; correct it or unset it"
         ) from None

@@ -145,7 +145,7 @@ def test_checks_pictures_and_origins() -> None:
     assert "𝔘rbs" in repr(results_table.show_failing_rows(report))
     changes = checks.recent_changes(run.database, PLACE)
     assert [repr(pictures.measured_over_runs(report)), repr(pictures.mixes(report))] == [
-        "There is no value of place to follow over the runs",
+        "There is no value of place to compare between runs",
         "There is no mix of values of place to compare",
     ]
     assert repr(plots.changes_per_day(changes, PLACE)).startswith("Changes came in on 2 of the last 28 days")

@@ -73,7 +73,7 @@ def test_the_command_names_two_connections_and_says_what_it_copied(
     assert copy_database.main() == 0
     assert "player                     8 rows\n" in capsys.readouterr().out
     assert copy_database.main() == 2
-    assert "new.db: holds runs already; give a new database" in capsys.readouterr().err
+    assert "new.db: the database already has runs; copy into a new one" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["move", "old"])
     assert copy_database.main() == 2
 
@@ -81,7 +81,7 @@ def test_the_command_names_two_connections_and_says_what_it_copied(
 def test_a_run_at_work_is_not_copied(story: Story, tmp_path: Path) -> None:
     at_work = story.run(status="running")
     with connect(sqlite(tmp_path / "new.db")) as target:
-        with pytest.raises(UsageError, match=f"run {at_work} is running; let it end"):
+        with pytest.raises(UsageError, match=f"run {at_work} is `running`; wait until it ends"):
             copy_database.copy_all(story.database, target)
         create_tables(target)
         create_table(target, PLAYER)
@@ -94,7 +94,7 @@ def test_rows_that_come_meanwhile_undo_the_copy(
     in_order = copy_database._in_order
     monkeypatch.setattr(copy_database, "_in_order", lambda source, table: in_order(source, table).slice(1))
     with connect(sqlite(tmp_path / "new.db")) as target:
-        with pytest.raises(Exception, match="pipeline_run: 4 rows at the source, 3 copied; nothing was"):
+        with pytest.raises(Exception, match="pipeline_run: the source has 4 rows, but 3 were copied"):
             copy_database.copy_all(story.database, target)
         assert not any(content(target).values())
 

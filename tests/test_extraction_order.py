@@ -98,7 +98,7 @@ def test_an_update_that_was_overtaken_fails_before_it_merges(tmp_path: Path) -> 
         slow, _ = loads.start(database)
         fast = loads.run(database, API, loads.checked([(1, "newer", DAY)]))
         with pytest.raises(
-            PipelineError, match=f"another update, run {fast}, committed meanwhile.*Run again"
+            PipelineError, match=f"another update, run {fast}, was committed since.*Run again"
         ):
             loads.run(database, API, loads.checked([(1, "older", DAY)]), session=slow)
         assert loads.players(database) == [(1, "newer", DAY, fast, "api")]
@@ -112,7 +112,7 @@ def test_an_update_that_began_later_fails_too_when_the_other_commits_meanwhile(t
         first, _ = loads.start(database)
         second, _ = loads.start(database)
         loads.run(database, API, loads.checked([(1, "a", DAY)]), session=first)
-        with pytest.raises(PipelineError, match=f"another update, run {first.run_id}, committed meanwhile"):
+        with pytest.raises(PipelineError, match=f"another update, run {first.run_id}, was committed since"):
             loads.run(database, API, loads.checked([(1, "b", DAY)]), session=second)
 
 

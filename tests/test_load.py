@@ -215,7 +215,7 @@ def test_a_run_that_was_settled_as_lost_cannot_commit(tmp_path: Path) -> None:
         artefact.touch()
         before = everything(database)
         assert len(ledger.settle_lost(database, tmp_path)) == 1
-        with pytest.raises(PipelineError, match="it was settled as lost or closed; nothing was committed"):
+        with pytest.raises(PipelineError, match="it was closed, most likely as lost; nothing was committed"):
             loads.run(database, BULK, loads.checked([(1, "a", DAY)], [BAD]), session=session)
         assert everything(database) == before
         assert ledger.get_run(database, session.run_id)["error"] == "process lost"

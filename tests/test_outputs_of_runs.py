@@ -114,14 +114,14 @@ def test_the_notebook_on_the_store_follows_its_run_and_outlives_an_outage(
             assert _printed(open_output().stamps("runs")) == ["one\n"]
             system.rm(bucket, recursive=True)
             (home / "notebooks/go").touch()
-            until(lambda: any("does not follow for now" in line for line in lines))
+            until(lambda: any("could not be updated" in line for line in lines))
             system.mkdir(bucket)
             until(lambda: _printed(open_output().stamps("runs")) == ["one\n", "three\n"])
         finally:
             for name in ("go", "end"):
                 (home / "notebooks" / name).touch()
     assert (finished.result().status, about(finished.result().artifact)["status"]) == ("success", "success")
-    assert len([line for line in lines if "does not follow" in line]) == 1
+    assert len([line for line in lines if "could not be updated" in line]) == 1
 
 
 def _printed(keys: Iterable[str]) -> list[str]:

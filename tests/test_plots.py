@@ -93,7 +93,7 @@ def test_nulls_per_column(database: Database) -> None:
 
 
 def test_a_table_without_rows_has_no_gaps_to_draw(database: Database) -> None:
-    assert pictures.nulls_per_column(check(database)).sentence == "There are no rows to look at"
+    assert pictures.nulls_per_column(check(database)).sentence == "There are no rows to check"
     fill(database, GOOD[:1])
     picture = pictures.nulls_per_column(check(database))
     assert picture.sentence == "Of 1 row, no column has a gap; 6 of 6 columns have none"
@@ -167,9 +167,9 @@ def test_a_mix_without_history_or_without_rows(database: Database) -> None:
 def test_a_table_that_does_not_exist_draws_what_there_is_to_say(database: Database) -> None:
     database.execute("DROP TABLE part")
     report = check(database, *USUAL)
-    assert pictures.measured_over_runs(report).sentence == "There is no value of part to follow over the runs"
+    assert pictures.measured_over_runs(report).sentence == "There is no value of part to compare between runs"
     assert pictures.mixes(report).sentence == "There is no mix of values of part to compare"
-    assert pictures.nulls_per_column(report).sentence == "There are no rows to look at"
+    assert pictures.nulls_per_column(report).sentence == "There are no rows to check"
 
 
 def test_a_picture_is_white_has_words_for_the_blind_and_never_varies(

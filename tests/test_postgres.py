@@ -97,7 +97,7 @@ def test_reading_only_reads_what_another_writes(tmp_path: Path, database: Databa
     with connect(databases.connection(tmp_path), read_only=True) as reader:
         database.execute("INSERT INTO t VALUES (2, 'two', NULL)")
         assert reader.execute("SELECT count(*) FROM t") == [(2,)]
-        with pytest.raises(PipelineError, match="this connection is for reading only"):
+        with pytest.raises(PipelineError, match="this connection is read-only"):
             reader.execute("DELETE FROM t")
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_reached_is_named_without_its_password(tmp_path: Path) ->
     with pytest.raises(PipelineError) as caught:
         connect(found)
     assert f"postgresql://{found.host}:5432/not there: cannot be opened" in str(caught.value)
-    assert "check the connection 'analytics_database', and that the server runs" in str(caught.value)
+    assert "check the connection 'analytics_database', and that the server is running" in str(caught.value)
     assert 'database "not there" does not exist' in str(caught.value)
     assert "p@ss" not in str(caught.value)
     with pytest.raises(PipelineError, match=r"127\.0\.0\.1:1/x: cannot be opened .*Connection refused"):
@@ -122,7 +122,7 @@ def test_a_writer_that_waited_too_long_says_so(tmp_path: Path, monkeypatch: pyte
             with waiting_one.transaction():
                 waiting_one.lock("player", shared=True)
             with (
-                pytest.raises(PipelineError, match="see which run is `running` and run again"),
+                pytest.raises(PipelineError, match="check which run is `running`, then run again"),
                 waiting_one.transaction(),
             ):
                 waiting_one.lock("player")

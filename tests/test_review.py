@@ -232,7 +232,7 @@ def test_a_database_that_cannot_be_reached_is_told_in_one_line(
             assert (exit_code, out) == (1, ""), command
             assert err.count("\n") == 1, command
             assert says in err
-            assert "check the connection 'analytics_database', and that the server runs" in err
+            assert "check the connection 'analytics_database', and that the server is running" in err
             assert "s3cret" not in err
 
 

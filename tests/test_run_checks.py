@@ -53,7 +53,7 @@ def test_a_table_without_rows(database: Database) -> None:
     assert results["number of rows"].measured == "0 rows"
     assert results["newest change is recent"].measured == "no rows"
     assert results["kind is not null"].measured == "0 of 0 rows break it"
-    nothing = ("no rows", "anything: there is no row to look at")
+    nothing = ("no rows", "anything: there are no rows to check")
     for name in ("share of nulls in code", "mix of kind"):
         assert (results[name].measured, results[name].expected) == nothing
 
@@ -158,12 +158,12 @@ def test_scope_run_finds_doubles_that_its_rows_make(database: Database) -> None:
 def test_a_scope_or_run_that_does_not_exist_is_refused(database: Database) -> None:
     with pytest.raises(UsageError, match="scope is 'rows'; expected 'table' or 'run'"):
         check(database, scope="rows")
-    with pytest.raises(UsageError, match="no load of 'part' is in the ledger"):
+    with pytest.raises(UsageError, match="the ledger has no load of 'part'"):
         check(database, scope="run")
     with pytest.raises(UsageError, match="no run 'nothing'"):
         check(database, run_id="nothing")
     start(database, FIRST, dataset="player")
-    with pytest.raises(UsageError, match="not one of dataset 'part'"):
+    with pytest.raises(UsageError, match="not a run of dataset 'part'"):
         check(database, run_id=FIRST)
 
 

@@ -64,5 +64,5 @@ def test_a_home_that_nobody_has_is_refused(
     name: str, ask: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"NOTEBOOK_PIPELINE_{name}", "~nobody-at-all/x")
-    with pytest.raises(UsageError, match="~nobody-at-all/x: no home folder is known"):
+    with pytest.raises(UsageError, match="~nobody-at-all/x: the home folder is unknown"):
         ask()

@@ -95,14 +95,16 @@ def test_any_declared_names_can_be_stored(tmp_path: Path) -> None:
 def test_another_declaration_than_the_table_is_refused(tmp_path: Path) -> None:
     loads.open_database(tmp_path).close()
     wider = replace(PLAYER, columns=[*PLAYER.columns, Column("team", pa.string())])
-    with pytest.raises(UsageError, match=r"table player has the columns .*asks for .*'team'.*ALTER TABLE"):
+    with pytest.raises(
+        UsageError, match=r"table player has the columns .*declaration has .*'team'.*ALTER TABLE"
+    ):
         loads.open_database(tmp_path, wider)
 
 
 def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         database.execute("ALTER TABLE pipeline_run DROP COLUMN rows_stale")
-        with pytest.raises(UsageError, match=r"table pipeline_run has the columns .*asks for .*'rows_stale'"):
+        with pytest.raises(UsageError, match=r"table pipeline_run has the columns .*expects .*'rows_stale'"):
             tables.create_tables(database)
 
 

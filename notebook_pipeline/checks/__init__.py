@@ -1,4 +1,4 @@
-"""Check a dataset's table by what is declared with it: one scan, a history, one verdict."""
+"""Quality checks of a dataset's table, as they are declared with the dataset."""
 
 from notebook_pipeline.checks.measured_history import SOURCE_COUNT
 from notebook_pipeline.checks.pictures import measured_over_runs, mixes, nulls_per_column

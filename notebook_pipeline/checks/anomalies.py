@@ -1,9 +1,9 @@
-"""Say what is usual for a number that every run measures, from its history: median and MAD.
+"""The usual range of a number that every run measures, from its history: median and MAD.
 
-A value is compared with the median of the last few runs, so that growth is not taken for a fault. How
-far values usually depart from that median is the median absolute deviation (MAD) over a longer history,
-which a few faults in it do not move. Where the MAD is 0, or smaller than what matters, the tolerance
-declared with the check takes its place.
+A value is compared with the median of the last few runs, so that growth is not an anomaly. The usual
+deviation from that median is the median absolute deviation (MAD) over a longer history, which a few
+outliers do not move. If the MAD is smaller than the tolerance declared with the check, the tolerance is
+used instead.
 """
 
 import math
@@ -12,27 +12,27 @@ from dataclasses import dataclass
 from statistics import median
 
 WINDOW = 30
-"""How many earlier runs are looked at."""
+"""The number of earlier runs taken into account."""
 RECENT = 5
-"""How many of them say what the value should be now."""
+"""The number of them from which the expected value is computed."""
 ENOUGH = 10
-"""How many there must be before anything is said."""
+"""The number of earlier runs below which there are no bounds."""
 WIDTH = 6.0
-"""How many robust standard deviations are still usual."""
+"""The number of robust standard deviations that are still usual."""
 FEW = 10
-"""A count below this may be 0 by chance."""
+"""A count that is usually below this may be 0 by chance."""
 CHANCE = 4.5
-"""How many standard errors of a share over a few rows are still usual."""
+"""The number of standard errors of a share over a few rows that are still usual."""
 
 _MEDIAN_ERROR = 1.2533
-"""The standard error of a median over that of a mean, of normal values."""
+"""The standard error of a median divided by that of a mean, for normal values."""
 _BEFORE_FIRST = 3
-"""How many values a departure is measured against at the least."""
+"""The least number of earlier values from whose median a deviation is measured."""
 
 
 @dataclass(frozen=True)
 class Usual:
-    """Hold the bounds of what is usual, the median of the last runs, and the number of runs behind them."""
+    """The bounds of usual values, the median of the last runs, and the number of runs they come from."""
 
     low: float
     high: float
@@ -42,22 +42,22 @@ class Usual:
 
 @dataclass(frozen=True)
 class Share:
-    """Hold a share in percent and the number of rows over which it was counted."""
+    """A share in percent, and the number of rows over which it was counted."""
 
     percent: float
     rows: int
 
     @property
     def error(self) -> float:
-        """Return the binomial standard error in points, after Agresti and Coull: a share of 0 has one too."""
+        """Return the binomial standard error in points, after Agresti and Coull; it is never 0."""
         likely = (self.percent / 100 * self.rows + 2) / (self.rows + 4)
         return 100 * math.sqrt(likely * (1 - likely) / (self.rows + 4))
 
 
 def usual(history: Sequence[float], *, tolerance: float) -> Usual | None:
-    """Return the bounds that a history, oldest value first, sets for the next value; None if it is short.
+    """Return the bounds for the value after a history, oldest first; None if the history is too short.
 
-    `tolerance` is the least departure that counts, in the value's unit.
+    `tolerance` is the deviation, in the value's unit, that is always usual.
     """
     values = history[-WINDOW:]
     if len(values) < ENOUGH:
@@ -74,31 +74,31 @@ def usual(history: Sequence[float], *, tolerance: float) -> Usual | None:
 
 
 def usual_count(history: Sequence[float], *, tolerance_percent: float) -> Usual | None:
-    """Return the bounds for a count, whose departures are taken as ratios: twice as many, half as many.
+    """Return the bounds for a count, whose deviations are ratios, such as twice as many or half as many.
 
-    A drop by `tolerance_percent`, and the rise that would undo it, always count as usual. Nothing at all
-    is never usual where it never happened, and the count is not a small one.
+    A drop by `tolerance_percent`, and the rise that would undo it, are always usual. A count of 0 is not
+    usual if it has never occurred and the count is not usually small (see FEW).
     """
     bounds = usual([math.log1p(value) for value in history], tolerance=-math.log1p(-tolerance_percent / 100))
     if bounds is None:
         return None
     low, high, middle = (math.expm1(bound) for bound in (bounds.low, bounds.high, bounds.middle))
     least = 1.0 if middle >= FEW and min(history[-WINDOW:]) > 0 else 0.0
-    # Whole numbers, so that a bound is what it is written as; the fraction is what logarithms may lose.
+    # Rounded to integers, as bounds are shown; 1e-6 makes up for rounding errors of the logarithms.
     return Usual(max(math.ceil(low - 1e-6), least), math.floor(high + 1e-6), middle, bounds.runs)
 
 
 def usual_share(history: Sequence[Share], *, tolerance_points: float) -> Usual | None:
-    """Return the bounds in percent for a share of a whole table, which moves little from run to run."""
+    """Return the bounds in percent for a share of a whole table, which changes little between runs."""
     bounds = usual([share.percent for share in history], tolerance=tolerance_points)
     return bounds and _within_percent(bounds)
 
 
 def usual_sample(history: Sequence[Share], rows: int, *, tolerance_points: float) -> Usual | None:
-    """Return the bounds in percent for a share of other rows every time: here of `rows` that one run changed.
+    """Return the bounds in percent for a share of the `rows` that one run changed.
 
-    Such a share departs from its median by chance, the more the fewer the rows. That chance is known; the
-    history says by how much shares depart further than it explains.
+    Each run changes different rows, so the share deviates from its median by chance, more so the fewer the
+    rows. That part is computed; the history shows how much larger the deviations really are.
     """
     shares = history[-WINDOW:]
     if len(shares) < ENOUGH:
@@ -106,7 +106,7 @@ def usual_sample(history: Sequence[Share], rows: int, *, tolerance_points: float
     middle = median(share.percent for share in shares)
     errors = [Share(middle, share.rows).error for share in shares]
     departures = [(share.percent - middle) / error for share, error in zip(shares, errors, strict=True)]
-    # The median itself is known no better than this.
+    # The standard error of the median itself.
     doubt = _MEDIAN_ERROR * median(errors) / math.sqrt(len(errors))
     error = math.hypot(Share(middle, rows).error, doubt)
     half = max(CHANCE * max(1.0, _deviation(departures, 0.0)) * error, tolerance_points)
@@ -114,14 +114,14 @@ def usual_sample(history: Sequence[Share], rows: int, *, tolerance_points: float
 
 
 def _drift(departures: Sequence[float]) -> float:
-    """Return by how much values usually depart to one side, as in growth; 0 where they go to and fro."""
+    """Return the median deviation if most are to one side, as in growth, else 0."""
     drift = median(departures)
     same_side = sum(departure * drift > 0 for departure in departures)
     return drift if same_side >= len(departures) * 3 / 4 else 0.0
 
 
 def _deviation(values: Sequence[float], middle: float) -> float:
-    """Return the MAD, scaled to the standard deviation that normal values with this MAD have."""
+    """Return the MAD, scaled to the standard deviation of normal values with this MAD."""
     return 1.4826 * median(abs(value - middle) for value in values)
 
 

@@ -1,4 +1,4 @@
-"""Hold what is judged and what was found."""
+"""The input and the outcome of a check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from notebook_pipeline.storage.database import Database
 
 @dataclass(frozen=True)
 class Subject:
-    """Hold what is judged: the rows to look at, the table around them, the last loads, the history.
+    """The input of checks: the rows in scope, the whole table, the loads, and the history.
 
-    `rows` has the numbers of `source`, `table` those of the whole table.
+    `rows` has the numbers measured over `source`, `table` those over the whole table.
     """
 
     database: Database
@@ -28,13 +28,13 @@ class Subject:
 
     @property
     def dataset(self) -> Dataset:
-        """Return the dataset that is judged."""
+        """Return the dataset that is checked."""
         return self.source.dataset
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold what one check found; `sample` is at most 20 offending rows."""
+    """The outcome of one check; `sample` has at most 20 offending rows."""
 
     passed: bool
     measured: str

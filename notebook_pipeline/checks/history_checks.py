@@ -1,4 +1,4 @@
-"""Judge the checks that compare a measured value with those of earlier runs."""
+"""The checks that compare a measured value with those of earlier runs."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -22,31 +22,31 @@ from notebook_pipeline.declare.rules_and_checks import Side, UsualChanges, Usual
 
 OTHER = "other"
 
-_NOTHING_TO_LOOK_AT = Finding(True, "no rows", "anything: there is no row to look at")
+_NO_ROWS = Finding(True, "no rows", "anything: there are no rows to check")
 
 
 def changed_yesterday(dataset: Dataset, today: date) -> Sql:
-    """Return the aggregate that counts the rows which changed on the last full day."""
+    """Return the aggregate that counts the rows whose cursor is yesterday."""
     return scan.count(scan.equals(dataset.cursor, (today - timedelta(1)).isoformat()))
 
 
 def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
-    """Judge the number of rows by the growth so far."""
+    """Check the number of rows against that of earlier runs."""
     return _judge_count(check, subject.table.count(ROWS), check.side, subject)
 
 
 def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
-    """Judge yesterday's number of changed rows by that of the days before."""
+    """Check the number of rows that changed yesterday against that of earlier runs."""
     changed = subject.table.count(changed_yesterday(subject.dataset, subject.today))
     return _judge_count(check, changed, "drop", subject)
 
 
 def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
-    """Judge a column's share of nulls; the newest of them are the sample."""
+    """Check a column's share of nulls against that of earlier runs; the sample is the newest nulls."""
     null = scan.is_null(check.column)
     rows = subject.rows.count(ROWS)
     if not rows:
-        return _NOTHING_TO_LOOK_AT
+        return _NO_ROWS
     share = Share(100 * subject.rows.count(scan.count(null)) / rows, rows)
     history = subject.history.shares(check.name, subject.scope)
     bounds = share_bounds(check, history, rows, subject.scope)
@@ -63,10 +63,10 @@ def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
 
 
 def usual_mix(check: UsualMix, subject: Subject) -> Finding:
-    """Judge the share of every value of a column."""
+    """Check the share of each declared value of a column against that of earlier runs."""
     rows = subject.rows.count(ROWS)
     if not rows:
-        return _NOTHING_TO_LOOK_AT
+        return _NO_ROWS
     mix = _mix(check, subject, rows)
     history = subject.history.mixes(check.name, subject.scope)
     bounds = {
@@ -85,14 +85,14 @@ def usual_mix(check: UsualMix, subject: Subject) -> Finding:
 
 
 def count_bounds(check: UsualRowCount | UsualChanges, history: Sequence[float]) -> Usual | None:
-    """Return what a history, oldest value first, makes usual for a count."""
+    """Return the bounds for the count after a history, oldest value first."""
     return usual_count(history, tolerance_percent=check.tolerance_percent)
 
 
 def share_bounds(
     check: UsualNulls | UsualMix, history: Sequence[Share], rows: int, scope: str
 ) -> Usual | None:
-    """Return what a history, oldest value first, makes usual for a share of so many rows."""
+    """Return the bounds for the share of `rows` after a history, oldest value first."""
     if scope == "run":
         return usual_sample(history, rows, tolerance_points=check.tolerance_points)
     return usual_share(history, tolerance_points=check.tolerance_points)
@@ -102,7 +102,7 @@ def _mix(check: UsualMix, subject: Subject, rows: int) -> dict[str, Share]:
     counts = {
         value: subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
     }
-    # A value may itself be called so.
+    # A declared value may itself be named "other".
     counts[OTHER] = rows - sum(counts.values()) + counts.get(OTHER, 0)
     return {name: Share(100 * count / rows, rows) for name, count in counts.items()}
 

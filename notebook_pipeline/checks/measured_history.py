@@ -1,4 +1,4 @@
-"""Write measured values as text, and read those that earlier runs have stored back as numbers."""
+"""Measured values as text, and those that earlier runs have stored, read back as numbers."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from notebook_pipeline.checks.anomalies import Share
 from notebook_pipeline.storage.database import Database
 
 SOURCE_COUNT = "source_count"
-"""The result under which an update stores, as expected, how many rows the source says it has."""
+"""The name of the result in which an update stores, as `expected`, the source's own number of rows."""
 KEPT_RUNS = 60
 
 _BETWEEN = " · "
@@ -16,7 +16,7 @@ _BETWEEN = " · "
 
 @dataclass(frozen=True)
 class Stored:
-    """Hold one result of an earlier run, which was given `scope` and, where it was, the loads to judge."""
+    """One result of an earlier run, with the scope and the loads that the run checked."""
 
     run_id: str
     loads: str
@@ -27,12 +27,12 @@ class Stored:
 
 @dataclass(frozen=True)
 class History:
-    """Hold the results of a dataset's earlier runs, oldest first."""
+    """The results of a dataset's earlier runs, oldest first."""
 
     stored: Sequence[Stored] = ()
 
     def counts(self, check_name: str) -> list[float]:
-        """Return the numbers that a check measured in any scope: it is the same table in each."""
+        """Return the numbers that a check measured, whatever the scope: they are of the whole table."""
         found = [read_number(stored.measured) for stored in self._of(check_name)]
         return [number for number in found if number is not None]
 
@@ -57,10 +57,10 @@ class History:
 def read_history(
     database: Database, dataset: str, check_names: Sequence[str], loads: Sequence[str]
 ) -> History:
-    """Return what the last runs that checked this dataset have measured for the named checks.
+    """Return what the last runs that checked this dataset measured for the named checks.
 
-    Of several that judged the same loads the last counts, and none of those that are judged now: who runs
-    a failed check again and again must not make its fault usual.
+    Of several runs that checked the same loads only the last counts, and of those that checked `loads` none:
+    repeating a failed check must not make its value usual.
     """
     if not check_names:
         return History()
@@ -86,7 +86,7 @@ def _stored(row: dict[str, str]) -> Stored:
 
 
 def read_source_count(database: Database, dataset: str) -> tuple[str, int] | None:
-    """Return which run last asked the source for its number of rows, and the answer; None if none did."""
+    """Return the last run that asked the source for its number of rows, and the number; None if none did."""
     rows = database.execute(
         """SELECT run_id, expected FROM quality_result WHERE dataset = ? AND check_name = ?
         ORDER BY run_id DESC LIMIT 1""",
@@ -102,23 +102,23 @@ def write_rows(count: float) -> str:
 
 
 def write_percent(percent: float) -> str:
-    """Return a share as text, to a hundredth of a point."""
+    """Return a share as text with two decimals."""
     return f"{percent:.2f} %"
 
 
 def write_share(share: Share) -> str:
-    """Return a share and what it is a share of as text."""
+    """Return a share and its number of rows as text."""
     return f"{write_percent(share.percent)} of {write_rows(share.rows)}"
 
 
 def write_mix(mix: Mapping[str, Share]) -> str:
-    """Return the shares of one whole, each with its name, as one text."""
+    """Return named shares of the same rows as one text."""
     shares = _BETWEEN.join(f"{name} {write_percent(share.percent)}" for name, share in mix.items())
     return f"{shares} of {write_rows(next(iter(mix.values())).rows)}"
 
 
 def read_number(text: str | None) -> float | None:
-    """Return the number that a measured text begins with, or None."""
+    """Return the number at the beginning of a text, or None if there is none."""
     try:
         return float((text or "").split(" ")[0].replace(",", ""))
     except ValueError:
@@ -126,14 +126,14 @@ def read_number(text: str | None) -> float | None:
 
 
 def read_share(text: str) -> Share | None:
-    """Return the share that `write_share` wrote, or None where the text is something else."""
+    """Return the share that `write_share` wrote, or None if the text has another form."""
     percent, _, whole = text.rpartition(" % of ")
     share, rows = read_number(percent), read_number(whole)
     return None if share is None or rows is None else Share(share, int(rows))
 
 
 def read_mix(text: str) -> dict[str, Share]:
-    """Return the shares that `write_mix` wrote, or none where the text is something else."""
+    """Return the shares that `write_mix` wrote, or {} if the text has another form."""
     shares, _, whole = text.rpartition(" of ")
     parts = [part.removesuffix(" %").rpartition(" ") for part in shares.split(_BETWEEN)]
     found = {name: read_share(f"{percent} % of {whole}") for name, _, percent in parts}

@@ -1,4 +1,4 @@
-"""Draw what a run of all checks measured, beside what the runs before it had."""
+"""Plots of what a run's checks measured, beside the values of earlier runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,7 @@ _KEY = (
 
 @dataclass(frozen=True)
 class Series:
-    """Hold one measured value over the runs, this one last, and the bounds that each run had.
-
-    A bound of None is open.
-    """
+    """One measured value over the runs, this run last, with the bounds of each run; None is no bound."""
 
     title: str
     unit: str
@@ -39,16 +36,16 @@ class Series:
     bounds: Sequence[tuple[float | None, float | None]]
 
     def is_out(self, place: int) -> bool:
-        """Say whether the value at a place lies out of the bounds it had."""
+        """Return True if the value at a position is out of its bounds."""
         value, (low, high) = self.values[place], self.bounds[place]
         return (low is not None and value < low) or (high is not None and value > high)
 
 
 def measured_over_runs(report: Report) -> Picture:
-    """Draw each number that has a history: the earlier runs, this one, and the bounds that each had."""
+    """Plot each number that has a history: its values over the runs, and the bounds of each run."""
     all_series = _all_series(report)
     if not all_series:
-        return empty(f"There is no value of {report.dataset.name} to follow over the runs")
+        return empty(f"There is no value of {report.dataset.name} to compare between runs")
     sentence = _verdict(all_series)
     figure, panels = new_figure(sentence, height=0.6 + 1.9 * len(all_series), panels=len(all_series))
     for axes, series in zip(panels, all_series, strict=True):
@@ -59,9 +56,9 @@ def measured_over_runs(report: Report) -> Picture:
 
 
 def nulls_per_column(report: Report) -> Picture:
-    """Draw the share of missing values in each column."""
+    """Plot the share of nulls in each column."""
     if not report.rows:
-        return empty("There are no rows to look at")
+        return empty("There are no rows to check")
     shares = {column: 100 * count / report.rows for column, count in report.nulls.items()}
     most = max(shares, key=lambda column: shares[column])
     full = sum(not share for share in shares.values())
@@ -71,7 +68,7 @@ def nulls_per_column(report: Report) -> Picture:
 
 
 def mixes(report: Report) -> Picture:
-    """Draw the share of every value of a column, in this run beside the median of the last runs."""
+    """Plot the share of each value of a column in this run beside its median in the last runs."""
     now = _mixes_now(report)
     if not now:
         return empty(f"There is no mix of values of {report.dataset.name} to compare")
@@ -88,7 +85,7 @@ def _all_series(report: Report) -> list[Series]:
     sides = {check.side for check in report.dataset.checks if isinstance(check, UsualRowCount)}
     for check in report.dataset.checks:
         match check:
-            case UsualRowCount(side) if side == min(sides):  # two checks on one number are one series
+            case UsualRowCount(side) if side == min(sides):  # checks of both sides share one series
                 found.append(_count_series(report, check, "number of rows", sides))
             case UsualChanges():
                 found.append(_count_series(report, check, check.name, {"drop"}))
@@ -165,7 +162,7 @@ def _draw(axes: Axes, series: Series) -> None:
 
 
 def _shade_usual(axes: Axes, places: range, series: Series) -> None:
-    """Shade what was usual for each run; an open side reaches to the edge of the panel."""
+    """Shade what was usual for each run; a side without a bound reaches to the edge of the panel."""
     bottom, top = axes.get_ylim()
     known = [place for place, pair in enumerate(series.bounds) if pair != (None, None)]
     lows = [bottom if (low := series.bounds[place][0]) is None else low for place in known]
@@ -182,7 +179,7 @@ def _mixes_now(report: Report) -> dict[UsualMix, dict[str, float]]:
 
 
 def _before(report: Report, check: UsualMix, now: Mapping[str, float]) -> dict[str, float]:
-    """Return each share's median in the last runs, or nothing where there was none."""
+    """Return each share's median in the last runs, or {} if there were none."""
     last = report.history.mixes(check.name, report.scope)[-RECENT:]
     return {name: median(_percent(mix, name) for mix in last) for name in now} if last else {}
 

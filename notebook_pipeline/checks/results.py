@@ -1,4 +1,4 @@
-"""Hold what a run of all checks gave: the results as they are stored, and the verdict."""
+"""The results of a run of all checks, as they are stored, and the verdict."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Scope = Literal["table", "run"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Hold one check's outcome as it is stored; `sample` is a JSON list of offending rows."""
+    """One check's outcome as it is stored; `sample` is a JSON list of offending rows."""
 
     check_name: str
     severity: Severity
@@ -37,10 +37,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Hold what all checks of a dataset gave, and the history they were compared with.
+    """The results of all checks of a dataset, and the history they were compared with.
 
-    `rows` and `nulls` count the rows that were looked at and the missing values in each column; they
-    are empty where the table could not be read.
+    `rows` is the number of rows in scope and `nulls` that of nulls in each column; they are 0 and empty if
+    the table could not be read.
     """
 
     dataset: Dataset
@@ -65,7 +65,7 @@ class Report:
         return next(result for result in self.results if result.check_name == check_name)
 
     def summary(self) -> dict[str, object]:
-        """Return the verdict as a run's result."""
+        """Return the verdict as the result of a run."""
         return {
             "verdict": "failed" if self.failed else "passed",
             "checks": len(self.results),

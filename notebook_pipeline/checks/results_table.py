@@ -1,6 +1,6 @@
-"""Show results as tables that can be read in print, in the dark, without colour and without scripts.
+"""Check results as tables that are readable in print, in dark mode, without colours and without scripts.
 
-Styles stand in the tags themselves: JupyterLab drops style sheets from notebooks that it did not run.
+Styles are inline: JupyterLab removes style sheets from notebooks that it did not run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from notebook_pipeline.checks.results import CheckResult, Report
 ICONS = {"failed": "✗", "warning": "▲", "passed": "✓"}
 
 _SHOWN = ("check_name", "measured", "expected", "severity")
-# Dark text on a pale ground: printers and dark pages may drop either.
+# Both text and background have a colour: in print and in dark mode either may be dropped.
 _COLOURS = {
     "failed": "background-color:#F9D5C3;color:#7A2600;font-weight:bold",
     "warning": "background-color:#FBEBB5;color:#553F00;font-weight:bold",
@@ -25,7 +25,7 @@ _CELL = (
 
 @dataclass(frozen=True)
 class Shown:
-    """Hold one display as HTML and as plain text."""
+    """A display as HTML and as plain text."""
 
     html: str
     text: str
@@ -38,7 +38,7 @@ class Shown:
 
 
 def show_results(report: Report) -> Shown:
-    """Show every check with icon, colour and word for its outcome, the worst first."""
+    """Return a table of every check, with its outcome as icon, word and colour, the worst first."""
     worst_first = sorted(report.results, key=lambda result: list(ICONS).index(result.outcome))
     header = ["outcome", "check", "measured", "expected", "severity"]
     rows = [
@@ -50,7 +50,7 @@ def show_results(report: Report) -> Shown:
 
 
 def show_failing_rows(report: Report) -> Shown:
-    """Show the offending rows of every check that did not pass, up to 20 of each."""
+    """Return tables of the offending rows of every check that did not pass, up to 20 rows for each."""
     shown = [_failing(result) for result in (*report.failed, *report.warnings) if result.rows]
     if not shown:
         nothing = "No check names an offending row."
@@ -72,7 +72,7 @@ def _readable(row: Mapping[str, object], name: str) -> str:
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]], first: Sequence[str] = ()) -> str:
-    """Return a table; `first` styles the first cell of each row."""
+    """Return an HTML table; `first` has the style of the first cell of each row."""
     heads = "".join(
         f'<th scope="col" style="{_CELL};font-weight:bold">{escape(name)}</th>' for name in header
     )

@@ -1,4 +1,4 @@
-"""Judge the checks that look at every row: conditions, uniqueness, queries for offenders."""
+"""The checks that look at every row: conditions, uniqueness, and queries that find offending rows."""
 
 from datetime import date, timedelta
 
@@ -22,7 +22,7 @@ from notebook_pipeline.declare.rules_and_checks import (
 
 
 def every_row(check: EveryRow, subject: Subject) -> Finding:
-    """Judge a condition by the number, or the share, of rows that break it."""
+    """Check that at most the declared number or share of rows break a condition."""
     offends = scan.breaks(subject.database, check.condition, subject.today)
     bad, rows = subject.rows.count(scan.count(offends)), subject.rows.count(ROWS)
     allowed = check.max_rows if check.max_percent is None else rows * check.max_percent / 100
@@ -36,7 +36,7 @@ def every_row(check: EveryRow, subject: Subject) -> Finding:
 
 
 def unique(check: Unique, subject: Subject) -> Finding:
-    """Judge uniqueness: by the index where one forbids doubles, else by grouping."""
+    """Check that a column's values are unique, without a scan if a key or an index ensures it."""
     expected = "no value twice"
     if subject.database.forbids_doubles(subject.dataset.name, check.column):
         return Finding(True, "0 rows share a value: an index forbids it", expected)
@@ -54,7 +54,7 @@ def unique(check: Unique, subject: Subject) -> Finding:
 
 
 def no_rows(check: NoRows, subject: Subject) -> Finding:
-    """Judge a query by the number of rows it finds."""
+    """Check that a query finds no more rows than declared."""
     [[found]] = subject.database.execute(f"SELECT count(*) FROM ({check.sql}) found")
     expected = f"at most {write_rows(check.max_rows)} found" if check.max_rows else "no rows found"
     if found <= check.max_rows:

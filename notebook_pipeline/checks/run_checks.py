@@ -1,4 +1,4 @@
-"""Run every check of a dataset: count once, judge one by one, turn what is broken into a failed check."""
+"""Running all checks of a dataset: one scan to count, then each check; a broken check is a failed one."""
 
 import json
 from dataclasses import asdict
@@ -38,11 +38,10 @@ def run_checks(
     run_id: str = "",
     today: date | None = None,
 ) -> Report:
-    """Run all checks of a dataset, storing nothing.
+    """Run all checks of a dataset without storing anything.
 
-    With scope `run`, checks on rows look only at those that the run `run_id` changed, or several whose ids
-    stand there with spaces between; without an id that is the newest load. What is said of the table as a
-    whole stays said of the table.
+    With scope `run`, row checks look only at the rows that the loads in `run_id` changed (one id or several,
+    separated by spaces; by default the newest load). Checks of the table as a whole are not affected.
 
     Raises UsageError for an unknown scope or run.
     """
@@ -50,7 +49,7 @@ def run_checks(
         raise UsageError(f"scope is {scope!r}; expected 'table' or 'run'")
     loads = _loads(database, dataset, run_id)
     if scope == "run" and not loads:
-        raise UsageError(f"no load of {dataset.name!r} is in the ledger yet; run one, or check scope 'table'")
+        raise UsageError(f"the ledger has no load of {dataset.name!r} yet; run one, or use scope 'table'")
     source = Source(dataset, loads if scope == "run" else None)
     subject = _measured(database, source, scope, loads, today or settings.today())
     results = [_result(check, subject) for check in dataset.checks]
@@ -58,7 +57,7 @@ def run_checks(
 
 
 def save(database: Database, run_id: str, report: Report) -> None:
-    """Store every result under the run that checked, in one transaction; saving again replaces them."""
+    """Store the results of the run `run_id` in one transaction, replacing those stored before."""
     with database.transaction():
         database.execute("DELETE FROM quality_result WHERE run_id = ?", [run_id])
         ledger.save_results(
@@ -68,7 +67,7 @@ def save(database: Database, run_id: str, report: Report) -> None:
 
 
 def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> dict[date, int]:
-    """Return how many rows changed last on each day up to today: 0 where there is no table."""
+    """Return the number of rows whose cursor is each of the last days, today included; 0 without a table."""
     last = settings.today()
     calendar = [last - timedelta(back) for back in reversed(range(days))]
     try:
@@ -79,7 +78,7 @@ def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> d
 
 
 def _judge(check: Check, subject: Subject) -> Finding:
-    """Judge one check; raises PipelineError where its SQL does not run."""
+    """Run one check; raise PipelineError if its SQL fails."""
     match check:
         case EveryRow():
             return row_checks.every_row(check, subject)
@@ -106,19 +105,19 @@ def _judge(check: Check, subject: Subject) -> Finding:
 
 
 def _loads(database: Database, dataset: Dataset, run_ids: str) -> tuple[str, ...]:
-    """Return the runs that are meant: the given ones, or the newest that merged rows, if any did."""
+    """Return the given runs or, if none is given, the newest that merged rows, if there is one."""
     if not run_ids:
         return tuple(filter(None, [ledger.last_merge(database, dataset.name)]))
     for run_id in run_ids.split():
         if ledger.get_run(database, run_id)["dataset"] != dataset.name:
-            raise UsageError(f"run {run_id!r} is not one of dataset {dataset.name!r}")
+            raise UsageError(f"run {run_id!r} is not a run of dataset {dataset.name!r}; give one that is")
     return tuple(run_ids.split())
 
 
 def _measured(
     database: Database, source: Source, scope: Scope, loads: tuple[str, ...], today: date
 ) -> Subject:
-    """Count all that is asked in one scan; with scope `run`, in one of its rows and one of the table."""
+    """Measure everything that checks need in one scan, or two with scope `run`: of its rows and the table."""
     dataset = source.dataset
     of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
     for check in dataset.checks:
@@ -167,7 +166,7 @@ def _gap_counts(dataset: Dataset) -> list[Sql]:
 
 
 def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
-    """Return how many rows were looked at and, by column, how many of them have no value."""
+    """Return the number of rows in scope and the number of nulls in each column."""
     names = subject.dataset.schema.names
     try:
         nulls = {name: subject.rows.count(scan.count(scan.is_null(name))) for name in names}
@@ -177,7 +176,7 @@ def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
 
 
 def _result(check: Check, subject: Subject) -> CheckResult:
-    """Judge one check; whatever goes wrong with it is its result."""
+    """Return the result of one check; an error in it is a failed result."""
     try:
         finding = _judge(check, subject)
     except Exception as error:
@@ -193,5 +192,5 @@ def _result(check: Check, subject: Subject) -> CheckResult:
 
 
 def _without_path(error: Exception, subject: Subject) -> str:
-    """Return what went wrong, without where the database lies: results are compared between machines."""
-    return f"a check that runs: {str(error).removeprefix(subject.database.name + ': ')}"
+    """Return the error without the database's path, which differs between machines."""
+    return f"a check that runs; it failed with: {str(error).removeprefix(subject.database.name + ': ')}"

@@ -1,4 +1,4 @@
-"""Count in SQL what checks ask about rows: everything in one pass over the table, offenders row by row."""
+"""The SQL of checks: aggregates, all computed in one scan of the table, and offending rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ SAMPLED = 20
 
 @dataclass(frozen=True)
 class Sql:
-    """Hold a piece of SQL over one row, called `t`, and the values bound in it."""
+    """A piece of SQL, in which `t` is the table, and the values to bind in it."""
 
     text: str
     values: tuple[Value, ...] = ()
@@ -34,10 +34,10 @@ ROWS = Sql("count(*)")
 
 @dataclass(frozen=True)
 class Source:
-    """Hold the rows to look at: all of a dataset's table, or those that some runs changed.
+    """The rows to check: all rows of a dataset's table, or those that some runs changed.
 
-    Those of runs are found by a scan, for `_run_id` has no index: at 2 million rows one would save each
-    check 0.13 s, and cost the load 60 % more time and the file half its size again.
+    The rows of runs are found by a scan, because `_run_id` has no index: with 2 million rows, an index would
+    save 0.13 s a check, but make a load take 60 % longer and the file half as large again.
     """
 
     dataset: Dataset
@@ -45,7 +45,7 @@ class Source:
 
     @property
     def changed(self) -> Sql:
-        """Return the condition that one of the runs changed a row."""
+        """Return the condition that a row was changed by one of the runs."""
         runs = self.runs or ()
         return Sql(f"t._run_id IN ({', '.join('?' for _ in runs)})", runs)
 
@@ -56,13 +56,13 @@ class Source:
         return Sql(table) if self.runs is None else Sql(f"{table} WHERE {self.changed.text}", self.runs)
 
     def where(self, condition: Sql) -> Sql:
-        """Return the FROM clause, narrowed to rows for which the condition is true."""
+        """Return the FROM clause, restricted to rows for which the condition is true."""
         joint = "WHERE" if self.runs is None else "AND"
         return Sql(f"{self.sql.text} {joint} ({condition.text})", (*self.sql.values, *condition.values))
 
 
 class Numbers:
-    """Hold the answers of one scan; asking for one that failed raises its error."""
+    """The results of one scan by aggregate; a lookup of one that failed raises its error."""
 
     def __init__(self, answers: Mapping[Sql, Value | PipelineError]) -> None:
         self._answers = answers
@@ -74,14 +74,14 @@ class Numbers:
         return answer
 
     def count(self, wanted: Sql) -> int:
-        """Return the answer to a count."""
+        """Return the result of an aggregate that is a count."""
         answer = self[wanted]
         assert isinstance(answer, int)  # noqa: S101
         return answer
 
 
 def measure(database: Database, source: Source, wanted: Iterable[Sql]) -> Numbers:
-    """Answer all aggregates in one query; where that fails, one by one, so that only the broken ones fail."""
+    """Compute all aggregates in one query or, if that fails, one by one, so that only broken ones fail."""
     aggregates = list(dict.fromkeys(wanted))
     try:
         return Numbers(dict(zip(aggregates, _ask(database, source, aggregates), strict=True)))
@@ -100,22 +100,22 @@ def newest(column: str) -> Sql:
 
 
 def is_null(column: str) -> Sql:
-    """Return the condition that a column has no value."""
+    """Return the condition that a column is null."""
     return Sql(f"{column_sql(column)} IS NULL")
 
 
 def equals(column: str, value: Value) -> Sql:
-    """Return the condition that a column has a value."""
+    """Return the condition that a column has this value."""
     return Sql(f"{column_sql(column)} = ?", (value,))
 
 
 def breaks(database: Database, condition: RowCondition, today: date) -> Sql:
-    """Return the SQL condition that is true for the rows which break a declared one."""
+    """Return the SQL condition that is true for rows that break a declared condition."""
     match condition:
         case NotNull(column):
             return is_null(column)
         case AllowedValues(column, values):
-            # A chain of comparisons: half as dear as NOT IN, which builds a table for every row.
+            # A chain of comparisons takes half as long as NOT IN, which builds a table for every row.
             return Sql(" AND ".join(f"{column_sql(column)} <> ?" for _ in values), values)
         case Range(column, low, high):
             bounds = [("<", low), (">", high)]
@@ -135,7 +135,7 @@ def breaks(database: Database, condition: RowCondition, today: date) -> Sql:
 
 
 def sample(database: Database, source: Source, condition: Sql, order: str = "") -> list[dict[str, object]]:
-    """Return the first offending rows whole, by key or by the given order, for people to look up."""
+    """Return the first SAMPLED rows that meet a condition, all columns, in the given order, then by key."""
     found = source.where(condition)
     by = f"{order}, " if order else ""
     sql = f"SELECT t.* {found.text} ORDER BY {by}{column_sql(source.dataset.key)} LIMIT {SAMPLED}"
@@ -143,9 +143,9 @@ def sample(database: Database, source: Source, condition: Sql, order: str = "") 
 
 
 def doubles(source: Source, column: str) -> Sql:
-    """Return the query of a column's doubled values, each with its number of rows.
+    """Return the query of a column's duplicate values and the number of rows of each.
 
-    Of the rows of some runs those count that are doubled anywhere in the table.
+    If the source is the rows of some runs, a duplicate may be anywhere in the table.
     """
     name, table = column_sql(column), Source(source.dataset).sql.text
     touched = "" if source.runs is None else f" AND count(*) FILTER (WHERE {source.changed.text}) > 0"
@@ -154,10 +154,9 @@ def doubles(source: Source, column: str) -> Sql:
 
 
 def rows_per_day(database: Database, dataset: Dataset, days: Sequence[str]) -> list[int]:
-    """Return how many rows changed last on each of these days (ISO, ascending).
+    """Return the number of rows whose cursor is each of these days (ISO, ascending).
 
-    The days are counted side by side, not grouped: SQLite groups by sorting, in memory that grows with
-    the table.
+    Each day is an aggregate of its own: for GROUP BY, SQLite would sort, in memory that grows with the table.
     """
     within = Sql(f"{column_sql(dataset.cursor)} BETWEEN ? AND ?", (days[0], days[-1]))
     found = Source(dataset).where(within)
@@ -167,7 +166,7 @@ def rows_per_day(database: Database, dataset: Dataset, days: Sequence[str]) -> l
 
 
 def column_sql(column: str) -> str:
-    """Return a column as SQL writes it; without `t.` SQLite would take an unknown name for a text."""
+    """Return a column in SQL; without `t.`, SQLite would read an unknown name as a string."""
     return f"t.{quoted(column)}"
 
 

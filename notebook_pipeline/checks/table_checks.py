@@ -1,4 +1,4 @@
-"""Judge the checks on a table as a whole against declared thresholds: volume, freshness, rejected rows."""
+"""The checks of a table as a whole against declared thresholds: volume, freshness, rejected rows."""
 
 from datetime import date
 
@@ -10,7 +10,7 @@ from notebook_pipeline.declare.rules_and_checks import Fresh, MatchesSource, Rej
 
 
 def row_count(check: RowCount, subject: Subject) -> Finding:
-    """Judge the number of rows by fixed bounds."""
+    """Check the number of rows against fixed bounds."""
     rows = subject.table.count(ROWS)
     upper = "" if check.high is None else f", at most {write_rows(check.high)}"
     passed = check.low <= rows and (check.high is None or rows <= check.high)
@@ -18,7 +18,7 @@ def row_count(check: RowCount, subject: Subject) -> Finding:
 
 
 def matches_source(check: MatchesSource, subject: Subject) -> Finding:
-    """Judge the number of rows by the source's own count, unless that is older than the last load."""
+    """Check the number of rows against the source's own, if the loads that are checked asked for it."""
     rows = subject.table.count(ROWS)
     counted = read_source_count(subject.database, subject.dataset.name)
     if counted is None or counted[0] not in subject.loads:
@@ -32,7 +32,7 @@ def matches_source(check: MatchesSource, subject: Subject) -> Finding:
 
 
 def fresh(check: Fresh, subject: Subject) -> Finding:
-    """Judge the newest cursor by today."""
+    """Check that the newest cursor is recent enough."""
     today = subject.today.isoformat()
     expected = f"at most {_days(check.max_days)} before {today}"
     newest = subject.table[scan.newest(subject.dataset.cursor)]
@@ -48,7 +48,7 @@ def _days(count: int) -> str:
 
 
 def rejected_share(check: RejectedShare, subject: Subject) -> Finding:
-    """Judge the share of rows that the last loads rejected."""
+    """Check the share of rows that the loads rejected."""
     expected = f"at most {write_percent(check.max_percent)} of the rows of the last load"
     among = f"run_id IN ({', '.join('?' for _ in subject.loads)})"
     found = subject.loads and subject.database.execute(

@@ -1,1 +1,1 @@
-"""Keep what comes out, executed notebooks and pages, by their keys: in a folder or on an object store."""
+"""Output: executed notebooks and pages, stored by key in a folder or on an object store."""

@@ -1,4 +1,4 @@
-"""Let an artefact follow its run: at once in a folder, on a store now and then, from a thread of its own."""
+"""Saving an artefact while its run goes on: at once in a folder, every few seconds on an object store."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ Save = Callable[[str], None]
 
 @contextmanager
 def following(output: Output, key: str, say: Callable[[str], None]) -> Iterator[Save]:
-    """Yield what saves each version of an artefact while its run goes on.
+    """Yield the function that saves a version of an artefact while its run goes on.
 
-    Once left, nothing is written any more. A store that fails meanwhile is told of, and asked again.
+    Nothing is written after the context is left. If a store fails, report it with `say` and retry.
     """
     if isinstance(output, Folder):
         yield partial(output.write, key)
@@ -30,7 +30,7 @@ def following(output: Output, key: str, say: Callable[[str], None]) -> Iterator[
 
 
 class Follower:
-    """Write the first version at once, then the newest that was offered, never two within `seconds`."""
+    """Write the first version at once, then, from a thread, the newest one at most every `seconds`."""
 
     def __init__(self, write: Save, say: Callable[[str], None], seconds: float) -> None:
         self._write = write
@@ -41,9 +41,9 @@ class Follower:
         self._thread: Thread | None = None
 
     def offer(self, text: str) -> None:
-        """Take a version, instead of the one before if that is not written yet.
+        """Take a version to write; it replaces one that is not written yet.
 
-        Raises OSError with the first one alone: a run that cannot be told of had better not begin.
+        Raises OSError if the first version cannot be written: a run without an artefact must not begin.
         """
         if self._thread is None:
             self._write(text)
@@ -54,7 +54,7 @@ class Follower:
             self._offered.set()
 
     def close(self) -> None:
-        """End after the write that is under way, if there is one."""
+        """Stop the thread, after the write in progress if there is one."""
         self._closed.set()
         self._offered.set()
         if self._thread:
@@ -69,11 +69,11 @@ class Follower:
             except OSError as error:
                 self._offered.set()
                 if not failed:
-                    self._say(f"the artefact does not follow for now: {error}")
+                    self._say(f"the artefact could not be updated and will be retried: {error}")
                 failed = True
 
     def _comes_next(self) -> bool:
-        """Wait until there is a version to write and it is time; say no once this is closed."""
+        """Wait until there is a version to write and it is time; return False once this is closed."""
         self._closed.wait(self._seconds)
         self._offered.wait()
         self._offered.clear()

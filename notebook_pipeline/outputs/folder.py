@@ -1,4 +1,4 @@
-"""Keep what comes out in a folder of this machine, for its owner alone."""
+"""Output in a local folder that only its owner can read."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from notebook_pipeline.errors import PipelineError
 
 
 class Folder:
-    """Hold texts as files below a folder."""
+    """An output whose texts are files below a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -22,7 +22,7 @@ class Folder:
         return str(self._root / key)
 
     def contains(self, key: str) -> bool:
-        """Say whether a key names a file below this folder, not by way of a link either."""
+        """Return True if a key names a file below this folder and no link leads out of it."""
         parts = PurePosixPath(key).parts
         if not parts or "\0" in key or parts[0] == "/" or ".." in parts:
             return False
@@ -30,7 +30,7 @@ class Folder:
         return Path(os.path.realpath(self._root / key)).is_relative_to(above.resolve())
 
     def prepare(self, key: str) -> None:
-        """Make the folders above a key, for their owner alone."""
+        """Create the folders above a key, readable only by their owner."""
         for part in reversed(PurePosixPath(key).parents):
             (self._root / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -39,9 +39,9 @@ class Folder:
         return self._path(key).read_bytes()
 
     def write(self, key: str, text: str, *, last: bool = False) -> None:
-        """Write a file beside its place and put it there in one step; force the `last` one to the disk."""
+        """Write a file atomically, through a temporary one beside it; if `last`, sync it to disk."""
         path = self._path(key)
-        # mkstemp's files are for their owner alone.
+        # mkstemp makes files that only their owner can read.
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         try:
             with open(handle, "w", encoding="utf-8") as file:
@@ -56,35 +56,35 @@ class Folder:
             raise
 
     def stamp(self, key: str) -> str | None:
-        """Return a file's time and size."""
+        """Return the modification time and size of a file, or None if there is no such file."""
         path = self._path(key)
         return _stamp(path) if path.is_file() else None
 
     def stamps(self, folder: str) -> dict[str, str]:
-        """Return every file below a folder with its time and size."""
+        """Return the modification time and size of every file below a folder."""
         found: dict[str, str] = {}
         for path in (self._root / folder).rglob("*"):
-            with suppress(FileNotFoundError):  # one that goes at this moment
+            with suppress(FileNotFoundError):  # removed since it was listed
                 if path.is_file():
                     found[path.relative_to(self._root).as_posix()] = _stamp(path)
         return found
 
     def copy(self, key: str, target: str) -> None:
-        """Let the target hold the same in a file of its own: JupyterLab saves into what it opened."""
+        """Copy a file, never as a link: JupyterLab writes into the file that it opened."""
         source, path = self._path(key), self._path(target)
         if path.exists() and cmp(source, path):
             return
         self.prepare(target)
-        # Beside its source, where it is swept if this process is killed.
+        # Beside its source, where `sweep` removes it if this process is killed.
         temporary = source.with_name(f".{source.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         shutil.copy2(source, temporary)
         os.replace(temporary, path)
 
     def remove(self, key: str) -> None:
-        """Remove a file, and the folders that it leaves empty below that of its kind."""
+        """Remove a file, and the folders that it leaves empty, except the topmost."""
         path = self._path(key)
         path.unlink()
-        # Another process may put something in, or be first, between a look and a removal.
+        # Another process may fill or remove the folder meanwhile.
         with suppress(OSError):
             for folder in path.parents:
                 if folder.parent == self._root:
@@ -92,14 +92,14 @@ class Folder:
                 folder.rmdir()
 
     def sweep(self, key: str) -> None:
-        """Remove what a writer of this file left beside it when it was killed."""
+        """Remove the temporary files that a killed writer of this file left behind."""
         path = self._path(key)
         for temporary in path.parent.glob(f".{path.name}.*.tmp"):
             temporary.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         if not self.contains(key):
-            raise PipelineError(f"{key!r} names no file below {self._root}")
+            raise PipelineError(f"{key!r} is not the name of a file below {self._root}")
         return self._root / key
 
 

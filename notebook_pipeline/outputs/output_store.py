@@ -1,6 +1,6 @@
-"""Open the place that NOTEBOOK_PIPELINE_OUTPUT names, and say what every such place can do.
+"""The output that NOTEBOOK_PIPELINE_OUTPUT names, and the interface of every kind of output.
 
-A key is a path relative to that place, as the ledger's column `artifact` holds it.
+A key is a path relative to the output's root, as in the ledger's column `artifact`.
 """
 
 from collections.abc import Mapping
@@ -11,21 +11,22 @@ from notebook_pipeline.outputs.folder import Folder
 
 
 class Output(Protocol):
-    """Hold texts by their keys; whoever reads sees a whole one, or the whole one before it.
+    """A store of texts by key; a reader sees a complete version, the newest or the one before.
 
-    What goes wrong is an OSError, a key without content FileNotFoundError, a key that is none PipelineError.
+    Methods raise FileNotFoundError for a key without content, PipelineError for an invalid key, and OSError
+    if anything else goes wrong.
     """
 
     def address(self, key: str = "") -> str:
-        """Return where a key lies, as a person would open it."""
+        """Return the path or URL of a key, for a person to open."""
         ...
 
     def contains(self, key: str) -> bool:
-        """Say whether a key names something here, be it there or not, and leads nowhere else."""
+        """Return True if a key is valid and leads nowhere outside, whether or not it has content."""
         ...
 
     def prepare(self, key: str) -> None:
-        """Make the folders above a key, for their owner alone."""
+        """Create the folders above a key, readable only by their owner."""
         ...
 
     def read(self, key: str) -> bytes:
@@ -33,19 +34,19 @@ class Output(Protocol):
         ...
 
     def write(self, key: str, text: str, *, last: bool = False) -> None:
-        """Put a text in its place in one step; the `last` version outlives a power cut as well."""
+        """Write a text atomically; if `last`, make it survive a power failure as well."""
         ...
 
     def stamp(self, key: str) -> str | None:
-        """Return what changes with the content of a key; None where there is none."""
+        """Return a text that changes whenever the content of a key does, or None if it has no content."""
         ...
 
     def stamps(self, folder: str) -> Mapping[str, str]:
-        """Return every key below a folder with its stamp."""
+        """Return the stamp of every key below a folder."""
         ...
 
     def copy(self, key: str, target: str) -> None:
-        """Let another key hold what this one holds."""
+        """Copy the content of a key to another one."""
         ...
 
     def remove(self, key: str) -> None:
@@ -53,21 +54,21 @@ class Output(Protocol):
         ...
 
     def sweep(self, key: str) -> None:
-        """Remove what a writer of this key left when it was killed."""
+        """Remove the temporary files that a killed writer of this key left behind."""
         ...
 
 
 def open_output() -> Output:
-    """Return the place for what comes out; raise UsageError where it cannot be one."""
+    """Return the output that is configured; raise UsageError if NOTEBOOK_PIPELINE_OUTPUT is not valid."""
     url = settings.output_url()
     if url is None:
         return Folder(settings.output())
-    # Slow to import, and of no use to a folder.
+    # Imported here because it is slow, and not needed for a folder.
     from notebook_pipeline.outputs.object_store import ObjectStore
 
     return ObjectStore(url)
 
 
 def is_artefact(key: str) -> bool:
-    """Say whether a key has the form of an executed notebook's."""
+    """Return True if a key has the form of an executed notebook's."""
     return key.startswith("runs/") and key.endswith(".ipynb")

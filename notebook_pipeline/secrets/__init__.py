@@ -1,1 +1,1 @@
-"""What is secret, and how it is kept out of notebooks, logs and child processes."""
+"""Secrets: what counts as one, and how they are kept out of notebooks, logs and child processes."""

@@ -1,4 +1,4 @@
-"""Know every text that a secret is written as: escaped, encoded, or both."""
+"""The forms in which a secret may appear in a text: escaped, encoded, or both."""
 
 import base64
 import html
@@ -12,7 +12,7 @@ _URL_SAFE = ("", "/", "!*'()~", "!$&'()*+,;=:@/?")
 
 
 def written_forms(secret: str) -> set[str]:
-    """Return every text that this secret, or one of its lines, is known to be escaped to."""
+    """Return the escaped forms of a secret and of each of its lines, escaped once or twice."""
     lines = [line for line in secret.splitlines() if len(line) >= SHORT and line != secret]
     plain = {secret, *lines}
     once = {escape(text) for text in plain for escape in _ESCAPES}
@@ -21,7 +21,7 @@ def written_forms(secret: str) -> set[str]:
 
 
 def encoded_forms(secret: str, login: str) -> set[str]:
-    """Return the codes of its bytes that a secret is known by, alone and behind its login, on one line."""
+    """Return the base64 and hex forms of a secret, alone and after its login, without line breaks."""
     found = {form for text in _base64_forms(secret, login) for form in _base64_in(text)}
     return {form for form in {*found, *_hex_forms(secret)} if form}
 
@@ -45,12 +45,12 @@ def _base64_forms(secret: str, login: str) -> Iterator[str]:
 
 
 def _base64_in(text: str) -> Iterator[str]:
-    """Return what becomes of base64 in an address or in pandas' JSON."""
+    """Yield the forms of a base64 text: as it is, in a URL, and in the JSON of pandas."""
     yield from (text, _url("")(text), _url_lower(text), _json_slashes(text))
 
 
 def _aligned(value: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
-    """Return the letters that the value alone decides, where it ends or stands within a longer text."""
+    """Yield the base64 characters that depend on the value alone, at the end of or inside a longer text."""
     for before in range(3):
         text = encode(bytes(before) + value).decode().rstrip("=")[-(-before * 8 // 6) :]
         yield from {text, text[: (before + len(value)) * 8 // 6 - -(-before * 8 // 6)]}
@@ -70,12 +70,12 @@ def _json_in_html(text: str) -> str:
 
 
 def _json_slashes(text: str) -> str:
-    """Return the form that pandas' `to_json` and PHP write."""
+    """Return the JSON form that pandas' `to_json` and PHP write."""
     return _json(text).replace("/", "\\/")
 
 
 def _quotes_doubled(mark: str) -> Callable[[str], str]:
-    """Return what CSV makes of a text with `"`, and SQL of one with `'`."""
+    """Return the function that doubles a quotation mark, as CSV does with `"` and SQL with `'`."""
     return lambda text: text.replace(mark, mark * 2)
 
 
@@ -112,7 +112,7 @@ def _url(safe: str) -> Callable[[str], str]:
 
 
 def _url_lower(text: str) -> str:
-    """Return the URL's form with small hexadecimal digits, as some clients write it."""
+    """Return the URL form with lowercase hexadecimal digits, as some clients write it."""
     letters = quote(text, safe="", errors="ignore").split("%")
     return "%".join([letters[0], *(part[:2].lower() + part[2:] for part in letters[1:])])
 

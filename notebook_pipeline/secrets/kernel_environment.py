@@ -1,4 +1,4 @@
-"""Know what a kernel inherits of the runner's environment: nothing that is likely to let it in somewhere."""
+"""The environment variables that a kernel inherits from the runner: none that is likely to be a secret."""
 
 import os
 import re
@@ -6,9 +6,9 @@ import re
 from notebook_pipeline.connections import Connection, is_secret_field
 from notebook_pipeline.secrets.store_credentials import is_of_store
 
-# What would make a notebook differ from the one that JupyterLab runs, or from the last run.
+# Variables that would make a notebook's outputs differ from JupyterLab's, or from one run to the next.
 _UNWANTED = {"MPLBACKEND", "COLUMNS", "LINES", "PYTHONSTARTUP", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID"}
-# A number before a slash is a port, and what follows a path that may hold an @.
+# A number before a slash is a port, and the path after it may contain an @.
 _LOGIN_IN_ADDRESS = re.compile(r"://(?:[^/\s@]+|[^/\s:@]*:(?!\d+/)[^\s@]*)@")
 _NAMED_WITHIN = re.compile(
     r"(?:password|passwd|pwd|secret|token|(?:account|access|api)[-_]?key)[\"']?\s*[=:]", re.IGNORECASE
@@ -18,14 +18,14 @@ _NAMED_WITHIN = re.compile(
 def inherited() -> dict[str, str]:
     """Return the variables that a kernel inherits.
 
-    Those stay behind whose name sounds like a secret's, or whose value holds a login in an address or a
-    password by its name. Proxies are passed as they are, because nothing would work without; see `proxies`.
+    Leave out those whose name is that of a secret, and those whose value contains a login in an address or
+    something such as `password=`. Keep proxies as they are, for nothing would work without; see `proxies`.
     """
     return {name: value for name, value in os.environ.items() if _is_for_kernels(name, value)}
 
 
 def proxies() -> list[Connection]:
-    """Return the proxies as connections, so that their passwords are masked like any other's."""
+    """Return the inherited proxies as connections, so that their passwords are masked as well."""
     found = {value: name for name, value in inherited().items() if _is_proxy(name)}
     return [Connection(name, "http", host=value) for value, name in found.items()]
 

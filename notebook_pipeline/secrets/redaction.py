@@ -1,4 +1,4 @@
-"""Know secrets: find them in what a kernel says, in every form they are known to take, and mask them."""
+"""Masking of secrets in the output of a kernel, in all their known forms (see encodings.py)."""
 
 import base64
 import re
@@ -11,22 +11,22 @@ from notebook_pipeline.connections import Connection
 from notebook_pipeline.secrets.encodings import SHORT, encoded_forms, written_forms
 
 MASK = "***"
-# Whoever cuts a long text short shows its beginning, so this much of a long form is enough to know it by.
+# A truncated text keeps its beginning, so this many characters are enough to recognise a long form.
 LEAD = 20
 
 _SCHEMES = ("basic", "bearer", "token", "apikey")
-# What wraps a long code into lines, also where it is written as \\n; a text may end amid such a sign.
+# A line break within a long base64 or hex text, also if written as \\n; a text may end after its backslash.
 _BREAK = re.compile(r"(?:\r|\n|\\n)[ \t]*|\\\Z")
 
 
 class Redactor:
-    """Mask the secrets of some connections; `warnings` names those too short to be hidden well."""
+    """Mask the secrets of connections; `warnings` names the secrets that are too short to mask reliably."""
 
     def __init__(self, connections: Iterable[Connection] = ()) -> None:
         owned = [(connection, secret) for connection in connections for secret in _secrets(connection)]
         self.warnings = [
             f"connection {connection.conn_id!r} has a secret of fewer than {SHORT} characters: it is masked "
-            "wherever its letters occur, but not in every encoding; use a longer one"
+            "wherever it occurs as plain text, but not in every encoding; use a longer one"
             for connection, secret in owned
             if len(secret) < SHORT
         ]
@@ -44,7 +44,10 @@ class Redactor:
         return _masked(text, self._spans(text, self._forms))
 
     def data(self, value: Any, *, binary: bool = False) -> Any:
-        """Return a JSON value with every text in it masked, keys too; a `binary` text is a picture."""
+        """Return a JSON value with the secrets in its strings and keys masked.
+
+        If `binary`, strings are base64 images, in which short secrets are not masked.
+        """
         if isinstance(value, str):
             return _masked(value, self._spans(value, self._long_forms if binary else self._forms))
         if isinstance(value, dict):
@@ -57,16 +60,16 @@ class Redactor:
         return value
 
     def is_in(self, said: str | bytes) -> bool:
-        """Say whether a secret that is not a short one occurs in a text, or in what may be one."""
+        """Return True if a secret of at least SHORT characters occurs in a text or in bytes."""
         text = said.encode("utf-8", "replace") if isinstance(said, str) else said
         if any(lead in text for lead in self._leads):
             return True
-        # Without any blanks a text has every code that line breaks wrap, and is made much faster.
+        # Removing all whitespace joins wrapped codes as well, and is much faster than `_BREAK`.
         unwrapped = text.translate(None, b" \t\r\n").replace(b"\\n", b"")
         return unwrapped != text and any(lead in unwrapped for lead in self._code_leads)
 
     def split(self, text: str) -> tuple[str, str]:
-        """Return what can be said of the text now, masked, and the rest, which may begin a secret."""
+        """Return the part of a text that can be shown now, masked, and the rest, which may begin a secret."""
         spans = _joined(self._spans(text, self._forms))
         cut = self._open_from(text, 0)
         for start, end in spans:
@@ -75,19 +78,19 @@ class Redactor:
         return _masked(text[:cut], [span for span in spans if span[1] <= cut]), text[cut:]
 
     def _spans(self, text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
-        """Find these forms, and codes also where line breaks stand within them."""
+        """Yield where these forms occur, and where codes do with line breaks inside them."""
         yield from _spans(text, forms)
         if unwrapped := self._unwrapped(text):
             for start, end in _spans(unwrapped.text, self._codes):
                 yield unwrapped.place(start), unwrapped.place(end - 1) + 1
 
     def _unwrapped(self, text: str) -> "_Unwrapped | None":
-        """Return the text without its line breaks, or nothing where that makes no difference."""
+        """Return the text without its line breaks, or None if that makes no difference."""
         breaks = [match.span() for match in _BREAK.finditer(text)] if self._codes else []
         return _Unwrapped(text, breaks) if breaks else None
 
     def _open_from(self, text: str, begin: int) -> int:
-        """Return where the longest suffix starts that begins a known form without completing it."""
+        """Return the start of the longest suffix that begins a known form without completing it."""
         start = self._open_suffix(text, begin, self._forms)
         if unwrapped := self._unwrapped(text[begin:]):
             found = self._open_suffix(unwrapped.text, 0, self._codes)
@@ -105,7 +108,7 @@ class Redactor:
 
 
 class _Unwrapped:
-    """Hold a text without its line breaks, and where its letters stand in the text that has them."""
+    """A text without its line breaks, which maps positions in it to those in the original."""
 
     def __init__(self, text: str, breaks: Sequence[tuple[int, int]]) -> None:
         edges = [0, *(edge for span in breaks for edge in span), len(text)]
@@ -114,30 +117,30 @@ class _Unwrapped:
         self._starts = [start - gone for (start, _), gone in zip(breaks, self._removed, strict=False)]
 
     def place(self, at: int) -> int:
-        """Return where the letter at a place of the shorter text stands in the longer one."""
+        """Return the position in the original of the character at a position of `text`."""
         return at + self._removed[bisect_right(self._starts, at)]
 
 
 class RedactedStream:
-    """Mask a stream that arrives in pieces: hold back what may be the beginning of a secret."""
+    """Mask a stream that arrives in pieces, holding back text that may be the beginning of a secret."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take the next piece and return what can be said by now."""
+        """Add the next piece and return the text that can be shown so far."""
         said, self._held = self._redactor.split(self._held + text)
         return said
 
     def flush(self) -> str:
-        """Return what was held back; nothing follows."""
+        """Return the text that was held back, at the end of the stream."""
         held, self._held = self._held, ""
         return self._redactor.text(held)
 
 
 def _secrets(connection: Connection) -> set[str]:
-    """Return a connection's secrets, and what stands within them: a token behind its scheme, a password."""
+    """Return a connection's secrets and those inside them: the token after a scheme, a Basic password."""
     found = set(connection.secrets())
     for scheme, _, token in [secret.partition(" ") for secret in found]:
         if token and scheme.lower() in _SCHEMES:
@@ -146,7 +149,7 @@ def _secrets(connection: Connection) -> set[str]:
 
 
 def _password_behind(token: str) -> str:
-    """Return the password that a Basic header's token is made of, or nothing."""
+    """Return the password encoded in the token of a Basic header, or "" if there is none."""
     try:
         return base64.b64decode(token, validate=True).decode().partition(":")[2]
     except ValueError:
@@ -163,7 +166,7 @@ def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _leads(forms: Iterable[str]) -> list[bytes]:
-    """Return the beginnings that tell whether any of these forms occurs; none holds another."""
+    """Return beginnings, one of which occurs in a text if any of the forms does; none contains another."""
     leads = {form[:LEAD].encode("utf-8", "replace") for form in forms}
     return [lead for lead in leads if not any(other in lead for other in leads - {lead})]
 

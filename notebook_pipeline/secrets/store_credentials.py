@@ -1,4 +1,4 @@
-"""Know a store's credentials in the environment: they are the runner's, no kernel sees them, nobody else."""
+"""Object store credentials in the environment, which the runner uses and no kernel inherits."""
 
 import os
 
@@ -8,12 +8,12 @@ _VARIABLES = ("AWS_", "AZURE_STORAGE_", "FSSPEC_", "GOOGLE_APPLICATION_")
 
 
 def is_of_store(name: str) -> bool:
-    """Say whether a variable of this name tells a store's tools who they are and where the store is."""
+    """Return True if a variable of this name configures access to an object store."""
     return name.startswith(_VARIABLES)
 
 
 def credentials() -> Connection:
-    """Return the secrets among these variables as a connection, so that they are masked like any other's."""
+    """Return the secrets among these variables as a connection, so that they are masked as well."""
     found = {
         name: value
         for name, value in os.environ.items()

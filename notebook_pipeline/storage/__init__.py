@@ -1,1 +1,1 @@
-"""Keep rows in the analytics database: tables, staging, the merge rule, deletions."""
+"""The analytics database: its tables, the merge rule, deletions, and the ledger of runs."""

@@ -1,4 +1,4 @@
-"""Open an analytics database: know its engines, which `Database` itself does not."""
+"""Opening an analytics database with the engine that its connection names."""
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
@@ -6,11 +6,11 @@ from notebook_pipeline.storage.database import Database
 
 
 def connect(connection: Connection, *, read_only: bool = False) -> Database:
-    """Open the database that the connection names; a missing SQLite file is made, for its owner alone.
+    """Open the database that a connection names; create a missing SQLite file, readable only by its owner.
 
-    Raises UsageError for an unknown kind of database, PipelineError where it cannot be opened.
+    Raises UsageError for an unknown type of database, PipelineError if it cannot be opened.
     """
-    # Each run loads the driver of its own database alone.
+    # Imported here, so that a run loads only the driver that it needs.
     if connection.conn_type == "sqlite":
         from notebook_pipeline.storage.sqlite import SqliteDatabase
 

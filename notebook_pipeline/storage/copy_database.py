@@ -1,9 +1,9 @@
-"""Copy all that an analytics database holds into another, empty one: from SQLite to PostgreSQL, or back.
+"""Copy a whole analytics database into an empty one, from SQLite to PostgreSQL or back.
 
 Usage: python -m notebook_pipeline.storage.copy_database FROM TO
 
 FROM and TO are connection ids, read from AIRFLOW_CONN_….
-Nothing may write to FROM meanwhile; it stays as it is. Exits with 2, and says why, where that cannot be.
+FROM is not changed, and nothing may write to it meanwhile. Exits with 2 and a message on an error.
 """
 
 import sys
@@ -23,10 +23,10 @@ ROWS_AT_ONCE = 250_000
 
 
 def main() -> int:
-    """Copy between the two databases that the command line names; return the exit status."""
+    """Copy between the two databases given on the command line; return the exit status."""
     try:
         if len(sys.argv) != 3:
-            raise UsageError(f"{len(sys.argv) - 1} connection ids were given; give two: FROM TO")
+            raise UsageError(f"expected two connection ids, FROM and TO, got {len(sys.argv) - 1}")
         with connect(resolve(sys.argv[1]), read_only=True) as source, connect(resolve(sys.argv[2])) as target:
             for table, rows in copy_all(source, target).items():
                 print(f"{table:<16}{rows:>12,} rows")
@@ -39,18 +39,19 @@ def main() -> int:
 def copy_all(source: Database, target: Database) -> dict[str, int]:
     """Copy every table in one transaction of the target; return the number of rows of each.
 
-    Raises UsageError where a run is at work in the source, where the target has any, or where a table's
-    declaration cannot be used.
+    Raises UsageError if the source has a running run, the target has any run, or a table's declaration is
+    invalid.
     """
     running = source.execute("SELECT run_id FROM pipeline_run WHERE status = 'running' LIMIT 1")
     if running:
         raise UsageError(
-            f"{source.name}: run {running[0][0]} is running; let it end, or run one to settle it"
+            f"{source.name}: run {running[0][0]} is `running`; wait until it ends, or if its process is "
+            "lost, start any other run, which closes it"
         )
     datasets = _stored_datasets(source)
     create_tables(target)
     if target.execute("SELECT 1 FROM pipeline_run LIMIT 1"):
-        raise UsageError(f"{target.name}: holds runs already; give a new database")
+        raise UsageError(f"{target.name}: the database already has runs; copy into a new one")
     for dataset in datasets:
         create_table(target, dataset)
     with target.transaction():
@@ -61,11 +62,11 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
 
 
 def _stored_datasets(source: Database) -> list[Dataset]:
-    """Return the declared datasets that have a table; raise UsageError if one of a bad declaration has."""
+    """Return the declared datasets that have a table; raise UsageError if one has an invalid declaration."""
     declared, there = load_all(), source.relations()
     bad = [problem for name, problem in declared.problems.items() if name in there]
     if bad:
-        raise UsageError(f"{bad[0]}. Its table cannot be copied without it; nothing was copied")
+        raise UsageError(f"{bad[0]}. Its table cannot be copied without a declaration; nothing was copied")
     return [dataset for name, dataset in declared.datasets.items() if name in there]
 
 
@@ -75,20 +76,20 @@ def _copy(source: Database, target: Database, table: str, batches: Iterable[pa.T
     counts = [one.execute(f"SELECT count(*) FROM {quoted(table)}")[0][0] for one in (source, target)]
     if counts[0] != counts[1]:
         raise PipelineError(
-            f"{table}: {counts[0]:,} rows at the source, {counts[1]:,} copied; nothing was. See that nobody "
-            "writes to it, and copy again"
+            f"{table}: the source has {counts[0]:,} rows, but {counts[1]:,} were copied; the copy was rolled "
+            "back. Stop all writers to the source and copy again"
         )
     return counts[1]
 
 
 def _in_order(source: Database, table: str) -> pa.Table:
-    """Return a bookkeeping table; the order of the rejected rows is that in which they came."""
+    """Return a bookkeeping table, with rejected rows in the order in which they were stored."""
     order = "ORDER BY rowid" if table == "rejected_row" else ""
     return source.query(f"SELECT {_columns(source, table)} FROM {table} {order}")
 
 
 def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.Table]:
-    """Yield a dataset's rows in the order of their keys, so many at a time that memory stays small."""
+    """Yield a dataset's rows in the order of their keys, ROWS_AT_ONCE at a time to limit memory."""
     key, after, values = quoted(dataset.key), "", list[Value]()
     columns = _columns(source, dataset.name)
     while True:

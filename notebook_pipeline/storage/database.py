@@ -1,7 +1,7 @@
-"""Speak SQL to the analytics database through ADBC; what its engines do differently, each says for itself.
+"""SQL on the analytics database through ADBC; a subclass per engine implements the differences.
 
-SQL is written once, in the words that SQLite and PostgreSQL share: values are marked with `?`, tables are
-declared with the types TEXT, INTEGER and REAL, and where there is no common word, the engine has a method.
+SQL is written once, in the dialect that SQLite and PostgreSQL share: parameters are `?`, tables are declared
+with the types TEXT, INTEGER and REAL, and what they do not share is a method of the engine.
 """
 
 from abc import ABC, abstractmethod
@@ -21,17 +21,17 @@ Value = str | int | float | None
 
 
 class Lock(Protocol):
-    """Stand for a run while it is alive; the operating system or the server gives it up with the process."""
+    """The lock of a running run; the operating system or the server releases it when the process ends."""
 
     def release(self) -> None:
-        """Give the lock up; to do so twice does nothing."""
+        """Release the lock; releasing it twice does nothing."""
 
 
 class Database(ABC):
-    """Speak SQL to one open database; statements outside `transaction()` commit by themselves.
+    """An open database; statements outside `transaction()` are committed at once.
 
-    `is_shared` says that others may write to a table while a transaction here is open. `row_number` declares
-    the column `rowid`, which keeps rows in the order in which they came, where a table has none by itself.
+    `is_shared` is True if others may write to a table while a transaction is open here. `row_number` declares
+    the column `rowid`, which numbers rows in insertion order, if the engine's tables do not have it anyway.
     """
 
     is_shared: bool
@@ -56,7 +56,7 @@ class Database(ABC):
         self._dbapi.close()
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple]:
-        """Run one statement with bound values and return its rows, if it gives any."""
+        """Run one statement with bound values and return its rows, if it returns any."""
         with self._cursor() as cursor:
             cursor.execute(self._spelled(sql), tuple(values) or None)
             return cursor.fetchall() if cursor.description else []
@@ -69,20 +69,20 @@ class Database(ABC):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Begin, on SQLite with the write lock; commit at the end, or roll back what an exception left."""
+        """Begin a transaction, on SQLite with the write lock; commit it, or roll it back on an exception."""
         self.execute(self.begin)
         try:
             yield
             self._commit()
         except BaseException:
-            # A full disk may have rolled back already; the first error is the one to show.
+            # After an error such as a full disk there may be nothing to roll back; show the first error.
             with suppress(PipelineError):
                 self.execute("ROLLBACK")
             raise
 
     @abstractmethod
     def define(self, sql: str) -> None:
-        """Run a statement that makes a table or an index."""
+        """Run a statement that creates a table or an index."""
 
     @abstractmethod
     def empty(self, table: str) -> None:
@@ -90,38 +90,38 @@ class Database(ABC):
 
     @abstractmethod
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
-        """Append rows by the names of their columns, each with these marks.
+        """Append rows by the names of their columns; `marks` are further columns with one value each.
 
-        Return False, nothing appended, where another writer was first to store the key of one.
+        Return False, with nothing appended, if another writer has stored one of the keys first.
         """
 
     def append_newer(
         self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
     ) -> int:
-        """Append rows, and let those with a greater cursor take the place of the row with their key.
+        """Append rows; a row with a greater cursor replaces the stored one of its key.
 
-        Return how many were written: none on an engine that judges rows before it locks any.
+        Return the number of rows written: 0 on an engine that must compare rows before it locks them.
         """
         return 0
 
     @abstractmethod
     def upsert(self, sql: str, expected: int) -> bool:
-        """Run a statement that writes so many rows.
+        """Run a statement that is expected to write this number of rows.
 
-        Return False, none written, where another writer has kept it from writing one of them.
+        Return False, with nothing written, if another writer has prevented one of them.
         """
 
     @abstractmethod
     def lock(self, name: str, *, shared: bool = False) -> None:
-        """Let the transaction wait until no other holds this lock, or none holds it unshared."""
+        """Take a lock until the transaction ends, waiting for others that hold it; shared ones coexist."""
 
     @abstractmethod
     def hold_run(self, run_id: str, file: Path) -> Lock:
-        """Take a run's lock, in `file` where it is a file; raise PipelineError where it is held."""
+        """Take a run's lock, which is `file` if the engine locks files; raise PipelineError if it is held."""
 
     @abstractmethod
     def is_run_held(self, run_id: str, file: Path) -> bool:
-        """Say whether some process holds a run's lock; where that cannot be seen, one does."""
+        """Return True if a process holds a run's lock, or if that cannot be determined."""
 
     @abstractmethod
     def relations(self) -> set[str]:
@@ -129,27 +129,27 @@ class Database(ABC):
 
     @abstractmethod
     def columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns in their order, none where there is no such table."""
+        """Return the names of a table's columns in order, or [] if there is no such table."""
 
     @abstractmethod
     def forbids_doubles(self, table: str, column: str) -> bool:
-        """Say whether the primary key or a unique index on this column alone keeps its values apart."""
+        """Return True if this column alone is the primary key or has a unique index."""
 
     @abstractmethod
     def json_key(self, column: str, field: str, kind: str) -> str:
-        """Return the SQL that reads a field of a JSON object in a column, null where it cannot be read."""
+        """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
 
     @abstractmethod
     def json_items(self, kind: str) -> str:
-        """Return the query of the items of a JSON list that is bound in it."""
+        """Return the query that yields the items of a JSON list, which is its one parameter."""
 
     @abstractmethod
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
-        """Return the condition that a text is not like a glob, and the value to bind in it."""
+        """Return the condition that a column does not match a glob, and the value to bind in it."""
 
     @abstractmethod
     def _spelled(self, sql: str) -> str:
-        """Return the SQL as the engine's driver wants it."""
+        """Return the SQL in the form that the engine's driver takes."""
 
     @abstractmethod
     def _commit(self) -> None:
@@ -161,11 +161,11 @@ class Database(ABC):
 
     @abstractmethod
     def _problem(self, error: Error) -> PipelineError:
-        """Return what the driver said, without the statement, and what to do about it."""
+        """Return an error with the driver's message, without the statement, and what to do about it."""
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
-        """Give a cursor for one statement: one that failed keeps the values it was given for the next."""
+        """Yield a cursor for one statement: after an error, a cursor keeps its values for the next one."""
         try:
             with self._statement() as cursor:
                 yield cursor
@@ -174,12 +174,12 @@ class Database(ABC):
 
 
 def quoted(identifier: str) -> str:
-    """Return the identifier as SQL writes it."""
+    """Return an identifier quoted for SQL."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL writes it, for a constant that would have to be bound again for every row."""
+    """Return a text as a SQL literal, for a constant that would otherwise be bound again for every row."""
     if "\0" in text:
-        raise ValueError(f"{text!r} cannot stand in a statement")
+        raise ValueError(f"{text!r} contains U+0000, which a SQL statement cannot contain")
     return "'" + text.replace("'", "''") + "'"

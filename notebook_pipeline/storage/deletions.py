@@ -1,9 +1,9 @@
-"""Delete what the source no longer has, and remember it, so that nothing older brings it back.
+"""Deletion of rows that the source no longer has, recorded so that no older row restores them.
 
-A sweep that deletes says of every key it did not see: on this day the source did not have it. Of the
-stored keys it says so in `deleted_row`, of all others, which a late bulk file may bring, in `sweep`. So
-it does not matter whether a file is loaded before the sweep or after it. The days decide between a sweep
-and a bulk row, the order of extractions between a sweep and a live row (see merge_rule.py).
+A deleting sweep records that on its day the source did not have the keys that it did not see: the stored ones
+in `deleted_row`, all others, which a later bulk file may contain, in `sweep`. So it does not matter whether a
+file is loaded before or after the sweep. Between a sweep and a bulk row the days decide, between a sweep and
+a live row the order of extractions (see merge_rule.py).
 """
 
 import json
@@ -21,10 +21,10 @@ from notebook_pipeline.storage.tables import key_type
 
 @dataclass(frozen=True)
 class Sweep:
-    """Hold the last sweep that deleted: the day of which it speaks, its run, and the keys it spares.
+    """The last deleting sweep: its day, its run, and the keys that it does not apply to.
 
-    `spared` is a JSON list of the keys that the source had although no row of them is stored, because it
-    was rejected; only `deleted_row` says anything of them.
+    `spared` is a JSON list of the keys that the source had but that are not stored, because their rows were
+    rejected; whether they are deleted is recorded in `deleted_row` alone.
     """
 
     cursor: str
@@ -33,12 +33,12 @@ class Sweep:
 
 
 def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: str) -> pa.Table:
-    """Return key and cursor of the stored rows that the source, asked on `day`, no longer has.
+    """Return key and cursor of the stored rows that the source, read on `day`, no longer has.
 
-    `present` are the keys it has. A bulk row that is newer than the day may have come after it.
+    `present` are the keys that it has. Bulk rows newer than `day` are left out: they may be new since then.
     """
     key, cursor = quoted(dataset.key), quoted(dataset.cursor)
-    _keep_keys(database, dataset, "_present", pc.unique(present))
+    _write_keys(database, dataset, "_present", pc.unique(present))
     return database.query(
         f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
         WHERE {key} NOT IN (SELECT key FROM _present) AND ({is_live("_source")} OR {cursor} <= ?)
@@ -50,11 +50,11 @@ def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: s
 def delete_missing(
     database: Database, dataset: Dataset, missing: pa.Table, *, run_id: str, day: str, max_percent: float
 ) -> int:
-    """Delete what `find_missing` found in this sweep, leaving a tombstone each, and return how many.
+    """Delete the rows that `find_missing` found in this sweep, leaving tombstones; return their number.
 
-    Raises DataRefused, nothing deleted, where they are more than `max_percent` of the table.
+    Raises DataRefused, with nothing deleted, if they are more than `max_percent` of the table.
     """
-    _hold_to_limit(database, dataset, missing.num_rows, max_percent)
+    _check_limit(database, dataset, missing.num_rows, max_percent)
     if missing.num_rows:
         _delete(database, dataset, missing, run_id)
     _save_sweep(database, dataset, run_id, day)
@@ -62,24 +62,24 @@ def delete_missing(
 
 
 def last_sweep(database: Database, dataset: str) -> Sweep | None:
-    """Return the last sweep that deleted, or None where there never was one."""
+    """Return the last deleting sweep, or None if there was none."""
     rows = database.execute("SELECT cursor, run_id, spared FROM sweep WHERE dataset = ?", [dataset])
     return Sweep(*rows[0]) if rows else None
 
 
 def has_tombstones(database: Database, dataset: str) -> bool:
-    """Say whether any row of the dataset was ever deleted."""
+    """Return True if the dataset has tombstones of deleted rows."""
     sql = "SELECT EXISTS (SELECT 1 FROM deleted_row WHERE dataset = ?)"
     return bool(database.execute(sql, [dataset])[0][0])
 
 
-def _hold_to_limit(database: Database, dataset: Dataset, missing: int, max_percent: float) -> None:
+def _check_limit(database: Database, dataset: Dataset, missing: int, max_percent: float) -> None:
     stored = database.execute(f"SELECT count(*) FROM {quoted(dataset.name)}")[0][0]
     if missing > stored * max_percent / 100:
         raise DataRefused(
             f"{dataset.name}: the source no longer has {missing:,} of {stored:,} rows, more than "
-            f"max_deleted_percent = {max_percent} allows; nothing was deleted. Look at the source; if the "
-            "rows are truly gone, run again with a higher max_deleted_percent"
+            f"max_deleted_percent = {max_percent} allows; nothing was deleted. Check the source; if the rows "
+            "were really deleted there, run again with a higher max_deleted_percent"
         )
 
 
@@ -92,7 +92,7 @@ def _delete(database: Database, dataset: Dataset, missing: pa.Table, run_id: str
             "run_id": pa.repeat(pa.scalar(run_id), missing.num_rows),
         }
     )
-    _keep_keys(database, dataset, "_missing", missing["key"])
+    _write_keys(database, dataset, "_missing", missing["key"])
     keys = "SELECT CAST(key AS TEXT) FROM _missing"
     for table in ("deleted_row", "row_place"):
         database.execute(f"DELETE FROM {table} WHERE dataset = ? AND key IN ({keys})", [dataset.name])
@@ -102,8 +102,8 @@ def _delete(database: Database, dataset: Dataset, missing: pa.Table, run_id: str
     )
 
 
-def _keep_keys(database: Database, dataset: Dataset, table: str, keys: pa.Array | pa.ChunkedArray) -> None:
-    """Keep distinct keys in a temporary table."""
+def _write_keys(database: Database, dataset: Dataset, table: str, keys: pa.Array | pa.ChunkedArray) -> None:
+    """Write distinct keys to a new temporary table."""
     database.execute(f"DROP TABLE IF EXISTS {table}")
     database.define(f"CREATE TEMP TABLE {table} (key {key_type(dataset)} PRIMARY KEY)")
     database.append(table, pa.table({"key": keys}))
@@ -113,7 +113,7 @@ def _save_sweep(database: Database, dataset: Dataset, run_id: str, day: str) -> 
     spared = f"SELECT key FROM _present EXCEPT SELECT {quoted(dataset.key)} FROM {quoted(dataset.name)}"
     last = last_sweep(database, dataset.name)
     if last:
-        # This sweep will not speak of them, and what the last one said must not be forgotten.
+        # This sweep will not apply to the spared keys, so what the last one recorded of them is kept.
         database.execute(
             f"""INSERT INTO deleted_row SELECT ?, CAST(key AS TEXT), ?, ? FROM ({spared}) spared
             WHERE key NOT IN ({database.json_items(key_type(dataset))}) ON CONFLICT (dataset, key)

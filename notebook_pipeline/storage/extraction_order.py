@@ -1,10 +1,10 @@
-"""Order extractions: of two live rows, or two bulk rows, of one cursor, the one that was read later wins.
+"""The order of extractions: of two live rows, or two bulk rows, with the same cursor the later one wins.
 
-An extraction's place is a text that sorts as extractions follow each other: the id of
-its run, or for a replay of rejected rows the place of the run that rejected them. A stored row has the
-place of the run in its `_run_id`, or the one in `row_place`: that is where a row is noted that a later
-extraction confirmed without a change, while a rejected version of it may still be replayed. To note every
-confirmed row would cost a write each.
+An extraction's place is a text that sorts in the order of extractions: the id of its run or, for a replay of
+rejected rows, the place of the run that rejected them. The place of a stored row is the one in `row_place` if
+it has one, else that of the run in its `_run_id`. A row gets a `row_place` if a later extraction confirmed it
+without a change while a rejected version of it may still be replayed; to store one for every confirmed row
+would cost a write each.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from notebook_pipeline.storage.tables import is_rejected, rejected_key
 
 
 def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
-    """Return the place of a run's extraction, inside the transaction that merges it.
+    """Return the place of a run's extraction; call it inside the transaction that merges the rows.
 
-    A bulk load that had to wait for others comes after them, as its file is read in its own transaction.
-    A live source was read before. Raises PipelineError if another update was committed since this run
-    began: of two rows of one day nothing says which was read later.
+    A bulk load that waited for others comes after them, because its file is read inside its transaction.
+    A live source was read earlier: raise PipelineError if another update was committed since this run began,
+    because of two rows of the same day it is not known which was read later.
     """
     place = origin.place or run_id
     newest = _newest(database, dataset, run_id, origin, "AND is_replay = 0")
@@ -43,14 +43,14 @@ def take_place(database: Database, dataset: str, run_id: str, origin: Origin) ->
     other = max(meanwhile, newest if newest > place else "")
     if other:
         raise PipelineError(
-            f"{dataset}: another update, run {other}, committed meanwhile, and rows of the same day may be "
-            "newer there; nothing was merged. Run again"
+            f"{dataset}: another update, run {other}, was committed since this run began and may have read "
+            "newer rows of the same day; nothing was merged. Run again"
         )
     return place
 
 
 def save_extraction(database: Database, run_id: str, dataset: str, origin: Origin, place: str) -> None:
-    """Note what a run read, inside the caller's transaction."""
+    """Record the source and the place of a run's extraction, inside the caller's transaction."""
     database.execute(
         """INSERT INTO extraction VALUES (?, ?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET
         source = excluded.source, place = excluded.place, is_replay = excluded.is_replay""",
@@ -59,17 +59,17 @@ def save_extraction(database: Database, run_id: str, dataset: str, origin: Origi
 
 
 def is_live(source: str) -> str:
-    """Return the SQL condition that a stored row, whose `_source` this SQL gives, is of a live source."""
+    """Return the SQL condition that a stored row, whose `_source` is this SQL, is from a live source."""
     return f"{source} <> {literal(BULK_MARK)}"
 
 
 def is_alike(source: str, kind: SourceKind) -> str:
-    """Return the SQL condition that a stored `_source` is live if this kind is, and bulk if it is not."""
+    """Return the SQL condition that a `_source` and this kind are either both live or both bulk."""
     return is_live(source) if kind.is_live else f"{source} = {literal(BULK_MARK)}"
 
 
 def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, place: str) -> bool:
-    """Return True if rows of a later extraction of such a source may be stored already."""
+    """Return True if rows of a later extraction, live or bulk like this one, may already be stored."""
     return place < _newest(database, dataset, run_id, origin)
 
 
@@ -81,7 +81,7 @@ def stored_place(dataset: Dataset, key: str) -> str:
 
 
 def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) -> pa.Array | None:
-    """Return the keys between two that were ever rejected and may be replayed, None where there are none."""
+    """Return the keys between two whose rejected rows may be replayed, or None if there are none."""
     key = rejected_key(database, dataset)
     keys = database.query(
         f"""SELECT DISTINCT {key} AS "key" FROM rejected_row
@@ -92,7 +92,7 @@ def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) 
 
 
 class Notes:
-    """Keep `row_place` true while rows are merged at one place."""
+    """The entries of `row_place`, updated while rows are merged at one place."""
 
     def __init__(self, database: Database, dataset: Dataset, place: str, *, is_replay: bool) -> None:
         self._database = database
@@ -103,13 +103,13 @@ class Notes:
         self._has_rejected = self._exists(f"rejected_row WHERE {is_rejected(dataset)}")
 
     def forget(self, written: str) -> None:
-        """Drop the notes on rows that were written; `written` is SQL that gives their keys."""
+        """Delete the entries of rows that were written; `written` is the query of their keys."""
         if self.has_notes:
             keys = f"SELECT CAST(key AS TEXT) FROM ({written}) written"
             self._execute(f"DELETE FROM row_place WHERE dataset = ? AND key IN ({keys})")
 
     def confirm(self, confirmed: str) -> None:
-        """Note rows that were confirmed and may be replayed; `confirmed` is SQL that gives their keys."""
+        """Add entries for confirmed rows that may be replayed; `confirmed` is the query of their keys."""
         if not (self._is_replay or self._has_rejected):
             return
         rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._database, self._dataset)} = c.key"
@@ -136,7 +136,7 @@ def _newest(
     condition: str = "",
     values: Sequence[Value] = (),
 ) -> str:
-    """Return the last place among other runs' committed extractions of such sources, "" for none."""
+    """Return the last place of other runs' committed extractions, live or bulk like this one, or ""."""
     rows = database.execute(
         f"""SELECT place FROM extraction e JOIN pipeline_run r ON r.run_id = e.run_id
         WHERE e.dataset = ? AND {is_alike("e.source", origin.kind)} AND e.run_id <> ?

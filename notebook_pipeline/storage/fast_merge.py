@@ -1,4 +1,4 @@
-"""Settle rows without staging them: those that are stored as they are, and those that are plainly newer."""
+"""Merging without staging: rows that are stored already, and rows that have a greater cursor."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,16 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.extraction_order import awaited_keys
 
-# A batch is compared with all stored rows between its first and last key, as long as those are few.
+# A batch is compared with all stored rows between its first and last key, unless they are more than this
+# many times as many.
 MOST_ROWS_READ = 2.0
 
 
 def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source: str) -> pa.Array | None:
-    """Say of every row whether it is stored as it is, from this source; None where most are not.
+    """Return for every row whether an identical one from this source is stored; False if it may be replayed.
 
-    The keys have to be distinct and in order. A row that is awaited (see extraction_order.py) is never known.
+    The keys must be distinct and sorted. Return None if no row between the first and the last key is stored,
+    or more than are worth reading.
     """
     key = batch.column(dataset.key)
     stored = _between(database, dataset, key[0].as_py(), key[-1].as_py(), int(MOST_ROWS_READ * len(key)))
@@ -33,9 +35,9 @@ def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source
 def write_newer(
     database: Database, dataset: Dataset, batch: pa.RecordBatch, marks: Mapping[str, str]
 ) -> tuple[int, int]:
-    """Write every row that is not stored, or with an older cursor; count the inserted and the updated.
+    """Write every row that is new or has a greater cursor; return the numbers of inserted and updated rows.
 
-    Where that could not be counted in good time, and on engines that judge rows first, nothing is written.
+    Write nothing if counting them would be too slow, or on an engine that must compare rows first.
     """
     keys = batch.column(dataset.key)
     ends = keys[0].as_py(), keys[-1].as_py()
@@ -49,7 +51,7 @@ def write_newer(
 
 
 def _between(database: Database, dataset: Dataset, low: Any, high: Any, most: int) -> pa.Table | None:
-    """Return the stored rows between two keys, None where there is none or they are too many."""
+    """Return the stored rows between two keys, or None if there are none or more than `most`."""
     if not 0 < _count_between(database, dataset, low, high, most) <= most:
         return None
     columns = ", ".join(quoted(name) for name in (*dataset.schema.names, "_source"))
@@ -58,13 +60,13 @@ def _between(database: Database, dataset: Dataset, low: Any, high: Any, most: in
 
 
 def _count_between(database: Database, dataset: Dataset, low: Any, high: Any, most: int) -> int:
-    """Count the stored rows between two keys, but no further than `most` and one."""
+    """Return the number of stored rows between two keys, but at most `most` + 1."""
     rows = f"SELECT 1 FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} BETWEEN ? AND ? LIMIT ?"
     return database.execute(f"SELECT count(*) FROM ({rows})", [low, high, most + 1])[0][0]
 
 
 def _aligned(stored: pa.Table, name: str, keys: pa.Array) -> dict[str, pa.Array]:
-    """Return the stored columns with a row for every key, null where it is not stored."""
+    """Return the stored columns with a row for every key, null if it is not stored."""
     columns = stored.combine_chunks().to_batches()[0]
     there = columns.column(name)
     if not there.equals(keys):
@@ -73,7 +75,7 @@ def _aligned(stored: pa.Table, name: str, keys: pa.Array) -> dict[str, pa.Array]
 
 
 def _is_same(one: pa.Array, other: pa.Array) -> Any:
-    """Compare two columns cell by cell, null being equal to null."""
+    """Compare two columns value by value; null equals null."""
     if one.equals(other):
         return True
     both_null = pc.and_(pc.is_null(one), pc.is_null(other))

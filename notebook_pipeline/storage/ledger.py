@@ -1,4 +1,4 @@
-"""Keep the ledger: one row per run, rejected rows, check results; tell runs that are alive from lost ones."""
+"""The ledger: one row per run, rejected rows, check results, and which runs are alive or lost."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ KEPT_REJECTED_ROWS = 10_000
 
 
 def now() -> str:
-    """Return the time in UTC as the ledger writes it."""
+    """Return the current time in UTC in the ledger's format."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def days_ago(days: float) -> str:
-    """Return the time so many days ago as the ledger writes it; at the earliest its first possible one."""
+    """Return the time this number of days ago in the ledger's format; at the earliest in the year 1."""
     try:
         then = datetime.now(UTC) - timedelta(days=days)
     except OverflowError:
@@ -42,7 +42,7 @@ def start_run(
     parameters: Mapping[str, object],
     artifact: str | None,
 ) -> None:
-    """Write the row of a run that starts now; dataset and source are taken from its parameters."""
+    """Insert the row of a run that starts now; dataset and source are taken from its parameters."""
     row = {
         "run_id": run_id,
         "dag_id": dag_id,
@@ -73,9 +73,8 @@ def commit_run(
 ) -> None:
     """Write counts, watermarks and `committed_at` inside the caller's transaction.
 
-    Cells that are run twice by hand merge twice in one run; the counts then are of both. Raises
-    PipelineError where the run is not `running` any more: it was judged lost, and what it merged must not
-    be committed behind the back of whoever judged so.
+    If cells are run twice by hand, one run merges twice and the counts are added up. Raises PipelineError if
+    the run is no longer `running`: another process has closed it as lost, so nothing may be committed.
     """
     added = "".join(f"{name} = coalesce({name}, 0) + ?, " for name in counts)
     done = database.execute(
@@ -85,13 +84,13 @@ def commit_run(
     )
     if not done:
         raise PipelineError(
-            f"run {run_id} is no longer `running` in pipeline_run, it was settled as lost or closed; "
+            f"run {run_id} is no longer `running` in pipeline_run: it was closed, most likely as lost; "
             "nothing was committed. Run again"
         )
 
 
 def refuse_run(database: Database, run_id: str, rows_read: int, rows_rejected: int) -> None:
-    """Write how many rows a run read and rejected whose data was refused, and which merged none."""
+    """Write the numbers of rows read and rejected by a run whose data was refused and which merged none."""
     database.execute(
         "UPDATE pipeline_run SET rows_read = ?, rows_rejected = ? "
         "WHERE run_id = ? AND status = 'running' AND committed_at IS NULL",
@@ -100,8 +99,8 @@ def refuse_run(database: Database, run_id: str, rows_read: int, rows_rejected: i
 
 
 def finish_run(database: Database, run_id: str, status: str, error: str | None = None) -> bool:
-    """Close a run's row as `success` or `failed`; say whether it was still open."""
-    # PostgreSQL stores any character but this one.
+    """Close a run's row as `success` or `failed`; return False if it was closed already."""
+    # U+0000 is the one character that PostgreSQL cannot store.
     error = error and error.replace("\0", "\N{REPLACEMENT CHARACTER}")
     closed = database.execute(
         "UPDATE pipeline_run SET status = ?, error = ?, finished_at = ? "
@@ -115,16 +114,14 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     """Return one run's row, or raise UsageError."""
     rows = database.query("SELECT * FROM pipeline_run WHERE run_id = ?", [run_id]).to_pylist()
     if not rows:
-        raise UsageError(
-            f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists those there are"
-        )
+        raise UsageError(f"no run {run_id!r} in {database.name}; `notebook-pipeline runs` lists all runs")
     return rows[0]
 
 
 def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -> str:
-    """Return the run that last merged rows into the dataset, or "" before the first.
+    """Return the id of the last run that merged rows into the dataset, or "" if there is none.
 
-    A run counts, too, whose rows from the source `or_refused_from` were refused.
+    Runs whose rows from the source `or_refused_from` were refused count as well.
     """
     rows = database.execute(
         "SELECT run_id FROM pipeline_run WHERE dataset = ? AND rows_read IS NOT NULL "
@@ -136,7 +133,7 @@ def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -
 
 
 def stored_rows(database: Database, dataset: str) -> int:
-    """Return how many rows the dataset has by the accounts of its committed runs, without a scan."""
+    """Return the dataset's number of rows, computed from the counts of its committed runs without a scan."""
     return database.execute(
         "SELECT CAST(coalesce(sum(rows_inserted - coalesce(rows_deleted, 0)), 0) AS BIGINT) "
         "FROM pipeline_run WHERE dataset = ? AND committed_at IS NOT NULL",
@@ -145,7 +142,10 @@ def stored_rows(database: Database, dataset: str) -> int:
 
 
 def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | None:
-    """Return the run that last merged this very file under this very contract, if there is one."""
+    """Return the id of the last run that merged a file with this fingerprint, or None if there is none.
+
+    The fingerprint covers the file's content and the contract under which it is read.
+    """
     rows = database.execute(
         "SELECT run_id FROM loaded_file WHERE dataset = ? AND fingerprint = ?", [dataset, fingerprint]
     )
@@ -153,7 +153,7 @@ def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | N
 
 
 def save_loaded_file(database: Database, dataset: str, fingerprint: str, run_id: str) -> None:
-    """Remember, inside the caller's transaction, that this file is merged."""
+    """Record, inside the caller's transaction, that a file was merged."""
     database.execute(
         "INSERT INTO loaded_file VALUES (?, ?, ?) ON CONFLICT (dataset, fingerprint) "
         "DO UPDATE SET run_id = excluded.run_id",
@@ -207,37 +207,37 @@ def save_results(
 
 
 def lock_path(output: Path, run: Mapping[str, object]) -> Path:
-    """Return where the lock of a run lies: beside its artefact, or by its id where it has none."""
+    """Return the path of a run's lock: beside its artefact or, if it has none, named after its id."""
     artifact = run["artifact"]
     return output / (f"{artifact}.lock" if artifact else f"runs/manual/{run['run_id']}.lock")
 
 
 def hold(database: Database, output: Path, run: Mapping[str, object]) -> Lock:
-    """Take the lock that says a run is alive; raise PipelineError where another process holds it."""
+    """Take the lock of a run that is alive; raise PipelineError if another process holds it."""
     return database.hold_run(str(run["run_id"]), lock_path(output, run))
 
 
 def is_alive(database: Database, output: Path, run: Mapping[str, object]) -> bool:
-    """Say whether some process still holds the lock of a run; where that cannot be seen, one does."""
+    """Return True if a process holds the lock of a run, or if that cannot be determined."""
     is_held = database.is_run_held(str(run["run_id"]), lock_path(output, run))
     return is_held or _is_elsewhere(database, output, run)
 
 
 def settle_lost(database: Database, output: Path) -> list[dict[str, object]]:
-    """Close every `running` row whose process is gone as failed, and return those rows."""
+    """Close every `running` row whose process has ended as failed, and return those rows."""
     running = database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist()
     here = [run for run in running if not _is_elsewhere(database, output, run)]
     return [run for run in here if _settle(database, output, run)]
 
 
 def _is_elsewhere(database: Database, output: Path, run: Mapping[str, object]) -> bool:
-    """Say whether a run has another output folder, its lock with it: neither lock nor artefact is in this."""
+    """Return True if a run uses another output folder: neither its lock nor its artefact is in this one."""
     lock = lock_path(output, run)
     return not (database.is_shared or lock.exists() or lock.with_suffix("").exists())
 
 
 def _settle(database: Database, output: Path, run: Mapping[str, object]) -> bool:
-    """Close a run's row while holding its lock, if the lock can be had and the row is still open."""
+    """Close a run's row while holding its lock; return False if the lock is held or the row is closed."""
     try:
         lock = hold(database, output, run)
     except PipelineError:

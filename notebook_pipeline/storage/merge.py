@@ -1,4 +1,4 @@
-"""Merge rows into a dataset's table by the merge rule, and keep the watermark."""
+"""Merging rows into a dataset's table by the merge rule, and the watermark."""
 
 from collections import Counter
 from dataclasses import astuple, dataclass
@@ -20,7 +20,7 @@ from notebook_pipeline.storage.staging import Staging
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """Count what became of the rows that were merged: each is in exactly one of the four."""
+    """The numbers of merged rows by outcome; each row has exactly one of the four outcomes."""
 
     inserted: int = 0
     updated: int = 0
@@ -32,16 +32,16 @@ class MergeCounts:
 
     @property
     def total(self) -> int:
-        """Return how many rows were merged."""
+        """Return the number of merged rows."""
         return sum(astuple(self))
 
 
 class Merge:
-    """Merge batches of good rows into a dataset's table, inside the caller's transaction.
+    """Merge batches of valid rows into a dataset's table, inside the caller's transaction.
 
-    Every row goes by the merge rule (see merge_rule.py). Three kinds need no staging to be judged by it:
-    rows whose keys are beyond the table's last are new, rows that are stored as they are unchanged, and rows
-    with a greater cursor than the stored ones win where nothing was deleted and nothing noted.
+    Every row follows the merge rule (see merge_rule.py). Three kinds need no staging for that: rows with keys
+    greater than the table's last are new, rows that are stored already are unchanged, and rows with a greater
+    cursor than the stored ones win if the dataset has no deletions and no entries in `row_place`.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class Merge:
         self._found = Circumstances(
             origin,
             place,
-            # What is loaded side by side with this may be behind or before it.
+            # A load that runs side by side with this one may come before or after it.
             is_behind=self._is_behind or (database.is_shared and origin.kind.side_by_side),
             has_tombstones=has_tombstones(database, dataset.name),
             sweep=last_sweep(database, dataset.name),
         )
         self._marks = {"_run_id": run_id, "_source": origin.source}
-        # Where the last batch held nothing that was known, the next is likely newer as a whole.
+        # If the last batch had no row that is stored already, the next one is likely to have none either.
         self._is_plainly_newer = False
         self._staging = Staging(database, dataset, run_id=run_id, found=self._found)
         table, key = quoted(dataset.name), quoted(dataset.key)
         self._last_key = database.execute(f"SELECT max({key}) FROM {table}")[0][0]
 
     def add(self, batch: pa.RecordBatch) -> MergeCounts:
-        """Merge one batch, its columns those of the dataset in stored types, and count the outcomes."""
+        """Merge one batch, with the dataset's columns in stored types, and return the counts."""
         if batch.column(self._dataset.key).null_count:
             raise PipelineError(f"{self._dataset.name}: a row without {self._dataset.key} cannot be merged")
         counts = MergeCounts()
@@ -81,7 +81,7 @@ class Merge:
         return self._found.has_tombstones or self._found.sweep is not None
 
     def _is_new(self, part: pa.RecordBatch) -> bool:
-        """Say whether every key is beyond the table's last, and nothing was ever deleted there."""
+        """Return True if every key is greater than the table's last and the dataset has no deletions."""
         if self._heeds_deletions:
             return False
         return self._last_key is None or part.column(self._dataset.key)[0].as_py() > self._last_key
@@ -97,7 +97,7 @@ class Merge:
             written = MergeCounts(*write_newer(self._database, self._dataset, part, self._marks))
             if written.total == rows:
                 return written
-        # A replay notes what it confirms, and a row that comes late may be older than one that is the same.
+        # A replay records what it confirms, and a late row may be older than a stored one that is identical.
         if not (self._is_behind or self._found.origin.is_replay):
             known = is_known(self._database, self._dataset, part, self._found.origin.source)
             part = part if known is None else part.filter(pc.invert(known))
@@ -109,7 +109,7 @@ class Merge:
 
 
 def read_watermark(database: Database, dataset: str, source: str) -> str | None:
-    """Return the newest cursor merged from this source, or None before its first run."""
+    """Return the watermark of this source, or None if it has none yet."""
     rows = database.execute("SELECT value FROM watermark WHERE dataset = ? AND source = ?", [dataset, source])
     return rows[0][0] if rows else None
 
@@ -127,7 +127,7 @@ def save_watermark(
 
 
 def ordered_parts(batch: pa.RecordBatch, key: str) -> list[pa.RecordBatch]:
-    """Sort a batch by key, and cut it so that each part holds a key once, its versions in their order."""
+    """Sort a batch by key and split it so that no part has a key twice, keeping the order of its versions."""
     keys = batch.column(key)
     if not len(keys):
         return []

@@ -1,4 +1,4 @@
-"""Say the merge rule in SQL, over a staged row s, the stored row p of its key, and a tombstone d."""
+"""The merge rule in SQL, for a staged row s, the stored row p of its key, and the key's tombstone d."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from notebook_pipeline.storage.tables import key_type
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Hold what the rule depends on beside the rows: where they come from, and what there is to heed.
+    """What the rule depends on besides the rows: where they come from, and the dataset's deletions.
 
-    `is_behind` says that rows extracted later than these may be stored.
+    `is_behind` is True if rows of a later extraction may be stored.
     """
 
     origin: Origin
@@ -29,10 +29,10 @@ Rule = tuple[str, Sequence[Value]]
 
 
 def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple[str, list[Value]]:
-    """Return the expression for what becomes of a row, and the values to bind in it.
+    """Return the SQL expression for the outcome of a staged row, and the values to bind in it.
 
-    It is `inserted`, `updated`, `unchanged`, `stale`, or `adopted`: unchanged, but from now on a row of the
-    live source that has confirmed it.
+    The outcome is `inserted`, `updated`, `unchanged`, `stale` or `adopted`, which is unchanged except that
+    `_source` becomes the live source that confirmed the row.
     """
     key, cursor = quoted(dataset.key), quoted(dataset.cursor)
     rules = [
@@ -47,7 +47,7 @@ def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple
 
 
 def _deletions(key: str, cursor: str, spared: str, found: Circumstances) -> list[Rule]:
-    """Keep what was deleted from coming back, in bulk rows of that day or before and in older updates."""
+    """Return the rules that keep deleted rows from being restored by older bulk rows or updates."""
     rules: list[Rule] = []
     is_bulk = not found.origin.kind.is_live
     if found.has_tombstones:
@@ -60,7 +60,7 @@ def _deletions(key: str, cursor: str, spared: str, found: Circumstances) -> list
 
 
 def _ties(dataset: Dataset, found: Circumstances) -> list[Rule]:
-    """Decide between rows of the same cursor: live before bulk, then the later extraction."""
+    """Return the rules for rows with the same cursor: live beats bulk, then the later extraction wins."""
     cursor = quoted(dataset.cursor)
     tied = f"s.{cursor} = p.{cursor}"
     rules: list[Rule] = []

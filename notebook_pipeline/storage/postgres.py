@@ -1,4 +1,4 @@
-"""Keep the analytics database in PostgreSQL: rows go in by COPY, and several machines may write at once."""
+"""The analytics database in PostgreSQL: rows are written by COPY, and several machines may write at once."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 
-# One writer waits so long for another's whole transaction.
+# How long one writer waits for another's whole transaction.
 LOCK_TIMEOUT_MS = 15 * 60 * 1000
-# A run is alive as long as its session is: the server has to notice soon when its machine is gone.
+# A run is alive as long as its session: the server must notice soon if the client's machine has failed.
 _SETTINGS = {
     "client_encoding": "UTF8",
     "idle_session_timeout": "0",
@@ -26,26 +26,26 @@ _SETTINGS = {
     "tcp_keepalives_idle": "60",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "6",
-    # Statements are many and small: to compile them takes longer than to run them.
+    # Statements are many and small: compiling them takes longer than running them.
     "jit": "off",
 }
 _UNIQUE_VIOLATION = "23505"
 _REMEDIES = {
     "23505": "another writer stored it at the same time; run again",
-    "25006": "this connection is for reading only",
-    "28": "check login and password of the connection",
-    "3D000": "make the database, or correct the connection's schema, which names it",
+    "25006": "this connection is read-only",
+    "28": "check the login and password of the connection",
+    "3D000": "create the database, or correct the connection's schema, which names it",
     "40P01": "another load wrote the same rows in another order; nothing was changed, run again",
     "40001": "another writer changed the same rows; nothing was changed, run again",
-    "42501": "grant it to the login of the connection",
-    "53": "see that the server has disk space and connections left, and run again; nothing was changed",
-    "55P03": "another writer held it too long; see which run is `running` and run again",
-    "57": "the server ended this connection; what was not committed is rolled back, run again",
+    "42501": "grant this privilege to the login of the connection",
+    "53": "check that the server has free disk space and connections, and run again; nothing was changed",
+    "55P03": "another writer held the lock too long; check which run is `running`, then run again",
+    "57": "the server closed this connection; uncommitted changes were rolled back, run again",
 }
 
 
 class PostgresDatabase(Database):
-    """Speak to a PostgreSQL database, in which bulk loads of a dataset run side by side."""
+    """A PostgreSQL database, in which bulk loads of one dataset can run side by side."""
 
     is_shared = True
     begin = "BEGIN"
@@ -62,7 +62,7 @@ class PostgresDatabase(Database):
             said = _without(connection, _said(error))
             raise PipelineError(
                 f"{name}: cannot be opened as a database: {said}; check the connection "
-                f"{connection.conn_id!r}, and that the server runs"
+                f"{connection.conn_id!r}, and that the server is running"
             ) from None
         settings = _SETTINGS | {"lock_timeout": str(LOCK_TIMEOUT_MS)}
         settings["default_transaction_read_only"] = "on" if read_only else "off"
@@ -76,21 +76,21 @@ class PostgresDatabase(Database):
             raise
 
     def define(self, sql: str) -> None:
-        """Run a statement that makes a table or an index."""
+        """Run a statement that creates a table or an index."""
         self.execute(dialect.typed(sql))
 
     def empty(self, table: str) -> None:
-        """Remove all rows of a temporary table; deleted ones would be read again by every statement."""
+        """Truncate a temporary table; every later statement would read rows that were only deleted."""
         self.execute(f"TRUNCATE {quoted(table)}")
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
-        """Append rows by COPY; return False, none appended, where one has a key that is stored."""
+        """Append rows by COPY; return False, with none appended, if the key of one is stored already."""
         columns = {name: dialect.stored(rows.column(name)) for name in rows.schema.names}
         columns |= {name: pa.repeat(pa.scalar(mark), rows.num_rows) for name, mark in marks.items()}
         try:
             with self._undone_if_it_fails(), self._cursor() as cursor:
                 if rows.num_rows:
-                    # The driver looks for a table in one schema only; temporary ones have their own.
+                    # The driver looks for a table in one schema only; temporary tables have their own.
                     is_temporary = table.startswith("_")
                     cursor.adbc_ingest(
                         table, dialect.in_pieces(columns), mode="append", temporary=is_temporary
@@ -102,7 +102,7 @@ class PostgresDatabase(Database):
         return True
 
     def upsert(self, sql: str, expected: int) -> bool:
-        """Run a statement that writes so many rows, or nothing where it writes fewer."""
+        """Run a statement; return False, with nothing written, if it does not write this number of rows."""
         try:
             with self._undone_if_it_fails(), self._cursor() as cursor:
                 cursor.execute(sql)
@@ -113,29 +113,29 @@ class PostgresDatabase(Database):
         return True
 
     def lock(self, name: str, *, shared: bool = False) -> None:
-        """Let the transaction wait until no other holds this lock, or none holds it unshared."""
+        """Take a lock until the transaction ends, waiting for others that hold it; shared ones coexist."""
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         self.execute(f"SELECT CAST({function}(?) AS TEXT)", [_number("lock", name)])
 
     def hold_run(self, run_id: str, file: Path) -> Lock:
-        """Take a run's lock for as long as this session lives; raise PipelineError where it is held."""
+        """Take a run's lock until this session ends; raise PipelineError if it is held."""
         number = _number("run", run_id)
-        # One session may take a lock twice.
+        # The server would let one session take a lock twice.
         if number in self._held or not self.execute("SELECT pg_try_advisory_lock(?)", [number])[0][0]:
             raise PipelineError(f"{self.name}: another process is working on run {run_id}")
         self._held.add(number)
         return _SessionLock(self, number)
 
     def release(self, number: int) -> None:
-        """Give up a lock that this session took."""
+        """Release a lock that this session took."""
         if number in self._held:
             self._held.remove(number)
-            # Where the session has ended, so has its lock.
+            # If the session has ended, the lock is released already.
             with suppress(PipelineError):
                 self.execute("SELECT pg_advisory_unlock(?)", [number])
 
     def is_run_held(self, run_id: str, file: Path) -> bool:
-        """Say whether some session holds a run's lock."""
+        """Return True if a session holds a run's lock."""
         number = _number("run", run_id)
         return bool(
             self.execute(
@@ -157,7 +157,7 @@ class PostgresDatabase(Database):
         return {name for (name,) in rows}
 
     def columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns in their order, none where there is no such table."""
+        """Return the names of a table's columns in order, or [] if there is no such table."""
         rows = self.execute(
             """SELECT CAST(attname AS TEXT) FROM pg_attribute WHERE attrelid = to_regclass(?)
             AND attnum > 0 AND NOT attisdropped AND attidentity = '' ORDER BY attnum""",
@@ -166,7 +166,7 @@ class PostgresDatabase(Database):
         return [name for (name,) in rows]
 
     def forbids_doubles(self, table: str, column: str) -> bool:
-        """Say whether the primary key or a unique index on this column alone keeps its values apart."""
+        """Return True if this column alone is the primary key or has a unique index."""
         [[indexes]] = self.execute(
             """SELECT count(*) FROM pg_index i JOIN pg_attribute a
             ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
@@ -177,22 +177,22 @@ class PostgresDatabase(Database):
         return bool(indexes)
 
     def json_key(self, column: str, field: str, kind: str) -> str:
-        """Return the SQL that reads a field of a JSON object in a column, as far as it can be read."""
+        """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         text = f"_json_field({quoted(column)}, {literal(field)})"
         return text if kind == "TEXT" else f"_whole_number({text})"
 
     def json_items(self, kind: str) -> str:
-        """Return the query of the items of a JSON list that is bound in it."""
+        """Return the query that yields the items of a JSON list, which is its one parameter."""
         value = "value" if kind == "TEXT" else "CAST(value AS BIGINT)"
         return f"SELECT {value} FROM json_array_elements_text(CAST(? AS JSON))"
 
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
-        """Return the condition that a text is not like a glob, and the value to bind in it."""
+        """Return the condition that a column does not match a glob, and the value to bind in it."""
         return f"{column} !~ ?", dialect.pattern(glob)
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
-        """Undo what failed inside a transaction, which otherwise would be lost as a whole."""
+        """Undo a failed statement alone: without a savepoint it would fail the whole transaction."""
         inside = self._state() != "idle"
         if inside:
             self.execute("SAVEPOINT attempt")
@@ -213,7 +213,7 @@ class PostgresDatabase(Database):
 
     def _commit(self) -> None:
         if self._state() != "intrans":
-            # COMMIT would say nothing, and roll back.
+            # COMMIT would roll back without an error.
             raise PipelineError(f"{self.name}: a statement of this transaction failed; nothing was changed")
         self.execute("COMMIT")
 
@@ -227,29 +227,29 @@ class PostgresDatabase(Database):
 
 
 class _OvertakenError(Exception):
-    """Say that another writer changed a row between being judged and being written."""
+    """Raised if another writer changed a row after it was compared and before it was written."""
 
 
 class _SessionLock:
-    """Hold an advisory lock of a session."""
+    """An advisory lock of a session."""
 
     def __init__(self, database: PostgresDatabase, number: int) -> None:
         self._database = database
         self._number = number
 
     def release(self) -> None:
-        """Give the lock up; to do so twice does nothing."""
+        """Release the lock; releasing it twice does nothing."""
         self._database.release(self._number)
 
 
 def _number(kind: str, name: str) -> int:
-    """Return the number of an advisory lock: names are texts, those of the server's locks are not."""
+    """Return the number of a named advisory lock: PostgreSQL identifies them by 64-bit integers."""
     digest = hashlib.sha256(f"notebook_pipeline {kind} {name}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def _said(error: Error) -> str:
-    """Return what the server or the driver said, without the statement."""
+    """Return the message of the server or the driver, without the statement."""
     said = {_text(key): _text(value) for key, value in error.details}
     first = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
     lines = [first.removeprefix("IO: [libpq] "), said.get("PG_DIAG_MESSAGE_DETAIL", "")]
@@ -261,7 +261,7 @@ def _text(part: str | bytes) -> str:
 
 
 def _without(connection: Connection, said: str) -> str:
-    """Return a message without the secrets of the connection, which no part of it should hold anyway."""
+    """Return a message without the connection's secrets, which it is not expected to contain anyway."""
     for secret in connection.secrets():
         said = said.replace(secret, "…")
     return said

@@ -1,4 +1,4 @@
-"""Hold a run's lock: the operating system gives it up with the process, however that ends."""
+"""The lock file of a run, which the operating system unlocks when the process ends, however it ends."""
 
 import fcntl
 import os
@@ -8,9 +8,9 @@ from notebook_pipeline.errors import PipelineError
 
 
 class RunLock:
-    """Hold the lock file at a path for as long as this process works on a run.
+    """The lock file at a path, locked until it is released or the process ends.
 
-    Raises PipelineError where another process holds it, or where the file cannot be made.
+    Raises PipelineError if another process holds the lock, or if the file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,7 +26,7 @@ class RunLock:
             raise PipelineError(f"{path}: the lock of this run cannot be taken: {error.strerror}") from error
 
     def release(self) -> None:
-        """Remove the file and give the lock up, in this order; to do so twice does nothing."""
+        """Remove the file, then release the lock; releasing it twice does nothing."""
         if self._file is not None:
             self._path.unlink(missing_ok=True)
             os.close(self._file)
@@ -34,7 +34,7 @@ class RunLock:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether some process holds the lock at a path; where that cannot be seen, one does."""
+    """Return True if a process holds the lock at a path, or if that cannot be determined."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def is_held(path: Path) -> bool:
 
 
 def _locked(path: Path) -> int | None:
-    """Open and lock a file; None where it, or its folder, was removed meanwhile, so that nobody sees it."""
+    """Open and lock a file; return None if it or its folder was removed meanwhile: nobody sees the lock."""
     try:
         file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     except FileNotFoundError:

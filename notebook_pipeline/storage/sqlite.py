@@ -1,4 +1,4 @@
-"""Keep the analytics database in a SQLite file, through ADBC: a process that writes has no other library."""
+"""The analytics database in a SQLite file, through ADBC; a process that writes uses no other library."""
 
 import os
 import time
@@ -19,35 +19,35 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 from notebook_pipeline.storage.run_locks import RunLock, is_held
 
-# Writers queue behind each other; this is how long one waits for the other's whole transaction.
+# How long one writer waits for another's whole transaction.
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
-# So long may the log get before a commit copies it into the database (64 MB): scattered pages of a large
-# table cost much more to copy than those of a small one, and the last to close the database does it anyway.
+# The length of the log (64 MB) at which a commit copies it into the database: scattered pages of a large
+# table take much longer to copy than those of a small one, and the last connection does it anyway.
 LOG_PAGES = 8_192
-# Of a new database. Twice SQLite's own: a first load takes an eighth less time, an update of scattered rows
-# as long. With pages of 16 KiB a large table's updates take twice as long as a small one's.
+# The page size of a new database, twice SQLite's default: a first load takes an eighth less time, an update
+# of scattered rows the same. With 16 KiB, updates of a large table take twice as long as of a small one.
 PAGE_BYTES = 8_192
-# Pages that an update reads to judge its rows are still there when it writes them.
+# Large enough to still have the pages that an update reads to compare its rows when it writes them.
 CACHE_KIB = 16 * 1024
-# A column gets its type from the first batch of a result: one batch a result, or a column that begins
-# with 1,024 nulls is taken for numbers and the first text in it is an error.
+# A column's type is that of the first batch of a result. With more than one batch, a column that begins
+# with 1,024 nulls would be read as numbers, and the first text in it would be an error.
 ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
 
 _LOCKED = "database is locked"
 _REMEDIES = {
     "disk is full": "free space on this disk and run again; nothing was changed",
-    "disk I/O error": "see that this disk has space and allows files of this size, and run again; "
+    "disk I/O error": "check that this disk has space and allows files of this size, and run again; "
     "nothing was changed",
     "readonly": "make the file and its folder writable and run again; nothing was changed",
     "unable to open database file": "make the file and its folder writable",
-    _LOCKED: "another writer held it too long; see which run is `running` and run again",
+    _LOCKED: "another writer held the lock too long; check which run is `running`, then run again",
     "not a database": "this file is not a SQLite database; check the connection",
     "malformed": "the file is damaged; restore it from a backup",
 }
 
 
 class SqliteDatabase(Database):
-    """Speak to a SQLite file, whose writers wait for each other: one transaction at a time."""
+    """A database in a SQLite file, which one transaction at a time writes to while others wait."""
 
     is_shared = False
     begin = "BEGIN IMMEDIATE"
@@ -71,7 +71,7 @@ class SqliteDatabase(Database):
             raise
 
     def define(self, sql: str) -> None:
-        """Run a statement that makes a table or an index."""
+        """Run a statement that creates a table or an index."""
         self.execute(sql)
 
     def empty(self, table: str) -> None:
@@ -79,14 +79,14 @@ class SqliteDatabase(Database):
         self.execute(f"DELETE FROM {quoted(table)}")
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
-        """Append rows by the names of their columns, each with these marks; nobody else writes meanwhile."""
+        """Append rows and return True: no other writer can have stored a key meanwhile."""
         self._insert(table, rows, marks)
         return True
 
     def append_newer(
         self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
     ) -> int:
-        """Append rows, and let those with a greater cursor take the place of the row with their key."""
+        """Append rows; a row with a greater cursor replaces the stored one. Return the number written."""
         names = [quoted(name) for name in (*rows.schema.names, *marks) if name != key]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         newer = f"excluded.{quoted(cursor)} > {quoted(table)}.{quoted(cursor)}"
@@ -95,7 +95,7 @@ class SqliteDatabase(Database):
         return self._changes() - before
 
     def upsert(self, sql: str, expected: int) -> bool:
-        """Run a statement that writes rows; nobody else writes meanwhile."""
+        """Run a statement and return True: no other writer can have changed a row meanwhile."""
         self.execute(sql)
         return True
 
@@ -103,11 +103,11 @@ class SqliteDatabase(Database):
         """Do nothing: a transaction holds the write lock of the whole file."""
 
     def hold_run(self, run_id: str, file: Path) -> Lock:
-        """Take a run's lock; raise PipelineError where it is held."""
+        """Take a run's lock; raise PipelineError if it is held."""
         return RunLock(file)
 
     def is_run_held(self, run_id: str, file: Path) -> bool:
-        """Say whether some process holds a run's lock; where that cannot be seen, one does."""
+        """Return True if a process holds a run's lock, or if that cannot be determined."""
         return is_held(file)
 
     def relations(self) -> set[str]:
@@ -115,13 +115,13 @@ class SqliteDatabase(Database):
         return {name for (name,) in self.execute("SELECT name FROM sqlite_master")}
 
     def columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns in their order, none where there is no such table."""
+        """Return the names of a table's columns in order, or [] if there is no such table."""
         return [
             name for (name,) in self.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", [table])
         ]
 
     def forbids_doubles(self, table: str, column: str) -> bool:
-        """Say whether the primary key or a unique index on this column alone keeps its values apart."""
+        """Return True if this column alone is the primary key or has a unique index."""
         [[is_key]] = self.execute(
             "SELECT count(*) = 1 AND max(name) = ? FROM pragma_table_info(?) WHERE pk > 0", [column, table]
         )
@@ -133,21 +133,21 @@ class SqliteDatabase(Database):
         return bool(is_key or indexed)
 
     def json_key(self, column: str, field: str, kind: str) -> str:
-        """Return the SQL that reads a field of a JSON object in a column, as far as it can be read."""
+        """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         path = '$."' + field.replace('"', '\\"') + '"'
         name = quoted(column)
         return f"CASE WHEN json_valid({name}) THEN CAST(json_extract({name}, {literal(path)}) AS {kind}) END"
 
     def json_items(self, kind: str) -> str:
-        """Return the query of the items of a JSON list that is bound in it."""
+        """Return the query that yields the items of a JSON list, which is its one parameter."""
         return "SELECT value FROM json_each(?)"
 
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
-        """Return the condition that a text is not like a glob, and the value to bind in it."""
+        """Return the condition that a column does not match a glob, and the value to bind in it."""
         return f"{column} NOT GLOB ?", glob
 
     def _keep_log(self) -> None:
-        """Switch a database to a write-ahead log; unlike all else, SQLite does not wait for others here."""
+        """Switch to a write-ahead log, retrying while the database is locked: SQLite does not wait here."""
         deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
         while True:
             try:
@@ -205,14 +205,14 @@ def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
 
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Not opened where it is there: closing it again would give up the locks of what else has it open in this
-    # process, and another process would take the log from under it. https://sqlite.org/howtocorrupt.html
+    # An existing file is not opened: closing it would release the locks of other connections of this process,
+    # and another process could then remove the log that they use. https://sqlite.org/howtocorrupt.html
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _check_access(path: Path, wanted: int) -> None:
-    """Raise OSError where SQLite would say no more than that it failed to allocate memory."""
+    """Raise OSError if the file cannot be accessed: SQLite would only report a failure to allocate memory."""
     if path.is_dir():
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
     if not os.access(path, wanted):
@@ -220,7 +220,7 @@ def _check_access(path: Path, wanted: int) -> None:
 
 
 def _reason(error: Error) -> str:
-    """Return what the driver said, without the statement, and what to do about it."""
+    """Return the driver's message, without the statement, and what to do about it."""
     said = str(error).split("\nquery:")[0]
     remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "")
     return f"{said} ({remedy})" if remedy else said

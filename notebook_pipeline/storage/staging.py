@@ -1,4 +1,4 @@
-"""Judge a batch by the merge rule in the database, row against stored row, and write the winners."""
+"""Merging a batch through temporary tables: the merge rule decides each row, then the winners are written."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from notebook_pipeline.storage.tables import sql_type
 
 
 class Staging:
-    """Hold one batch at a time in temporary tables, its keys distinct and in order."""
+    """The temporary tables for one batch at a time, whose keys must be distinct and sorted."""
 
     def __init__(self, database: Database, dataset: Dataset, *, run_id: str, found: Circumstances) -> None:
         self._database = database
@@ -25,7 +25,7 @@ class Staging:
 
     @property
     def has_notes(self) -> bool:
-        """Say whether rows that are written have notes to be dropped."""
+        """Return True if `row_place` has entries, which must be deleted when their rows are written."""
         return self._notes.has_notes
 
     def merge(self, batch: pa.RecordBatch) -> Counter[str]:
@@ -48,13 +48,13 @@ class Staging:
         return outcomes
 
     def _judged(self) -> Counter[str]:
-        """Judge what is staged, and count the outcomes of the rows that are not simply unchanged."""
+        """Apply the merge rule to the staged rows; return the counts of all outcomes but unchanged."""
         self._database.empty("_verdict")
         self._database.execute(self._judge, self._values)
         return Counter(dict(self._database.execute("SELECT outcome, count(*) FROM _verdict GROUP BY 1")))
 
     def _create_tables(self, dataset: Dataset) -> None:
-        # No dataset's name begins with _, so that these never hide a dataset's table.
+        # No dataset's name begins with _, so these never hide a dataset's table.
         types = {name: sql_type(kind) for name, kind in zip(self._columns, dataset.schema.types, strict=True)}
         columns = [
             f"{name} {kind}" + (" PRIMARY KEY" if name == self._key else "") for name, kind in types.items()
@@ -68,7 +68,7 @@ class Staging:
             self._database.define(f"CREATE TEMP TABLE {name} ({definition})")
 
     def _judgement(self, dataset: Dataset, found: Circumstances) -> tuple[str, list]:
-        """Return the SQL that fills `_verdict` with every key whose row is not simply unchanged."""
+        """Return the SQL that fills `_verdict` with the outcome of every row but the unchanged ones."""
         rule, values = outcome(self._database, dataset, found)
         seen = "p._run_id" if self._database.is_shared else "NULL"
         tombstones = f"""LEFT JOIN deleted_row d ON d.dataset = {literal(dataset.name)}
@@ -83,9 +83,9 @@ class Staging:
         )
 
     def _upsert(self, winners: int) -> bool:
-        """Write the winners, or none where another writer has changed one since it was judged.
+        """Write the winners; return False, with none written, if another writer has changed one meanwhile.
 
-        Writers lock rows in the order of their keys, or each could wait for the other.
+        Rows are written in the order of their keys to avoid deadlocks between writers.
         """
         names = [*self._columns, "_run_id", "_source"]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != self._key)

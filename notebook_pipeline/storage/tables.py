@@ -1,4 +1,4 @@
-"""Create the tables that are missing: the bookkeeping, and a dataset's own."""
+"""The bookkeeping tables and those of datasets: their columns, and creating them if they are missing."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -49,15 +49,15 @@ _TABLES: Mapping[str, str] = {
     "quality_result": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
         severity TEXT NOT NULL CHECK (severity IN ('error', 'warn')), passed INTEGER NOT NULL,
         measured TEXT, expected TEXT, sample TEXT""",
-    # Files by what they hold and the contract they were read under: see ledger.loaded_before.
+    # Files by their content and the contract under which they were read: see ledger.loaded_before.
     "loaded_file": """dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
         PRIMARY KEY (dataset, fingerprint)""",
-    # What a run read, and where that stands among all extractions of the source: see extraction_order.py.
+    # What a run read, and its place in the order of extractions: see extraction_order.py.
     "extraction": """run_id TEXT PRIMARY KEY, dataset TEXT NOT NULL,
         source TEXT NOT NULL, place TEXT NOT NULL,
         is_replay INTEGER NOT NULL""",
     "row_place": "dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key)",
-    # The last comparison of all keys that deleted what was missing: see deletions.py.
+    # The last deleting sweep of each dataset: see deletions.py.
     "sweep": """dataset TEXT PRIMARY KEY, cursor TEXT NOT NULL, run_id TEXT NOT NULL, spared TEXT NOT NULL""",
 }
 
@@ -72,63 +72,63 @@ _INDEXES: Mapping[str, str] = {
 
 
 def create_tables(database: Database) -> None:
-    """Create every bookkeeping table and index that is missing; a database that has them is not written to.
+    """Create the bookkeeping tables and indexes that are missing; write nothing if there are none.
 
-    Raises UsageError where a table has other columns than this version's.
+    Raises UsageError if a table's columns are not those of this version.
     """
     tables = {**_TABLES, "rejected_row": _TABLES["rejected_row"] + database.row_number}
     _create(database, {**database.functions, **_statements(tables, _INDEXES)})
     remedy = "change the table (ALTER TABLE)"
     for table, columns in _TABLES.items():
-        _hold_to(database, table, _COLUMN.findall(columns), "this version asks for", remedy)
+        _check_columns(database, table, _COLUMN.findall(columns), "this version expects", remedy)
 
 
 def create_table(database: Database, dataset: Dataset) -> None:
-    """Create a dataset's table and its index of rejected rows where they are missing; no other's.
+    """Create a dataset's table and its index of rejected rows if they are missing.
 
-    Raises UsageError where the table has other columns than its declaration.
+    Raises UsageError if the table's columns are not those of the declaration.
     """
     index = f"rejected_row (({rejected_key(database, dataset)})) WHERE {is_rejected(dataset)}"
     _create(database, _statements({dataset.name: _columns(dataset)}, {f"rejected_row_{dataset.name}": index}))
-    _hold_to(
+    _check_columns(
         database,
         dataset.name,
         [*dataset.schema.names, *MARKS],
-        "its declaration asks for",
+        "its declaration has",
         f"change the table (ALTER TABLE), or datasets/{dataset.name}.py",
     )
 
 
 def dataset_tables(database: Database) -> list[str]:
-    """Return the names of the tables that runs have written, whether they are declared (any more) or not."""
+    """Return the names of the tables that runs have written, whether or not they are still declared."""
     others = sorted(database.relations() - _TABLES.keys() - _INDEXES.keys())
     return [name for name in others if set(MARKS) <= set(database.columns(name))]
 
 
 def bookkeeping() -> tuple[str, ...]:
-    """Return the names of the tables beside those of the datasets."""
+    """Return the names of the bookkeeping tables."""
     return tuple(_TABLES)
 
 
 def sql_type(kind: pa.DataType) -> str:
-    """Return how a column is stored; days and everything else that is not a number are text."""
+    """Return the SQL type of a column; days and everything else that is not a number are text."""
     if pa.types.is_integer(kind):
         return "INTEGER"
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
 
 
 def key_type(dataset: Dataset) -> str:
-    """Return how a dataset's key is stored."""
+    """Return the SQL type of a dataset's key."""
     return sql_type(dataset.schema.field(dataset.key).type)
 
 
 def rejected_key(database: Database, dataset: Dataset) -> str:
-    """Return the SQL that reads the key out of a row of `rejected_row`, as far as it can be read."""
+    """Return the SQL that reads the key from a row of `rejected_row`; it is null if it cannot be read."""
     return database.json_key("row", dataset.key, key_type(dataset))
 
 
 def is_rejected(dataset: Dataset) -> str:
-    """Return the SQL condition that picks a dataset's rows of `rejected_row`, so that its index serves."""
+    """Return the SQL condition for a dataset's rows of `rejected_row`, as its partial index has it."""
     return f"dataset = {literal(dataset.name)}"
 
 
@@ -155,14 +155,14 @@ def _columns(dataset: Dataset) -> str:
         + ("" if column.nullable else " NOT NULL")
         for column in dataset.schema
     ]
-    # A CHECK of the source would be asked of every row, and take a tenth of a load.
+    # A CHECK constraint on the source, evaluated for every row, would take a tenth of a load's time.
     columns += [f"{mark} TEXT NOT NULL" for mark in MARKS]
     return ", ".join(columns)
 
 
-def _hold_to(database: Database, table: str, columns: Sequence[str], asked: str, remedy: str) -> None:
+def _check_columns(database: Database, table: str, columns: Sequence[str], source: str, remedy: str) -> None:
     there = database.columns(table)
     if sorted(there) != sorted(columns):
         raise UsageError(
-            f"{database.name}: table {table} has the columns {there}, but {asked} {list(columns)}; {remedy}"
+            f"{database.name}: table {table} has the columns {there}, but {source} {list(columns)}; {remedy}"
         )
