@@ -338,7 +338,7 @@ def test_a_database_that_cannot_be_read_is_told_from_a_run_that_is_not_there(
     ):
         assert answer.status_code == 503
         assert str(file) not in answer.text
-        assert "the API server's log says why" in answer.json()["detail"]
+        assert "see the log of the API server" in answer.json()["detail"]
     assert caplog.text.count(f"the ledger cannot be read: {file}: ") == 3
     assert ask(airflow, {}, "runs").status_code in (401, 403)
 
