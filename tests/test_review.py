@@ -167,7 +167,7 @@ def test_diff_compares_the_last_two_runs_of_a_notebook(story: Story, call: Call)
 def test_diff_says_when_nothing_differs(story: Story, call: Call) -> None:
     before, after = (story.run(cells=[code("x", printed("same"))]) for _ in range(2))
     _, out, _ = call("diff", before, after)
-    assert out.splitlines()[-1] == "no difference but times and ids"
+    assert out.splitlines()[-1] == "no difference except times and ids"
     _, out, _ = call("diff", before, after, "--json")
     found: dict[str, Any] = json.loads(out)
     assert (found["before"], found["after"], found["cells"]) == (before, after, [])

@@ -72,7 +72,7 @@ def refuse_shared_folder(database: Connection, mounts: Path = _MOUNTS) -> None:
     if kind in _SHARED or kind.startswith("fuse"):
         raise UsageError(
             f"connection {database.conn_id!r} names {path}, which is in a shared folder (file system "
-            f"{kind!r}): SQLite files can be corrupted there. Delete the connection (`airflow connections delete "
+            f"{kind!r}): SQLite files can be corrupted there. Delete it (`airflow connections delete "
             f"{database.conn_id}`), set its variable to a file on a volume, and initialise again"
         )
 

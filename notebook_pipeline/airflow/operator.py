@@ -25,7 +25,7 @@ _DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_
 
 
 class TaskStopped(BaseException):
-    """Raised in a run whose task is to stop; a BaseException, so that `except Exception` does not catch it."""
+    """Raised in a run whose task is to stop; a BaseException, which `except Exception` does not catch."""
 
 
 class NotebookOperator(PapermillOperator):

@@ -83,7 +83,7 @@ class Address:
         return f"{self._airflow}/plugin/notebook-runs"
 
     def task(self, run: Run) -> str | None:
-        """Return the address of the notebook tab of a run's task in Airflow, or None if it was run by hand."""
+        """Return the address of the notebook tab of a run's task, or None if it was run by hand."""
         if run["dag_id"] == "manual":
             return None
         # Quote run ids as Airflow's own links do: it compares addresses to mark the open tab.

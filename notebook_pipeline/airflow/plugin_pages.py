@@ -209,7 +209,7 @@ def _about(database: Database | None, run: Run | None) -> dict[str, object]:
 
 
 def _state(run: Run | None, tries: list[str]) -> dict[str, object]:
-    """Return the values that a page polls: `page` changes with the run and its tries, `notebook` with its cells."""
+    """Return what a page polls: `page` changes with the run and its tries, `notebook` with its cells."""
     if not run:
         return {"page": tries, "notebook": None, "running": False}
     now = status(run)
