@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _without_parameters(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Extract `-p NAME VALUE` from the arguments of `run`: argparse takes a value such as `-x` for an option."""
+    """Extract `-p NAME VALUE` from the arguments: argparse takes a value such as `-x` for an option."""
     rest, parameters = list(arguments), []
     while rest[:1] == ["run"] and "-p" in rest[:-2]:
         at = rest.index("-p")
@@ -196,9 +196,7 @@ def _prune(options: argparse.Namespace) -> int:
 def _need_checkout() -> None:
     """Raise UsageError if the sample is missing, which is not in the wheel."""
     if not (settings.CHECKOUT / "sample").is_dir():
-        raise UsageError(
-            "this command needs a checkout of the project: the package does not contain the sample"
-        )
+        raise UsageError("this command needs a checkout of the project: the sample is not in the package")
 
 
 def _serve_api(options: argparse.Namespace) -> int:
