@@ -78,7 +78,7 @@ def pip_settings(python: Path) -> dict[str, str]:
 
 def uv_settings(pip: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that give uv the settings of pip; variables already set for uv are kept."""
-    told = {
+    settings = {
         "UV_DEFAULT_INDEX": pip.get("index-url", ""),
         "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
         "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
@@ -90,7 +90,7 @@ def uv_settings(pip: Mapping[str, str]) -> dict[str, str]:
         # Search every index for a version, as pip does; the hashes select the file.
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
-    return {name: value for name, value in told.items() if value and name not in os.environ}
+    return {name: value for name, value in settings.items() if value and name not in os.environ}
 
 
 def compile_modules(environment: Path) -> None:

@@ -49,8 +49,8 @@ def main() -> int:
     end_on_signals()
     try:
         print(_BEGINS, flush=True)
-        with alone(AIRFLOW_HOME), running(AIRFLOW_HOME) as (told, components):
-            print(*told, _READY, sep="\n", flush=True)
+        with alone(AIRFLOW_HOME), running(AIRFLOW_HOME) as (lines, components):
+            print(*lines, _READY, sep="\n", flush=True)
             name = _first_ended(components)
             raise PipelineError(f"{name} ended unexpectedly; see {_log(AIRFLOW_HOME, name)}")
     except PipelineError as error:
@@ -71,11 +71,11 @@ def running(home: Path) -> Iterator[tuple[list[str], Components]]:
     metadata = prepare_metadata(environment, home)
     with ExitStack() as stack:
         url = environment["AIRFLOW__API__BASE_URL"]
-        told = [f"Airflow: {url}", login(home), *start_sample(stack, metadata["urls"].get(API))]
+        lines = [f"Airflow: {url}", login(home), *start_sample(stack, metadata["urls"].get(API))]
         components = stack.enter_context(started(COMMANDS, environment, home))
         if metadata["added"]:
-            told.append(f"Connections added (see Admin > Connections): {', '.join(metadata['added'])}")
-        yield told, components
+            lines.append(f"Connections added (see Admin > Connections): {', '.join(metadata['added'])}")
+        yield lines, components
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def _typed(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> di
 
 def plain_result(finished: "Finished") -> dict[str, Any]:
     """Return the result as other tasks and asset events receive it: a small dict of plain values."""
-    told = {
+    values = {
         **(finished.result or {}),
         "run_id": finished.run_id,
         "status": finished.status,
@@ -142,7 +142,7 @@ def plain_result(finished: "Finished") -> dict[str, Any]:
         "error": finished.error,
         **finished.rows,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def failure(finished: "Finished") -> AirflowException:

@@ -178,7 +178,7 @@ def download_notebook(dag_id: str, run_id: str) -> Response:
 
 
 def _missing(request: Request, error: Exception) -> Response:
-    """Give the same answer for every error, so as not to reveal which files and runs exist."""
+    """Return the same answer for every error, so as not to reveal which files and runs exist."""
     return JSONResponse({"detail": "no such run or notebook"}, status_code=404)
 
 

@@ -64,7 +64,7 @@ def _write(output: Output, key: str, page: str) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold a lock, so that one process of this machine at a time writes pages; the others wait."""
+    """Lock the review, so that one process of this machine at a time writes pages; the others wait."""
     folder = settings.output() / "review"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -98,7 +98,7 @@ def _write_runs(database: Database, output: Output, runs: Sequence[Run], *, anew
 
 
 def _read_state(output: Output) -> dict[str, str]:
-    """Return the stamp of each page, or an empty dict if the templates have changed."""
+    """Return the stamp of each page, or an empty dict if the templates or the code have changed."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         state = json.loads(output.read(_STATE))
         return state["pages"] if state["look"] == look() else {}
