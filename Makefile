@@ -1,4 +1,4 @@
-# Everything a person or CI calls. Environments are built from requirements/*.txt when they are missing or old.
+# All commands, for people and CI. Environments are built from requirements/*.txt if missing or outdated.
 
 SUITABLE := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -10,7 +10,7 @@ TESTS := $(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help run test soak lint notebooks bench lab airflow api review lock clean
 
-help: ## Show what can be made
+help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Run both DAGs through Airflow on the sample data and show what each notebook did
@@ -28,10 +28,10 @@ lint: .venv/.dev ## Check style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/basedpyright
 
-notebooks: .venv/.dev ## Remake the notebooks' outputs from a fresh run on the sample data
+notebooks: .venv/.dev ## Update the notebooks' outputs with a run on the sample data
 	@$(BIN)/python -m sample.make_notebooks
 
-bench: .venv/.bench ## Measure against the alternatives and write the table under docs/
+bench: .venv/.bench ## Compare with the alternatives and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks $(SECTIONS) $(addprefix --rows ,$(ROWS))
 
 lab: .venv/.run .venv-lab/.lab ## Start JupyterLab with the sample API, on loopback
@@ -53,7 +53,7 @@ clean: ## Remove environments and caches, never output/
 	rm -rf .venv .venv-lab .airflow .cache .pytest_cache .ruff_cache .hypothesis build dist
 	find notebook_pipeline sample dags tests requirements -name __pycache__ -prune -exec rm -rf {} +
 
-# The development packages hold those of a run, at the same versions.
+# The development packages include those of a run, at the same versions.
 .venv/.run: requirements/run.txt pyproject.toml requirements/install.py
 	@$(call install,.venv,run,.)
 	@touch $@
@@ -66,7 +66,7 @@ clean: ## Remove environments and caches, never output/
 	@$(call install,.venv,bench)
 	@touch $@
 
-# Notebooks run in the tasks' environment, so JupyterLab's own only holds the pages and starts that kernel.
+# Notebooks run in the environment of the tasks, so JupyterLab's own environment only starts that kernel.
 .venv-lab/.lab: requirements/lab.txt requirements/install.py | .venv/.run
 	@$(call install,.venv-lab,lab)
 	@$(BIN)/python -m ipykernel install --prefix .venv-lab --name python3 >/dev/null 2>&1

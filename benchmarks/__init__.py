@@ -1,1 +1,1 @@
-"""Measure this pipeline beside its alternatives: `python -m benchmarks`."""
+"""Measurements of this pipeline and its alternatives: `python -m benchmarks`."""

@@ -10,7 +10,7 @@ from benchmarks.report import PAGE, Section, write
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the sections that are asked for, and write each as soon as it is measured."""
+    """Run the requested sections, and write each as soon as it is measured."""
     options = _options(arguments)
     wanted = options.sections or (["bulk"] if options.rows else list(SECTIONS))
     if "bulk" in wanted:
@@ -44,15 +44,17 @@ SECTIONS = {
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all")
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)} (default: all)"
+    )
     parser.add_argument(
         "--rows", action="append", type=int, default=[], metavar="N",
-        help="measure only bulk loads, into SQLite or PostgreSQL, of so many rows in place of the usual ones",
+        help="measure only bulk loads (SQLite or PostgreSQL) of N rows instead of the usual numbers",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     unknown = [name for name in options.sections if name not in SECTIONS]
     if unknown:
-        parser.error(f"unknown section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+        parser.error(f"unknown section {', '.join(unknown)}; expected one of {', '.join(SECTIONS)}")
     return options
 
 

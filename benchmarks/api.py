@@ -1,4 +1,4 @@
-"""Measure API updates: beside a script without checks and beside dlt, and how memory grows."""
+"""API updates compared with a script without checks and with dlt, and how memory grows."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import API, Connection, variable
 
 ROWS, FEW = 500_000, 50_000
-# Seconds are short enough for the machine's mood to show: the median of more runs than elsewhere.
+# These runs are short, so their times vary more: take the median of more runs than elsewhere.
 ROUNDS = 7
 COMMAND, STEP = "notebook-pipeline run", "update step alone"
 SCRIPT, DLT = "minimal script", "dlt rest_api, merge"
@@ -26,7 +26,7 @@ _CHANGED = "SELECT count(*) FROM player WHERE last_name LIKE '%-Later'"
 
 
 def measure_updates() -> Iterator[Section]:
-    """Update an empty table, and one that holds an older version of every row."""
+    """Measure updates of an empty table, and of one that has an older version of every row."""
     with _serving(ROWS) as url:
         empty = race([*_contenders(url, ROWS), _dlt(url)], ROUNDS)
         with fresh_folder() as folder:
@@ -81,7 +81,7 @@ def _by_rows(few: dict[str, Result], many: dict[str, Result]) -> str:
 
 
 def _contenders(url: str, rows: int, older: Path | None = None) -> list[Contender]:
-    """Return the script, our update step and our whole command, on a copy of an older database or on none."""
+    """Return the script, this update step and the whole command, on a copy of an older database or none."""
     api = {variable(API): Connection(API, "http", host=url).to_json()}
     check = answers(rows, _CHANGED)
 
@@ -112,7 +112,7 @@ def _dlt(url: str) -> Contender:
 
 
 def _load_older(folder: Path) -> None:
-    """Load the players as they were before they changed, as each of the two stores them."""
+    """Load the players as they were before they changed, once with this pipeline and once with the script."""
     variables = environment(folder)
     for command in (
         script("load_step", data.as_parquet(ROWS)),
@@ -124,7 +124,7 @@ def _load_older(folder: Path) -> None:
 
 @contextmanager
 def _serving(rows: int) -> Iterator[str]:
-    """Serve changed players from a process of its own; give its address."""
+    """Serve changed players from a separate process; yield its address."""
     tell(f"rendering {rows:,} changed rows")
     command = [sys.executable, "-m", "benchmarks.server", str(rows)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.CHECKOUT) as server:

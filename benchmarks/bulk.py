@@ -1,4 +1,4 @@
-"""Measure bulk loads beside other loaders on the same rows."""
+"""Bulk loads compared with other loaders on the same rows."""
 
 import shutil
 import sqlite3
@@ -22,16 +22,16 @@ OURS_CSV = "notebook-pipeline run, CSV"
 
 
 def refuse_missing_shell() -> None:
-    """Exit where the sqlite3 shell is not installed: everything here is held against it."""
+    """Exit if the sqlite3 shell, the baseline of all loaders, is not installed."""
     if not shutil.which("sqlite3"):
         sys.exit(
-            "the sqlite3 shell is missing, and bulk loads are measured against its .import: install it "
-            "(Debian: apt install sqlite3), or leave them out: make bench SECTIONS='runner api checks'"
+            "the sqlite3 shell, whose .import is the baseline of bulk loads, is not installed: install it "
+            "(Debian: apt install sqlite3), or skip bulk loads: make bench SECTIONS='runner api checks'"
         )
 
 
 def measure_loads(rows: int) -> Section:
-    """Load the same rows with every loader there is, or above two millions with the two fastest."""
+    """Measure loading the same rows with every loader, or above MOST_FOR_ALL with the fastest two."""
     contenders = [_shell(rows), *_ours(rows), *(_others(rows) if rows <= MOST_FOR_ALL else [])]
     results = race(contenders, ROUNDS if rows <= 10_000_000 else 1)
     shell = results[SHELL]

@@ -1,4 +1,4 @@
-"""Measure the quality checks: beside one aggregate written by hand and beside pointblank."""
+"""The quality checks compared with one aggregate query written by hand and with pointblank."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ POINTBLANK, COMMAND = "pointblank through Ibis", "notebook-pipeline run data_qua
 
 
 def measure_checks() -> Iterator[Section]:
-    """Check a table of two million rows, and one of ten."""
+    """Measure checks of tables of ROWS and of MORE rows."""
     with fresh_folder() as folder:
         _load(ROWS, folder)
         results = race(_contenders(folder))
@@ -62,7 +62,7 @@ def _steps(results: dict[str, Result], more: dict[str, Result]) -> str:
 
 
 def _contenders(folder: Path) -> list[Contender]:
-    """Return all of them on the one database in `folder`; none changes the player table."""
+    """Return the contenders, all on the database in `folder`; none changes the player table."""
     there = {"NOTEBOOK_PIPELINE_OUTPUT": str(folder)}
     return [
         Contender(BY_HAND, lambda _: script("checks_by_hand"), environment=there),

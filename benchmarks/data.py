@@ -1,6 +1,6 @@
-"""Make the rows that everything is measured on, once, in a cache: whole, with faults, as deltas."""
+"""The files that are loaded, cached on disk: good rows, files with bad rows, and deltas."""
 
-# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyarrow creates its compute functions at run time, so a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
 import shutil
@@ -23,7 +23,7 @@ _KEPT_BYTES = 500_000_000
 
 
 def as_parquet(rows: int) -> Path:
-    """Return a Parquet file of so many players."""
+    """Return a Parquet file of `rows` players."""
     return _cached(f"players-{rows}.parquet", lambda path: _write_parquet(players(rows), path))
 
 
@@ -33,26 +33,26 @@ def as_csv(rows: int) -> Path:
 
 
 def parts(rows: int, count: int, suffix: str) -> Path:
-    """Return a folder in which so many files, `parquet` or `csv`, hold the same players in key order."""
+    """Return a folder of `count` files, `parquet` or `csv`, with the same players in key order."""
     return _cached(
         f"players-{rows}-in-{count}-{suffix}", lambda path: _write_parts(rows, count, suffix, path)
     )
 
 
 def bad_parquet(rows: int) -> Path:
-    """Return the Parquet file with a position that is not allowed in every hundredth row."""
+    """Return the Parquet file with an invalid position in every hundredth row."""
     return _cached(f"bad-{rows}.parquet", lambda path: _write_parquet(_spoilt(players(rows)), path))
 
 
 def bad_csv(rows: int) -> Path:
-    """Return the CSV file with a fault in every hundredth line: in turn one of four kinds."""
+    """Return the CSV file with one of four kinds of error, in turn, in every hundredth line."""
     return _cached(f"bad-{rows}.csv", lambda path: _spoil_lines(as_csv(rows), path))
 
 
 def deltas(rows: int, count: int) -> list[Path]:
-    """Return files of 1,000 out of so many players, spread over all of them, changed after the bulk file.
+    """Return `count` files of DELTA changed players each, spread over all `rows` players.
 
-    Each file has other players, and a later day.
+    Each file has other players and a later day.
     """
     paths = [CACHE / f"delta-{rows}-{number}.parquet" for number in range(count)]
     if not all(path.exists() for path in paths):
@@ -63,12 +63,12 @@ def deltas(rows: int, count: int) -> list[Path]:
 
 
 def changed(rows: int) -> pa.Table:
-    """Return the players as they are after all of them were changed: a longer name and a later day."""
+    """Return the players after a change to all of them: a longer name and a later day."""
     return _changed(players(rows), 1)
 
 
 def forget_large() -> None:
-    """Remove the files that are too large to keep for the next time."""
+    """Remove cached files that are too large to keep."""
     for path in CACHE.glob("*.*"):
         if path.stat().st_size > _KEPT_BYTES:
             path.unlink()
@@ -116,7 +116,7 @@ def _spoil_lines(source: Path, path: Path) -> None:
 
 
 def _spoil(line: bytes, turn: int) -> bytes:
-    """Return a line with a position nobody plays, no day, no key, or a field too many, by turns."""
+    """Return a line with, in turn, an invalid position, day or key, or an extra field."""
     fields = line.rstrip(b"\n").split(b",")
     match turn % 4:
         case 0:

@@ -1,4 +1,4 @@
-"""Measure how the cost of a bulk load grows: with rows, with faults, with what is loaded already."""
+"""How the cost of a bulk load grows with rows, bad rows and rows already loaded."""
 
 import statistics
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ FIRST_CSV, BAD_CSV = "CSV", "CSV, 1 % bad rows"
 
 
 def measure_repeats() -> Section:
-    """Load a file, the same file again, and files with faults."""
+    """Measure loading a file, the same file again, and files with bad rows."""
     results = race(_loads())
     goals = [
         Goal("the same file again against the first time", results[AGAIN].over(results[FIRST]), 1.0),
@@ -38,7 +38,7 @@ def measure_repeats() -> Section:
 
 
 def measure_growth() -> Section:
-    """Load tables of two sizes, then merge the same small deltas into both."""
+    """Measure loading tables of several sizes, and merging small deltas into two of them."""
     with fresh_folder() as small, fresh_folder() as large, fresh_folder() as middle:
         loads = {
             rows: _run(notebook("bulk_load", source=data.as_parquet(rows)), folder)
@@ -82,7 +82,7 @@ def _loads() -> Sequence[Contender]:
 
 
 def _merge_deltas(folders: dict[int, Path]) -> tuple[dict[int, list[float]], dict[int, list[Measured]]]:
-    """Merge deltas into tables of several sizes in turns; return each merge step's seconds, and commands."""
+    """Merge deltas into tables of several sizes in turn; return the steps' seconds, and the commands."""
     files = {rows: data.deltas(rows, ROUNDS * (MERGES + 1)) for rows in folders}
     merges: dict[int, list[float]] = {rows: [] for rows in folders}
     commands: dict[int, list[Measured]] = {rows: [] for rows in folders}

@@ -1,9 +1,9 @@
 """Measure commands as whole process trees: wall time, CPU time, peak memory.
 
-CPU time is what the kernel accounts for a command and for every descendant that was waited for; where some
-were not, because they were killed, it is what was seen of each process before it ended. Memory is sampled:
-the proportional set size (PSS), in which a page that several processes share counts once, summed over the
-command and all its descendants. Where a system has no PSS it is the resident set size.
+CPU time is what the kernel accounts to a command and to every descendant that was waited for; if some were
+not, because they were killed, it is the sum of the last samples of each process. Memory is sampled: the
+proportional set size (PSS), in which a page shared by several processes counts once, summed over the command
+and all its descendants. On a system without PSS it is the resident set size.
 """
 
 import json
@@ -22,14 +22,14 @@ from typing import Any, BinaryIO
 import psutil
 
 SECONDS_BETWEEN_SAMPLES = 0.05
-# Sampling takes the kernel's time as well: it may have this share of one core.
+# Sampling takes time, too: at most this share of one core.
 SAMPLING_SHARE = 0.1
 _SHOWN = 4000
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Hold what one run cost; `steps` is what the program itself measured and printed as its last line."""
+    """The cost of one run; `steps` is what the program itself measured and printed as its last line."""
 
     seconds: float
     cpu_seconds: float
@@ -52,8 +52,8 @@ def measure(command: Sequence[str | Path], *, environment: Mapping[str, str], fo
 def measure_together(
     commands: Sequence[Sequence[str | Path]], *, environment: Mapping[str, str], folder: Path
 ) -> Measured:
-    """Start commands at once and measure them together, until the last has ended."""
-    os.sync()  # what an earlier run left to be written to disk is not to be paid by this one
+    """Start commands at the same time and measure them together, until the last one has ended."""
+    os.sync()  # so that this run does not pay for what an earlier one left to be written to disk
     began = time.perf_counter()
     started = [_start(command, environment, folder) for command in commands]
     with _Sampler([each.process.pid for each in started]) as sampler:
@@ -65,12 +65,12 @@ def measure_together(
 
 
 def memory_kind() -> str:
-    """Return what the memory of a process is measured as on this system."""
+    """Return the kind of memory that is measured on this system: PSS or RSS."""
     return "PSS" if hasattr(psutil.Process().memory_full_info(), "pss") else "RSS"
 
 
 class _Sampler(threading.Thread):
-    """Look at process trees again and again, while a `with` block lasts."""
+    """A thread that samples process trees during a `with` block."""
 
     def __init__(self, roots: Sequence[int]) -> None:
         super().__init__(name="memory", daemon=True)
@@ -101,7 +101,7 @@ class _Sampler(threading.Thread):
         try:
             spent, found = process.cpu_times(), process.memory_full_info()
         except psutil.Error:
-            return 0  # it has ended meanwhile
+            return 0  # the process has ended
         self.cpu_seconds[process.pid] = spent.user + spent.system
         return getattr(found, "pss", found.rss)
 
@@ -122,7 +122,7 @@ def _start(command: Sequence[str | Path], environment: Mapping[str, str], folder
 
 
 def _wait(process: subprocess.Popen) -> float:
-    """Wait for a process and return the CPU seconds of it and of all it waited for."""
+    """Wait for a process; return its CPU seconds, including those of the children it waited for."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime
@@ -134,7 +134,7 @@ def _outcome(started: _Started) -> str:
     if started.process.returncode:
         command = " ".join(map(str, started.process.args))  # type: ignore[arg-type]
         sys.exit(
-            f"{command}: exited with {started.process.returncode}; a program that fails is not measured\n"
+            f"{command}: exited with {started.process.returncode}; the measurement is invalid\n"
             f"{output[-_SHOWN:]}{errors[-_SHOWN:]}"
         )
     return output

@@ -1,4 +1,4 @@
-"""Measure bulk loads of many files into PostgreSQL, with one task slot and four, beside COPY and dlt."""
+"""Bulk loads of many files into PostgreSQL, with one and four task slots, compared with COPY and dlt."""
 
 import json
 import statistics
@@ -27,7 +27,7 @@ _TABLE = """CREATE TABLE player (player_id BIGINT PRIMARY KEY NOT NULL, gsis_id 
 
 
 def measure_loads(rows: int) -> Section:
-    """Load the same rows from 16 files with every loader there is."""
+    """Measure loading the same rows from 16 files with every loader."""
     with fresh_folder() as folder, running(folder) as server:
         results = race(_contenders(server, rows), ROUNDS if rows <= MOST_FOR_ALL else 1)
         spent = {name: statistics.median(seconds) for name, seconds in server.cpu_seconds.items()}
@@ -83,7 +83,7 @@ def _prepare(server: Server, name: str) -> None:
 
 
 def _copy(server: Server, paths: Iterable[Path]) -> Command:
-    """Return the command that copies files one after the other, each in its own transaction."""
+    """Return the command that copies the files in sequence, each in its own transaction."""
     copies = [f"\\copy player FROM '{path}' (FORMAT csv, HEADER)" for path in paths]
     return [*server.psql, *(part for copy in copies for part in ("--command", copy))]
 
@@ -98,7 +98,7 @@ def _shared_out(paths: Sequence[Path]) -> list[Sequence[Path]]:
 
 
 def _server(results: Iterable[Result], spent: dict[str, float]) -> str:
-    """Return the table that shows where the time went: how many cores were busy, and whose."""
+    """Return the table of CPU times: the loader's, the server's, and the number of busy cores."""
     return table(
         ["", "loader's CPU s", "server's CPU s", "cores busy"],
         [

@@ -1,4 +1,4 @@
-"""Run a PostgreSQL of the benchmark's own, set up as the Compose file of the cluster sets it up."""
+"""A PostgreSQL server for the benchmark, configured as in the cluster's Compose file."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ _COMPOSE = settings.CHECKOUT / "docker-compose.cluster.yaml"
 
 
 class Server:
-    """Hold a running server with one database, made anew for each run, and tell what CPU time it took."""
+    """A running server with one database, which is created again for each run, and its CPU times."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
@@ -27,24 +27,24 @@ class Server:
 
     @property
     def psql(self) -> list[str | Path]:
-        """Return the command that speaks SQL to the database and ends at the first error."""
+        """Return the psql command line for the database, which stops at the first error."""
         uri = self._server.get_uri(NAME)
         return [self._server.bin_path / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", uri]
 
     @property
     def url(self) -> str:
-        """Return the URL of the database; libpq takes the socket, others insist on a host and a password."""
+        """Return the URL of the database; libpq uses the socket, others require a host and a password."""
         return self._server.get_uri(NAME).replace(":@/", ":none@localhost/")
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return the variable that makes it this pipeline's database."""
+        """Return the environment variable that makes this the pipeline's database."""
         place = str(self._server.get_postmaster_info().socket_dir)
         found = Connection(DATABASE, "postgres", host=place, login="postgres", schema=NAME)
         return {variable(DATABASE): found.to_json()}
 
     def make_database(self, table: str | None = None) -> None:
-        """Drop the database and make it anew, with a table or without; nothing is left to be written."""
+        """Drop and create the database, with a table or without, and write everything to disk."""
         for statement in (f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)", f"CREATE DATABASE {NAME}"):
             self._server.psql(f"{statement};")
         if table:
@@ -53,16 +53,16 @@ class Server:
         self._began = self._cpu()
 
     def check(self, contender: str, rows: int) -> None:
-        """Note what CPU time the server took, and exit where the table does not hold so many rows."""
+        """Record the server's CPU time, and exit if the table does not have `rows` rows."""
         count = [*self.psql, "--tuples-only", "--command", "SELECT count(*) FROM player"]
         found = subprocess.run(count, capture_output=True, text=True, check=True).stdout.strip()
-        # Only now has the server noticed that the loader's sessions have ended.
+        # Only after this query has the server noticed that the loader's sessions ended.
         self.cpu_seconds.setdefault(contender, []).append(self._cpu() - self._began)
         if found != str(rows):
-            sys.exit(f"{contender}: the table holds {found} rows, expected {rows}; it is not measured")
+            sys.exit(f"{contender}: the table has {found} rows, expected {rows}; the measurement is invalid")
 
     def _cpu(self) -> float:
-        """Return the CPU seconds of the server, of its processes that ended and of those that run."""
+        """Return the CPU seconds of the server and of all its processes, ended and running."""
         process = self._server.get_postmaster_info().process
         assert process  # noqa: S101
         own = process.cpu_times()

@@ -1,4 +1,4 @@
-"""Know how the measured programs are started, and how to tell that they did their work."""
+"""How the measured programs are started, and how their results are checked."""
 
 import sqlite3
 import sys
@@ -12,34 +12,36 @@ Command = list[str | Path]
 
 
 def program(name: str) -> Path:
-    """Return a program of this environment."""
+    """Return the path of a program in this environment."""
     return Path(sys.executable).with_name(name)
 
 
 def notebook(name: str | Path, **parameters: object) -> Command:
-    """Return the whole command that executes a notebook."""
+    """Return the command that runs a notebook."""
     given = [part for name, value in parameters.items() for part in ("-p", name, _text(value))]
     return [program("notebook-pipeline"), "run", name, *given]
 
 
 def script(name: str, *arguments: str | Path) -> Command:
-    """Return the command that starts one of the programs in contenders/."""
+    """Return the command that runs one of the programs in contenders/."""
     return [sys.executable, "-m", f"benchmarks.contenders.{name}", *arguments]
 
 
 def holds(rows: int, name: str = DATABASE) -> Callable[[Path], None]:
-    """Return a check that the database in a run's folder has so many players."""
+    """Return a check that the database in a run's folder has `rows` players."""
     return answers(rows, "SELECT count(*) FROM player", name)
 
 
 def answers(expected: object, query: str, name: str = DATABASE) -> Callable[[Path], None]:
-    """Return a check that a query on the database in a run's folder gives one value, else exit."""
+    """Return a check that exits unless a query on the database in a run's folder gives `expected`."""
 
     def check(folder: Path) -> None:
         with closing(sqlite3.connect(folder / name)) as connection:
             [found] = connection.execute(query).fetchone()
         if found != expected:
-            sys.exit(f"{folder / name}: {query} gives {found}, expected {expected}; it is not measured")
+            sys.exit(
+                f"{folder / name}: {query} gives {found}, expected {expected}; the measurement is invalid"
+            )
 
     return check
 

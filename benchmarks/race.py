@@ -1,4 +1,4 @@
-"""Let contenders run in turns, A B A B, so that a machine that is busy for a while is so for all of them."""
+"""Run contenders in turn, A B A B, so that other load on the machine affects all of them alike."""
 
 import os
 import shutil
@@ -17,20 +17,20 @@ from sample.players import SAMPLE_TODAY
 CACHE = settings.CHECKOUT / ".cache" / "benchmarks"
 ROUNDS = 3
 
-# What a caller's shell may say about Airflow or this pipeline has no say here; and nobody is called home.
+# Settings of Airflow and this pipeline in the caller's shell are dropped, and telemetry is turned off.
 _OURS = ("AIRFLOW", "NOTEBOOK_PIPELINE_")
 _QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1"}
 
 
 def _nothing(folder: Path) -> None:
-    """Prepare or check nothing."""
+    """Do nothing (the default of `prepare` and `check`)."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Name a program to measure; `command` and the rest are given the fresh folder of each run.
+    """A program to measure; `command`, `prepare` and `check` receive the new folder of each run.
 
-    `prepare` and `check` are not measured. `rounds` bounds how often a slow one runs.
+    `prepare` and `check` are not measured. `rounds` limits how often a slow program runs.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Result:
-    """Hold all runs of one contender, in the order of the rounds."""
+    """All runs of one contender, in the order of the rounds."""
 
     name: str
     runs: Sequence[Measured]
@@ -60,15 +60,15 @@ class Result:
 
     @property
     def peak_bytes(self) -> float:
-        """Return the median of the runs' peaks of memory."""
+        """Return the median of the runs' peak memory."""
         return statistics.median(run.peak_bytes for run in self.runs)
 
     def step(self, name: str) -> float:
-        """Return the median of what the program measured within itself."""
+        """Return the median of what the program itself measured."""
         return statistics.median(run.steps[name] for run in self.runs)
 
     def over(self, other: "Result", step: str | None = None) -> float:
-        """Return the ratio of times: the median over the rounds that both ran, each round its own ratio."""
+        """Return the ratio of times: the median of the ratios in the rounds that both ran."""
 
         def time(run: Measured) -> float:
             return run.steps[step] if step else run.seconds
@@ -78,7 +78,7 @@ class Result:
 
 
 def race(contenders: Sequence[Contender], rounds: int = ROUNDS) -> dict[str, Result]:
-    """Run every contender `rounds` times, in turns, and return the results by name."""
+    """Run every contender `rounds` times, in turn, and return the results by name."""
     runs: dict[str, list[Measured]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
         for contender in contenders:
@@ -88,7 +88,7 @@ def race(contenders: Sequence[Contender], rounds: int = ROUNDS) -> dict[str, Res
 
 
 def run_once(contender: Contender) -> Measured:
-    """Run a contender once in a fresh folder, hold its work to the check, and say what it cost."""
+    """Run a contender once in a new folder, check its result, and return what it cost."""
     with fresh_folder() as folder:
         contender.prepare(folder)
         variables = {**environment(folder), **contender.environment}
@@ -103,7 +103,7 @@ def run_once(contender: Contender) -> Measured:
 
 @contextmanager
 def fresh_folder() -> Iterator[Path]:
-    """Make an empty folder on the checkout's disk, and remove it with what is in it."""
+    """Create an empty folder on the checkout's disk; remove it with its contents at the end."""
     root = CACHE / "work"
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=root))
@@ -114,9 +114,9 @@ def fresh_folder() -> Iterator[Path]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the variables that every contender gets, and with them where this pipeline writes."""
+    """Return the environment of every contender, with `folder` as this pipeline's output."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a module compiled anew at each start says nothing
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling modules at each start would distort the times
     return (
         kept
         | _QUIET
@@ -129,5 +129,5 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def tell(line: str) -> None:
-    """Say on standard error how far the benchmark is."""
+    """Print a line of progress on standard error."""
     print(line, file=sys.stderr, flush=True)

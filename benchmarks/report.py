@@ -1,4 +1,4 @@
-"""Write what was measured as Markdown: tables of contenders, goals beside figures, a section at a time."""
+"""Write the results as Markdown, section by section: tables of contenders, goals and figures."""
 
 import os
 import platform
@@ -41,7 +41,7 @@ folder, and the rows that it stored are counted afterwards. Missing a goal is re
 
 @dataclass(frozen=True)
 class Goal:
-    """Set one figure beside what was aimed for; `best` is the goal, at most or at least so much."""
+    """One figure and its goal `best`, an upper limit or (`at_least`) a lower one."""
 
     what: str
     measured: float
@@ -51,7 +51,7 @@ class Goal:
 
     @property
     def row(self) -> list[str]:
-        """Return the table row: what, goal, measured, whether it is met."""
+        """Return the table row: what, goal, measured, met or not."""
         met = self.measured >= self.best if self.at_least else self.measured <= self.best
         sign = "≥" if self.at_least else "≤"
         wanted, found = (f"{_number(value)} {self.unit}".strip() for value in (self.best, self.measured))
@@ -60,7 +60,7 @@ class Goal:
 
 @dataclass
 class Section:
-    """Hold one heading of the page: a few words, tables, goals."""
+    """One section of the page: a short text, tables, goals."""
 
     title: str
     about: str
@@ -68,7 +68,7 @@ class Section:
     tables: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """Return the section as Markdown; its second line says when and on what it was measured."""
+        """Return the section as Markdown; it begins with when and on what it was measured."""
         parts = [f"## {self.title}", _where(), self.about, *self.tables]
         if self.goals:
             header = ["goal", "aimed for", "measured", "met"]
@@ -77,13 +77,13 @@ class Section:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table; every column but the first is aligned to the right."""
+    """Return a Markdown table; all columns except the first are right-aligned."""
     ruler = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ruler, *rows))
 
 
 def side_by_side(results: Iterable[Result], against: Result, rows: int) -> str:
-    """Return the table of contenders that did the same, with their ratio to one of them."""
+    """Return a table of contenders that did the same work, with their ratio to one of them."""
     header = ["", "runs", "seconds", f"× {against.name}", "rows/s", "CPU s", "peak MB"]
     lines = [
         [
@@ -101,12 +101,12 @@ def side_by_side(results: Iterable[Result], against: Result, rows: int) -> str:
 
 
 def megabytes(result: Result) -> str:
-    """Return a result's peak of memory as the tables show it."""
+    """Return a result's peak memory as the tables show it."""
     return f"{result.peak_bytes / 1e6:,.0f}"
 
 
 def write(sections: Iterable[Section], page: Path = PAGE) -> None:
-    """Put sections into the page, each in the place of an earlier one of its title; the rest stays."""
+    """Write sections to the page, replacing those with the same title; keep the rest."""
     old = page.read_text() if page.exists() else ""
     kept = {part.partition("\n")[0]: part.strip() + "\n" for part in re.split(r"(?m)^## ", old)[1:]}
     for section in sections:
@@ -116,7 +116,7 @@ def write(sections: Iterable[Section], page: Path = PAGE) -> None:
 
 
 def _where() -> str:
-    """Say when, on what machine and with which versions a section was measured."""
+    """Return when, on what machine and with which versions a section was measured."""
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     shell = subprocess.run(["sqlite3", "--version"], capture_output=True, text=True, check=False).stdout

@@ -1,4 +1,4 @@
-"""Measure what running a notebook costs: beside plain papermill, and many at once."""
+"""The cost of running a notebook, compared with plain papermill, and of many at once."""
 
 import os
 import statistics
@@ -19,11 +19,11 @@ _SUCCEEDED = "SELECT count(*) FROM pipeline_run WHERE status = 'success'"
 
 
 def measure_runner() -> Iterator[Section]:
-    """Run an empty notebook alone, beside papermill, and eight times at once."""
+    """Measure an empty notebook alone, with papermill, and AT_ONCE times at once."""
     ours = Contender(OURS, lambda _: notebook(EMPTY), check=answers(1, _SUCCEEDED))
     plain = Contender(PAPERMILL, lambda folder: [program("papermill"), EMPTY, folder / "executed.ipynb"])
     for contender in (ours, plain):
-        run_once(contender)  # the first start of all compiles modules and reads them from a cold disk
+        run_once(contender)  # the first run compiles modules and reads them from a cold disk
     results = race([plain, ours], TURNS)
     alone = results[OURS].seconds
     together = [_run_together() for _ in range(ROUNDS)]

@@ -1,7 +1,7 @@
-"""Serve pages of changed players on loopback, all rendered before the first is asked for: server ROWS.
+"""Serve pages of changed players on loopback, all rendered before the first request: server ROWS.
 
-Prints its address when it is ready. The client alone is to be measured, so that an answer costs next to
-nothing; filters are ignored, for every row is newer than any that is asked for.
+Prints its address when it is ready. Answers cost next to nothing, so that only the client is measured.
+Filters are ignored, because every row is newer than any filter.
 """
 
 import sys
@@ -17,7 +17,7 @@ PAGE = 5_000
 
 
 class Server(ThreadingHTTPServer):
-    """Hold the whole answers, headers included, by what they answer."""
+    """A server of prepared answers, headers included."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Know the table that every contender fills: same columns, same primary key, same durability."""
+"""The table that every contender fills: same columns, same primary key, same durability."""
 
 SETTINGS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
 PLAYER_TABLE = """CREATE TABLE player (

@@ -1,6 +1,6 @@
 """Pin every package of every group in one resolution: requirements/*.txt and environment.yml.
 
-Usage: lock.py [--upgrade]; without it, pins stay as they are unless pyproject.toml asks for something else.
+Usage: lock.py [--upgrade]; without it, pins are kept unless pyproject.toml requires other versions.
 """
 
 import os
@@ -25,7 +25,7 @@ GROUPS = {
 
 
 def main() -> None:
-    """Resolve all groups together, then write each with these versions and its files' hashes."""
+    """Resolve all groups together, then write each group with these versions and their hashes."""
     os.environ.update(uv_settings(pip_settings(Path(sys.executable))))
     together = [
         "pyproject.toml",
@@ -46,7 +46,7 @@ def compile_pins(name: str, arguments: list[str]) -> None:
 
 
 def write_conda() -> None:
-    """Keep environment.yml down to its line `- pip:` and put every pin and the project itself below."""
+    """Replace what follows the line `- pip:` in environment.yml with every pin and the project itself."""
     head = CONDA.read_text().partition("- pip:\n")
     pins = [*(FOLDER / "all.txt").read_text().splitlines(), "-e ."]
     CONDA.write_text("".join([*head[:2], *(f"      - {pin}\n" for pin in pins)]))

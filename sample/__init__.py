@@ -1,1 +1,1 @@
-"""The sample's data and API, and what the make targets run; not in the wheel."""
+"""The sample data, the sample API, and the programs behind the make targets; not in the wheel."""

@@ -1,8 +1,8 @@
-"""Prepare the metadata database of the demonstration's Airflow, in a process of Airflow's own.
+"""Prepare the metadata database of the demonstration's Airflow, in a separate process.
 
 Usage: python -m sample.airflow_metadata ANSWER — reads connections from standard input as JSON
 ({id: connection}), adds those that Airflow does not have, and writes to the file descriptor ANSWER, as JSON,
-which were added and the base URL that each connection to an API has now.
+the ids of those that were added and the current base URL of each API connection.
 """
 
 import json
@@ -32,13 +32,13 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Bring the database to this version's state, and close the runs that an interrupted call left open."""
+    """Migrate the database to this version, and close the runs that an interrupted call left open."""
     db.initdb()
     close_left_runs()
 
 
 def close_left_runs() -> None:
-    """Fail unfinished runs that no scheduler started, or the next scheduler would carry them on."""
+    """Mark unfinished runs of `dag.test()` as failed, or the next scheduler would continue them."""
     with create_session() as session:
         open_states = list(State.unfinished_dr_states)
         is_left = DagRun.triggered_by == DagRunTriggeredByType.TEST, DagRun.state.in_(open_states)

@@ -1,4 +1,4 @@
-"""Serve the sample API on loopback: the fictional players as they are some weeks after the bulk file."""
+"""Serve the sample API on loopback: the fictional players, some weeks after the bulk file."""
 
 import socket
 import threading
@@ -17,7 +17,7 @@ from sample.players import WEEKS, changed_players, performances
 
 
 class Performance(BaseModel):
-    """Describe what a player scored in one week."""
+    """What a player scored in one week."""
 
     performance_id: int
     week_number: str
@@ -26,7 +26,7 @@ class Performance(BaseModel):
 
 
 class Player(BaseModel):
-    """Describe one player as the API sends it."""
+    """One player as the API sends it."""
 
     player_id: int
     gsis_id: str | None
@@ -38,7 +38,7 @@ class Player(BaseModel):
 
 
 class Counts(BaseModel):
-    """Describe how much there is of everything, whatever a filter says."""
+    """The numbers of leagues, teams, players and weeks, regardless of filters."""
 
     league_count: int
     team_count: int
@@ -53,7 +53,7 @@ def create_app(players: pa.Table | None = None) -> FastAPI:
 
     @app.get("/")
     def health() -> dict[str, str]:
-        """Answer that the API is up."""
+        """Return a message that the API is up."""
         return {"message": "API health check successful"}
 
     @app.get("/v0/players/", response_model=list[Player])
@@ -62,12 +62,12 @@ def create_app(players: pa.Table | None = None) -> FastAPI:
         limit: Annotated[int, Query(ge=1)] = 100,
         minimum_last_changed_date: date | None = None,
     ) -> Response:
-        """List players, at most `limit` after the first `skip`, changed on the given day or later."""
+        """List at most `limit` players after the first `skip`, changed on the given day or later."""
         return _json(_page(rows, skip, limit, minimum_last_changed_date))
 
     @app.get("/v0/counts/", response_model=Counts)
     def counts() -> Response:
-        """Count everything, whatever was changed when."""
+        """Count everything, regardless of when it changed."""
         return _json(
             {"league_count": 5, "team_count": 20, "player_count": len(rows), "week_count": len(WEEKS)}
         )
@@ -82,7 +82,7 @@ def serve(
     players: pa.Table | None = None,
     ready: Callable[[str], object] | None = None,
 ) -> None:
-    """Serve the sample API until a signal (Ctrl-C, SIGTERM) ends it; port 0 takes a free one.
+    """Serve the sample API until a signal (Ctrl-C, SIGTERM) stops it; port 0 means any free port.
 
     `ready` is called with the base URL once the socket listens.
     """
@@ -94,7 +94,7 @@ def serve(
 
 @contextmanager
 def running(players: pa.Table | None = None, *, port: int = 0) -> Iterator[str]:
-    """Serve the sample API on loopback (port 0: a free one) from a thread of this process; give its URL."""
+    """Serve the sample API on loopback from a thread (port 0: any free port); yield its URL."""
     server, listening = _prepare("127.0.0.1", port, players)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

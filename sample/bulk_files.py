@@ -9,11 +9,11 @@ from sample.players import COUNT, SEED, players
 
 
 def write_sample(folder: Path, count: int = COUNT, seed: int = SEED) -> list[Path]:
-    """Write `players.parquet` and `players.csv` into `folder`, always the same bytes; return their paths."""
+    """Write `players.parquet` and `players.csv`, with reproducible content; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     table = players(count, seed)
     parquet, text = folder / "players.parquet", folder / "players.csv"
     pq.write_table(table, parquet, compression="zstd", compression_level=9)
-    # No name holds a comma, a quote or a line break, so the text stays readable without quotes.
+    # No name contains a comma, a quote or a line break, so quoting is not needed.
     pa_csv.write_csv(table, text, pa_csv.WriteOptions(quoting_style="none", quoting_header="none"))
     return [parquet, text]

@@ -1,4 +1,4 @@
-"""Start programs and make sure that they are gone when this one ends, however it ends."""
+"""Child processes that are stopped when this process ends, however it ends."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ GRACE_SECONDS = 20.0
 
 @contextmanager
 def child(command: list[str], **options: Any) -> Iterator[subprocess.Popen]:
-    """Run a program in a session of its own, out of reach of Ctrl-C; interrupt it at the end."""
+    """Run a program in a separate session, which Ctrl-C does not reach; interrupt it when the block ends."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # In a shell's background this program ignores interrupts, and what it starts would inherit that.
+        # A shell makes background processes ignore interrupts, and the child would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, start_new_session=True, **options)
     try:
@@ -25,7 +25,7 @@ def child(command: list[str], **options: Any) -> Iterator[subprocess.Popen]:
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Interrupt a program, and kill it with its group when it does not end in time."""
+    """Interrupt a program; kill it and its process group if it does not end within GRACE_SECONDS."""
     try:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -39,7 +39,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM and a closed terminal end this program as an exception does, so that it clears up."""
+    """Raise SystemExit on SIGTERM and SIGHUP, so that this program cleans up before it ends."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit)
 

@@ -1,6 +1,6 @@
 """Run DAGs one after the other in this process, each as a real DAG run in Airflow's metadata database.
 
-Usage: python -m sample.dag_runs EVENTS DAG_ID… — one JSON line a step is written to the file
+Usage: python -m sample.dag_runs EVENTS DAG_ID… — one JSON line per step is written to the file
 descriptor EVENTS; Airflow's own output goes to standard output and error.
 """
 
@@ -20,8 +20,8 @@ interrupted = threading.Event()
 
 
 def main() -> None:
-    """Run the DAGs that the command line names, until one is interrupted."""
-    # Nothing is to be cleared up before a DAG runs, so an interruption ends this process at once.
+    """Run the DAGs named on the command line, until one is interrupted."""
+    # There is nothing to clean up before a DAG runs, so an interrupt may end this process at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from notebook_pipeline.airflow.watchdog import stop_with_parent
     from sample import airflow_metadata
@@ -51,7 +51,7 @@ def find_dag(dag_id: str) -> "DAG":
 
 
 def run_dag(dag: "DAG") -> dict[str, Any]:
-    """Run a DAG once and return how it ended; what fails is not tried again, so that nobody waits for it."""
+    """Run a DAG once and return how it ended; failed tasks are not retried, to save the wait."""
     for task in dag.tasks:
         task.retries = 0
     started = time.monotonic()
@@ -63,7 +63,7 @@ def run_dag(dag: "DAG") -> dict[str, Any]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Airflow takes an interruption for an ordinary failure of the task, and would go on.
+    # Airflow treats an interrupt as an ordinary failure of the task, and would go on.
     interrupted.set()
     raise KeyboardInterrupt
 

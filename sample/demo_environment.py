@@ -1,4 +1,4 @@
-"""Make the environment in which the demonstration runs: its own Airflow, its own database, the sample API."""
+"""The environment of the demonstration: a separate Airflow, a separate database, the sample API."""
 
 import base64
 import fcntl
@@ -15,7 +15,7 @@ from notebook_pipeline.errors import UsageError
 AIRFLOW_HOME = settings.CHECKOUT / ".airflow"
 
 _CONFIGURATION = """\
-# Secrets of this Airflow, made when it was first started.
+# Secrets of this Airflow, generated when it was first started.
 [core]
 fernet_key = {fernet_key}
 
@@ -28,9 +28,9 @@ jwt_secret = {jwt_secret}
 
 
 def airflow_environment(home: Path = AIRFLOW_HOME) -> dict[str, str]:
-    """Return this environment with an Airflow that knows nothing but `home` and this checkout's DAGs.
+    """Return this process's environment, set to an Airflow in `home` that has only this checkout's DAGs.
 
-    The folder and its secrets are made where they are missing, for their owner alone.
+    The folder and its secrets are created if they are missing, readable by their owner only.
     """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (home / "airflow.cfg").exists():
@@ -47,7 +47,7 @@ def airflow_environment(home: Path = AIRFLOW_HOME) -> dict[str, str]:
 
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """Hold the Airflow of `home` for this process, or raise UsageError: a scheduler takes up any open run."""
+    """Lock the Airflow of `home`, or raise UsageError: a scheduler would continue another process's runs."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(home / "in-use.lock", "w") as lock:
         try:
@@ -55,29 +55,29 @@ def alone(home: Path) -> Iterator[None]:
         except OSError:
             raise UsageError(
                 f"{home} is in use by `make airflow` or another `make run`: wait for it to end or stop it "
-                "(while `make airflow` is up, trigger the DAGs in its pages)"
+                "(while `make airflow` is running, trigger the DAGs in its web interface)"
             ) from None
         yield
 
 
 def sample_environment(url: str) -> dict[str, str]:
-    """Return the variables of the sample's connections: output folder, sample API at `url`, folder data/."""
+    """Return the connection variables of the sample: output folder, sample API at `url`, folder data/."""
     found = (default(DATABASE), Connection(API, "http", host=url), default(FILES))
     return {variable(connection.conn_id): connection.to_json() for connection in found}
 
 
 def refuse_other_connections() -> None:
-    """Raise UsageError where a connection is set: the demonstration must not touch a real database."""
+    """Raise UsageError if a connection is set: the demonstration must not change a real database."""
     found = [variable(name) for name in (DATABASE, API, FILES) if variable(name) in os.environ]
     if found:
         raise UsageError(
             f"{', '.join(found)} is set, and this command works on the demonstration's own database only. "
-            f"Unset it (unset {' '.join(found)}) and call again; `make airflow` runs the DAGs on your own"
+            f"Unset it (unset {' '.join(found)}) and try again; `make airflow` uses your own connections"
         )
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that its owner alone can read."""
+    """Write a new file that only its owner can read."""
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(text)
 

@@ -1,4 +1,4 @@
-"""Start Airflow on loopback, with the sample API beside it, and stop it all on Ctrl-C (`make airflow`)."""
+"""Run Airflow and the sample API on loopback until Ctrl-C (`make airflow`)."""
 
 import json
 import os
@@ -26,7 +26,7 @@ UI_PORT = 8080
 SAMPLE_PORT = 8000
 USER = "admin"
 
-# What is started first ends last: the others report to the API server until they are done.
+# Stopped in reverse order: the others report to the API server until they end.
 COMMANDS = {
     "api-server": ("api-server",),
     "dag-processor": ("dag-processor",),
@@ -36,55 +36,55 @@ COMMANDS = {
 _REPORTING = {"dag-processor", "triggerer", "scheduler"}
 _START_SECONDS = 180
 _BEGINS = (
-    "Starting Airflow (API server, scheduler, DAG processor, triggerer) and the sample API on loopback: "
-    f"about half a minute, the first time longer; logs are in {AIRFLOW_HOME / 'logs'}"
+    "Starting Airflow (API server, scheduler, DAG processor, triggerer) and the sample API on loopback. "
+    f"This takes about half a minute, longer the first time; logs are in {AIRFLOW_HOME / 'logs'}"
 )
-_READY = "Everything is up. Ctrl-C, here, stops all of it"
+_READY = "Everything is running. Press Ctrl-C here to stop it"
 
 Components = Mapping[str, subprocess.Popen]
 
 
 def main() -> int:
-    """Start everything, tell how to get in, and wait for Ctrl-C; return the exit status."""
+    """Start everything, print how to log in, and wait for Ctrl-C; return the exit status."""
     end_on_signals()
     try:
         print(_BEGINS, flush=True)
-        with alone(AIRFLOW_HOME), running(AIRFLOW_HOME) as (told, components):
-            print(*told, _READY, sep="\n", flush=True)
+        with alone(AIRFLOW_HOME), running(AIRFLOW_HOME) as (lines, components):
+            print(*lines, _READY, sep="\n", flush=True)
             name = _first_ended(components)
-            raise PipelineError(f"{name} ended by itself; see {_log(AIRFLOW_HOME, name)}")
+            raise PipelineError(f"{name} ended unexpectedly; see {_log(AIRFLOW_HOME, name)}")
     except PipelineError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        print("\nEverything that was started has ended", file=sys.stderr)
+        print("\nEverything that was started has been stopped", file=sys.stderr)
         return 0
 
 
 @contextmanager
 def running(home: Path) -> Iterator[tuple[list[str], Components]]:
-    """Run Airflow's components and the sample API until the block ends; give what to tell about them.
+    """Run Airflow's components and the sample API until the block ends; yield lines to print, and components.
 
-    Raises PipelineError where Airflow does not get healthy.
+    Raises PipelineError if Airflow does not become healthy.
     """
     environment = live_environment(home)
     metadata = prepare_metadata(environment, home)
     with ExitStack() as stack:
         url = environment["AIRFLOW__API__BASE_URL"]
-        told = [f"Airflow: {url}", login(home), *start_sample(stack, metadata["urls"].get(API))]
+        lines = [f"Airflow: {url}", login(home), *start_sample(stack, metadata["urls"].get(API))]
         components = stack.enter_context(started(COMMANDS, environment, home))
         if metadata["added"]:
-            told.append(f"Connections added (see Admin > Connections): {', '.join(metadata['added'])}")
-        yield told, components
+            lines.append(f"Connections added (see Admin > Connections): {', '.join(metadata['added'])}")
+        yield lines, components
 
 
 @contextmanager
 def started(
     commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], home: Path
 ) -> Iterator[Components]:
-    """Run these commands of Airflow, by name, until the block ends; give them once they are healthy.
+    """Run these Airflow commands, by name, until the block ends; yield them once they are healthy.
 
-    Raises PipelineError where one of them is not in time.
+    Raises PipelineError if one of them is not healthy in time.
     """
     with ExitStack() as stack:
         components = {
@@ -96,7 +96,7 @@ def started(
 
 
 def live_environment(home: Path) -> dict[str, str]:
-    """Return the environment of Airflow's components: on loopback, with a user who has to log in."""
+    """Return the environment of Airflow's components: on loopback, with a login."""
     port = free_port(UI_PORT)
     return airflow_environment(home) | {
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
@@ -111,8 +111,8 @@ def live_environment(home: Path) -> dict[str, str]:
 
 
 def prepare_metadata(environment: Mapping[str, str], home: Path) -> dict[str, Any]:
-    """Prepare Airflow's database, add the connections it lacks, and return what airflow_metadata.py
-    answers."""
+    """Prepare Airflow's database, add the missing connections, and return the answer of
+    `sample.airflow_metadata`."""
     wanted = {conn_id: json.loads(_first(conn_id).to_json()) for conn_id in (DATABASE, API, FILES)}
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "sample.airflow_metadata", str(writing)]
@@ -127,7 +127,7 @@ def prepare_metadata(environment: Mapping[str, str], home: Path) -> dict[str, An
 
 
 def login(home: Path) -> str:
-    """Make the user's password where there is none, and say it then, and only then."""
+    """Return how to log in; make a password if there is none, and show it only this once."""
     path = _passwords(home)
     if path.exists():
         return f"Log in as {USER}; the password was shown when it was made, and is kept in {path}"
@@ -137,17 +137,17 @@ def login(home: Path) -> str:
 
 
 def start_sample(stack: ExitStack, url: str | None) -> list[str]:
-    """Serve the sample API where the connection points to a free port of this machine; say so."""
+    """Serve the sample API if the connection points to a free port of this machine; return lines to print."""
     place = urlsplit(url or "")
     if place.hostname not in ("127.0.0.1", "localhost") or not place.port:
         return []
     if free_port(place.port) != place.port:
-        return [f"Sample API: not started, because something answers at {url} already"]
+        return [f"Sample API: not started, because the port of {url} is already in use"]
     return [f"Sample API: {stack.enter_context(api_server.running(port=place.port))}"]
 
 
 def free_port(wanted: int) -> int:
-    """Return this port of 127.0.0.1 where nothing listens on it, else one that is free."""
+    """Return this port of 127.0.0.1 if it is free, else another free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -158,20 +158,20 @@ def free_port(wanted: int) -> int:
 
 
 def wait_until_healthy(url: str, components: Components, home: Path) -> None:
-    """Wait until every component that reports it is healthy, or raise PipelineError."""
+    """Wait until every component that reports its health is healthy, or raise PipelineError."""
     deadline = time.monotonic() + _START_SECONDS
     while not _is_healthy(url, components, home):
         ended = next((name for name, process in components.items() if process.poll() is not None), None)
         if ended or time.monotonic() > deadline:
             place = _log(home, ended) if ended else home / "logs"
-            raise PipelineError(f"{ended or 'Airflow'} did not get healthy; see {place}")
+            raise PipelineError(f"{ended or 'Airflow'} did not become healthy; see {place}")
         time.sleep(0.5)
 
 
 def _is_healthy(url: str, names: Iterable[str], home: Path) -> bool:
     try:
         health = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()
-        # Another Airflow may have taken the port meanwhile; only ours knows the password.
+        # Another Airflow may have taken the port meanwhile; only this one knows the password.
         user = {"username": USER, "password": json.loads(_passwords(home).read_text())[USER]}
         is_ours = requests.post(f"{url}/auth/token", json=user, timeout=5).ok
     except (requests.RequestException, ValueError):
@@ -181,7 +181,7 @@ def _is_healthy(url: str, names: Iterable[str], home: Path) -> bool:
 
 
 def _first(conn_id: str) -> Connection:
-    """Return what a connection is to be where Airflow has none: as its variable says, else the sample's."""
+    """Return the connection to add if Airflow has none: from its variable, or else the sample's."""
     if conn_id == API and variable(API) not in os.environ:
         return Connection(API, "http", host="127.0.0.1", port=free_port(SAMPLE_PORT))
     return resolve(conn_id)

@@ -1,4 +1,4 @@
-"""Start JupyterLab on loopback, with the sample API and the connections, until Ctrl-C (`make lab`)."""
+"""Run JupyterLab with the sample API and connections on loopback until Ctrl-C (`make lab`)."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from sample.child_processes import child, end_on_signals
 from sample.demo_environment import sample_environment
 
 JUPYTER = settings.CHECKOUT / ".venv-lab" / "bin" / "jupyter-lab"
-# It opens the start page, shows pages of text as they are meant to be read, and asks nobody for news.
+# Opens the start page, renders Markdown files, and does not fetch JupyterLab's news.
 CONFIGURATION = Path(__file__).with_name("jupyter")
 
 
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def lab_environment(url: str) -> dict[str, str]:
-    """Return JupyterLab's variables: its configuration, and the sample's where nothing else is set."""
+    """Return JupyterLab's variables: its configuration, and the sample's connections if no others are set."""
     found = [str(CONFIGURATION), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     return sample_environment(url) | os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(found)}
 
@@ -42,7 +42,7 @@ def command(jupyter: Path) -> list[str]:
         str(jupyter),
         "-y",
         "--log-level=WARN",
-        # Containers often have no other user; it serves this machine alone, to whoever has the token.
+        # Containers often have only root. JupyterLab listens on loopback and asks for a token.
         "--allow-root",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={settings.home()}",

@@ -1,4 +1,4 @@
-"""Remake the notebooks' outputs: one fixed run on the sample data, so that sources can be read with them."""
+"""Remake the outputs in the notebooks: one reproducible run on the sample data."""
 
 import argparse
 import os
@@ -15,13 +15,13 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import API, variable
 from sample import api_server, players
 
-# Each reads what those before it wrote.
+# Each notebook reads what the ones before it wrote.
 ORDER = ("bulk_load", "api_incremental_update", "data_quality", "explore_players", "review_runs")
 
 
 @contextmanager
 def fixed_surroundings() -> Iterator[dict[str, str]]:
-    """Give the environment of the sample run: an empty output folder, the sample API, the sample's day."""
+    """Yield the environment of the sample run: an empty output folder, the sample API, the sample's date."""
     with tempfile.TemporaryDirectory(prefix="notebook-pipeline-") as folder, api_server.running() as url:
         kept = {
             name: value
@@ -37,7 +37,7 @@ def fixed_surroundings() -> Iterator[dict[str, str]]:
 
 
 def remake(path: Path, environment: dict[str, str]) -> None:
-    """Run a notebook by hand, as in JupyterLab, and keep its outputs in its source."""
+    """Run a notebook as JupyterLab does, and save its outputs in its file."""
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(path.parent)}}
     with tempfile.TemporaryDirectory() as sockets:

@@ -46,20 +46,20 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted; everything that was started has ended", file=sys.stderr)
+        print("\nInterrupted; everything that was started has been stopped", file=sys.stderr)
         return 130
 
 
 def run_demonstration(home: Path = AIRFLOW_HOME) -> bool:
-    """Run both DAGs against the sample API, show what they did, and say whether both succeeded."""
+    """Run both DAGs against the sample API, show what they did, and return True if both succeeded."""
     log = home / "logs" / "make-run.log"
     with api_server.running() as url:
         environment = airflow_environment(home) | sample_environment(url)
         environment["NOTEBOOK_PIPELINE_TODAY"] = players.SAMPLE_TODAY.isoformat()
-        print(f"The sample API is up at {url}; Airflow writes to {log}", flush=True)
+        print(f"The sample API is running at {url}; Airflow logs to {log}", flush=True)
         ended = list(run_dags(environment, log))
     rows = ledger_rows(run["run_id"] for run in ended)
-    print("", *table(rows), f"\nAll of it lies in {open_output().address()}", sep="\n")
+    print("", *table(rows), f"\nEverything is in {open_output().address()}", sep="\n")
     succeeded = [run["dag_id"] for run in ended if run["state"] == "success"] == list(DAG_IDS)
     if not succeeded:
         print("", *explanation(rows, log), sep="\n", file=sys.stderr)
@@ -67,7 +67,7 @@ def run_demonstration(home: Path = AIRFLOW_HOME) -> bool:
 
 
 def run_dags(environment: Mapping[str, str], log: Path, dag_ids: Sequence[str] = DAG_IDS) -> Iterator[Row]:
-    """Run DAGs in an Airflow process, say when each begins and ends, and yield those that ended."""
+    """Run DAGs in an Airflow process, print when each starts and ends, and yield those that ended."""
     for event in _events(environment, log, dag_ids):
         if event["state"] == "running":
             print(f"{event['dag_id']}: running", flush=True)
@@ -77,18 +77,18 @@ def run_dags(environment: Mapping[str, str], log: Path, dag_ids: Sequence[str] =
 
 
 def ledger_rows(dag_run_ids: Iterable[str]) -> list[Row]:
-    """Return the ledger's rows of these DAG runs in the order in which they began."""
+    """Return the ledger's rows of these DAG runs in the order in which they started."""
     query = "SELECT * FROM pipeline_run WHERE dag_run_id = ? ORDER BY run_id"
     try:
         with connect(default(DATABASE), read_only=True) as database:
             return [row for run_id in dag_run_ids for row in database.query(query, [run_id]).to_pylist()]
     except PipelineError:
-        # Nothing came as far as to make the database.
+        # No run got far enough to create the database.
         return []
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """Return lines of text, one a run below the headings: words to the left, numbers to the right."""
+    """Return lines of text, one per run below the headings: texts aligned left, numbers right."""
     lines = [_HEADINGS, *(tuple(map(_text, _cells(row))) for row in rows)]
     columns = [_aligned(column) for column in zip(*lines, strict=True)]
     return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
@@ -101,11 +101,11 @@ def _aligned(column: tuple[str, ...]) -> list[str]:
 
 
 def explanation(rows: Iterable[Row], log: Path) -> list[str]:
-    """Return what failed and why, as far as the ledger and the end of Airflow's output know it."""
+    """Return what failed and why, from the ledger and the end of Airflow's output."""
     errors = [f"{row['notebook']} failed: {row['error']}" for row in rows if row["status"] == "failed"]
     with open(log, errors="replace") as output:
         last = deque((line.rstrip() for line in output if _ROUTINE not in line), _SHOWN_LOG_LINES)
-    return [*errors, f"The end of {log}, without what is routine:", *last]
+    return [*errors, f"The end of {log}, without routine messages:", *last]
 
 
 def _cells(row: Row) -> Iterator[object]:

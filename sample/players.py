@@ -1,6 +1,6 @@
-"""Invent fictional players: the same for the same seed, on every machine and with every library version."""
+"""Fictional players: the same for the same seed, on every machine and with every library version."""
 
-# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyarrow creates its compute functions at run time, so a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
 import hashlib
@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
         pa.field("last_changed_date", pa.date32(), nullable=False),
     ]
 )
-"""The players as the source has them; what is kept of them is declared in `datasets/player.py`."""
+"""The players as the source has them; `datasets/player.py` declares which columns are stored."""
 
 SEED = 20240901
 COUNT = 20_000
@@ -30,7 +30,7 @@ FIRST_PLAYER_ID = 1001
 BULK_DAY = date(2024, 8, 31)
 """The day on which the bulk file was extracted: the newest `last_changed_date` in it."""
 SAMPLE_TODAY = date(2024, 9, 24)
-"""The day on which the sample's story is told: NOTEBOOK_PIPELINE_TODAY wherever outputs must not age."""
+"""The sample's current day: NOTEBOOK_PIPELINE_TODAY wherever outputs must not change with the date."""
 WEEKS = ("202401", "202402", "202403")
 
 _DAYS_OF_HISTORY = 400
@@ -57,9 +57,9 @@ _LAST_TAIL = (
 
 
 def players(count: int = COUNT, seed: int = SEED) -> pa.Table:
-    """Return `count` players in the source's schema, by rising id, as they were on BULK_DAY.
+    """Return `count` players in the source's schema, in order of id, as they were on BULK_DAY.
 
-    A player depends on the seed and the id alone: a larger count only adds players.
+    A player depends only on the seed and the id: a larger count only adds players.
     """
     ids = _ids(count)
     position = _position(ids, seed)
@@ -81,7 +81,7 @@ def changed_players(count: int = COUNT, seed: int = SEED, *, changed: int = 320,
     """Return the same players as they are on SAMPLE_TODAY: `changed` of them changed, `new` ones at the end.
 
     A change is a new position, a longer last name, a `gsis_id` that was missing, or only a newer day. A few
-    changes carry BULK_DAY itself: they came after the extract, on the same day.
+    changes have BULK_DAY itself: they were made after the extract, on the same day.
     """
     everyone = players(count + new, seed)
     ids = _ids(count + new)
@@ -95,7 +95,7 @@ def changed_players(count: int = COUNT, seed: int = SEED, *, changed: int = 320,
 
 
 def performances(player_ids: Sequence[int], seed: int = SEED) -> list[list[dict[str, object]]]:
-    """Return for each player the weekly performances that the API nests in it: none, or up to one a week."""
+    """Return for each player the weekly performances that the API nests in it: at most one per week."""
     ids = np.asarray(player_ids, dtype=np.uint64)
     weeks = _below(ids, seed, "weeks played", len(WEEKS) + 1)
     tenths = np.stack([_below(ids, seed, f"points {week}", 350) for week in WEEKS], axis=1)
@@ -121,7 +121,7 @@ def _ids(count: int) -> np.ndarray:
 def _bits(ids: np.ndarray, seed: int, purpose: str) -> np.ndarray:
     """Return 64 well-mixed bits for each id (splitmix64), independent for each purpose.
 
-    numpy's own generators may draw differently in another version; this arithmetic cannot.
+    The generators of numpy may give other numbers in another version; this arithmetic cannot.
     """
     start = hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=8).digest()
     mixed = ids * np.uint64(0x9E3779B97F4A7C15) + np.uint64(int.from_bytes(start, "little"))
@@ -134,7 +134,7 @@ def _below(ids: np.ndarray, seed: int, purpose: str, limit: int) -> np.ndarray:
     return (_bits(ids, seed, purpose) % np.uint64(limit)).astype(np.int64)
 
 
-# Arrow arrays are made from buffers: `pa.array` and `pa.scalar` import pandas, which would double the time
+# Arrow arrays are created from buffers: `pa.array` and `pa.scalar` import pandas, which would double the time
 # that the sample API takes to start.
 
 
@@ -167,7 +167,7 @@ def _pick(ids: np.ndarray, seed: int, purpose: str, choices: Sequence[str]) -> p
 
 
 def _position(ids: np.ndarray, seed: int) -> np.ndarray:
-    """Return each player's place in _POSITIONS."""
+    """Return the index of each player's position in _POSITIONS."""
     mix = np.repeat(np.arange(len(_POSITIONS)), list(_POSITION_PERCENT.values()))
     return mix[_below(ids, seed, "position", 100)]
 
@@ -179,8 +179,8 @@ def _gsis_id(ids: np.ndarray, seed: int, position: np.ndarray) -> pa.Array:
 
 
 def _gsis_number(ids: np.ndarray) -> pa.Array:
-    """Return texts such as 00-0012345, never the same for two of the first ten million players."""
-    # 7654321 and ten million share no factor.
+    """Return texts such as 00-0012345, unique among the first ten million players."""
+    # 7654321 and ten million are coprime.
     numbers = (ids * np.uint64(7_654_321) % np.uint64(_GSIS_NUMBERS)).astype(np.int64)
     return _joined(_text("00-"), pc.utf8_lpad(_integers(numbers).cast(pa.string()), 7, "0"))
 
@@ -199,7 +199,7 @@ def _days(until: date, ago: np.ndarray) -> pa.Array:
 
 
 def _days_ago(ids: np.ndarray, seed: int) -> np.ndarray:
-    """Return how long before BULK_DAY each player last changed: a product of two draws, so mostly lately."""
+    """Return how many days before BULK_DAY each player last changed: mostly few (a product of two draws)."""
     first = _below(ids, seed, "age one", _DAYS_OF_HISTORY)
     return first * _below(ids, seed, "age two", _DAYS_OF_HISTORY) // _DAYS_OF_HISTORY
 
@@ -221,7 +221,7 @@ def _changed_mask(ids: np.ndarray, seed: int, count: int, changed: int) -> np.nd
 def _changes(
     columns: dict[str, pa.Array], ids: np.ndarray, seed: int, turned: np.ndarray
 ) -> dict[str, pa.Array]:
-    """Return the columns in which the turned players differ, each player in one of them or in none."""
+    """Return the changed columns; each player of `turned` differs in at most one of them."""
     kind = np.where(turned, _below(ids, seed, "kind of change", 4), -1)
     position = _position(ids, seed)
     longer = _joined(columns["last_name"], _text("-"), _pick(ids, seed, "second", _LAST_HEAD.split()))

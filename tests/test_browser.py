@@ -258,7 +258,7 @@ def test_the_difference_shows_what_the_second_try_did_otherwise(airflow: Airflow
     page = airflow.log_in("viewer")
     page.goto(airflow.task("flaky"))
     outer, difference = tab(page)
-    outer.get_by_role("link", name="Difference from the run before").click()
+    outer.get_by_role("link", name="Difference from the previous run").click()
     expect(difference.get_by_text("-RuntimeError: the first try fails")).to_be_visible()
     expect(difference.get_by_text("+the second try passes")).to_be_visible()
 

@@ -62,4 +62,4 @@ def test_what_cannot_be_listed_is_left_to_one_notebook_to_tell(
 ) -> None:
     files = Connection("files", "fs", extra={"path": str(tmp_path)})
     assert bulk_sources("nothing/*.csv", files, 8) == ["nothing/*.csv"]
-    assert "One task loads it all: no file 'nothing/*.csv'" in capsys.readouterr().out
+    assert "One task loads the whole source: no file 'nothing/*.csv'" in capsys.readouterr().out

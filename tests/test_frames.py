@@ -67,5 +67,5 @@ def test_the_picture_says_in_a_sentence_what_changed(story: Story) -> None:
 def test_the_origin_of_a_row_is_a_table(story: Story) -> None:
     origin = frames.origin(trace_row(story.database, "player", "1"))
     assert origin.loc["notebook", "value"] == "bulk_load"
-    assert origin.loc["since then", "value"] == "the identical row has come from the source api"
+    assert origin.loc["since then", "value"] == "the source api has sent an identical row"
     assert frames.origin(None).empty

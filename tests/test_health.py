@@ -57,7 +57,7 @@ def test_a_service_that_is_down_is_named_with_its_connection(monkeypatch: pytest
             check()
     said = f"health check: GET http://127.0.0.1:{port}/ (connection 'an_api'): no complete answer (Connection"
     assert str(raised.value).startswith(said)
-    assert "Connections are kept under Admin > Connections" in str(raised.value)
+    assert "Check the connection under Admin > Connections" in str(raised.value)
 
 
 def test_an_error_of_the_service_is_a_failure_and_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:

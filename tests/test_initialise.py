@@ -71,7 +71,7 @@ def test_connections_are_added_once_and_stay_as_people_edited_them(tmp_path: Pat
     assert [line.partition(": ")[2] for line in said] == [
         *["added"] * 3,
         "password set",
-        *["there already, left as it is"] * 3,
+        *["exists, not changed"] * 3,
         "password set",
     ]
     told = done.stdout.replace(answer, "") + done.stderr
@@ -107,9 +107,7 @@ def test_a_short_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
     ],
 )
 def test_a_database_on_a_shared_folder_is_refused(path: str, kind: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=f"names {path}, which lies on a shared folder .file system '{kind}'"
-    ):
+    with pytest.raises(UsageError, match=f"names {path}, which is in a shared folder .file system '{kind}'"):
         refuse_shared_folder(Connection(DATABASE, "sqlite", host=path), mounts(tmp_path))
 
 

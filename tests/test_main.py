@@ -416,5 +416,5 @@ def test_the_sample_is_served_and_written_from_a_checkout_only(
     monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
     assert main([command]) == 2
     assert capsys.readouterr().err == (
-        "notebook-pipeline: this command belongs to a checkout of the project\n"
+        "notebook-pipeline: this command needs a checkout of the project: the sample is not in the package\n"
     )

@@ -35,7 +35,7 @@ def test_the_sample_is_served_where_the_connection_points() -> None:
         assert start_sample(stack, url) == [f"Sample API: {url}"]
         assert requests.get(url, timeout=60).json() == {"message": "API health check successful"}
         assert start_sample(stack, url) == [
-            f"Sample API: not started, because something answers at {url} already"
+            f"Sample API: not started, because the port of {url} is already in use"
         ]
 
 

@@ -35,7 +35,7 @@ def test_a_failure_is_explained_by_the_ledger_and_the_end_of_the_log(tmp_path: P
     log.write_text("12:00 [info     ] Task started\n12:01 [error    ] Task failed\nTraceback\n")
     assert explanation([RUN, CHECK], log) == [
         "data_quality failed: two checks failed",
-        f"The end of {log}, without what is routine:",
+        f"The end of {log}, without routine messages:",
         "12:01 [error    ] Task failed",
         "Traceback",
     ]

@@ -168,7 +168,7 @@ def test_wrong_parameters_fail_at_once_before_a_kernel_starts(
 
 
 def test_what_the_runner_decides_cannot_be_asked_for() -> None:
-    with pytest.raises(TypeError, match="takes no kernel_name, output_nb: its runner decides that"):
+    with pytest.raises(TypeError, match="does not accept kernel_name, output_nb: the runner sets it"):
         NotebookOperator(task_id="a_task", input_nb="a_notebook", output_nb="here", kernel_name="r")
 
 

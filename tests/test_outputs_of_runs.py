@@ -207,9 +207,9 @@ def test_the_review_is_written_to_the_store_and_only_what_changed(
 ) -> None:
     runs = [run(home, f"print('{word}')") for word in ("before", "after")]
     assert main(["review"]) == 0
-    assert capsys.readouterr().out == f"2 runs, 2 pages written anew: {stored}/review/index.html\n"
+    assert capsys.readouterr().out == f"2 runs, 2 pages written: {stored}/review/index.html\n"
     assert main(["review"]) == 0
-    assert "2 runs, 0 pages written anew" in capsys.readouterr().out
+    assert "2 runs, 0 pages written" in capsys.readouterr().out
     pages = {f"review/runs/{finished.run_id}.html" for finished in runs}
     assert open_output().stamps("review").keys() == {"review/index.html", "review/.state.json", *pages}
     assert b"after" in open_output().read(f"review/runs/{runs[1].run_id}.html")

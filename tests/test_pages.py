@@ -161,10 +161,10 @@ def test_a_missing_damaged_or_foreign_artefact_is_told_on_its_page(story: Story)
     foreign = story.run(artifact="../foreign.ipynb")
     write(story)
     made = pages(story)
-    assert "is not there (any more)" in made[f"runs/{gone}.html"].text
+    assert "is missing" in made[f"runs/{gone}.html"].text
     assert "cannot be read as a notebook" in made[f"runs/{damaged}.html"].text
     assert "cannot be read as a notebook" in made[f"runs/{odd}.html"].text
-    assert "is no notebook below" in made[f"runs/{foreign}.html"].text
+    assert "is not a notebook below" in made[f"runs/{foreign}.html"].text
 
 
 def test_the_index_goes_on_after_500_runs(story: Story) -> None:

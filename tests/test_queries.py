@@ -97,7 +97,7 @@ def test_a_run_is_found_by_its_id_its_beginning_or_its_end(story: Story) -> None
     [
         (
             "240301-",
-            "may be any of 240301-00000200000002, 240301-00000100000001; give more",
+            "matches several runs: 240301-00000200000002, 240301-00000100000001; give more",
         ),
         ("nothing", "no run 'nothing' in "),
         ("%", "no run '%' in "),
@@ -151,7 +151,7 @@ def test_a_database_without_a_ledger_is_named(each_database: str, tmp_path: Path
     empty = databases.connection(tmp_path)
     connect(empty).close()
     with (
-        pytest.raises(UsageError, match=r": holds no table pipeline_run; run a notebook first"),
+        pytest.raises(UsageError, match=r": no table pipeline_run yet; run a notebook first"),
         queries.open_ledger(empty),
     ):
         pass
@@ -221,7 +221,10 @@ def test_a_dataset_that_was_never_loaded_has_no_trace(story: Story) -> None:
 
 @pytest.mark.parametrize(
     ("table", "key", "reason"),
-    [("player", "x", "player.player_id is a whole number; 'x'"), ("pipeline_run", "1", "unknown dataset")],
+    [
+        ("player", "x", "player.player_id must be a whole number, got 'x'"),
+        ("pipeline_run", "1", "unknown dataset"),
+    ],
 )
 def test_a_key_or_table_that_cannot_be_is_refused(story: Story, table: str, key: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
@@ -245,7 +248,7 @@ def test_only_notebooks_below_runs_are_read(story: Story, named: str) -> None:
     (story.output / "runs/secret.txt").write_text("{}")
     (story.output / "runs/link.ipynb").symlink_to(story.output.parent / "outside.ipynb")
     run = queries.find_run(story.database, story.run(artifact=named))
-    with pytest.raises(PipelineError, match="is no notebook below"):
+    with pytest.raises(PipelineError, match="is not a notebook below"):
         read_artefact(Folder(story.output), run)
 
 

@@ -167,7 +167,7 @@ def test_diff_compares_the_last_two_runs_of_a_notebook(story: Story, call: Call)
 def test_diff_says_when_nothing_differs(story: Story, call: Call) -> None:
     before, after = (story.run(cells=[code("x", printed("same"))]) for _ in range(2))
     _, out, _ = call("diff", before, after)
-    assert out.splitlines()[-1] == "no difference but times and ids"
+    assert out.splitlines()[-1] == "no difference except times and ids"
     _, out, _ = call("diff", before, after, "--json")
     found: dict[str, Any] = json.loads(out)
     assert (found["before"], found["after"], found["cells"]) == (before, after, [])
@@ -203,7 +203,7 @@ def test_trace_of_a_row_that_never_was_fails(story: Story, call: Call) -> None:
         (["show", "none"], "no run 'none' in "),
         (["diff", "one"], "give two runs to compare, or none"),
         (["diff"], "no notebook has run twice yet"),
-        (["trace", "player", "x"], "player.player_id is a whole number"),
+        (["trace", "player", "x"], "player.player_id must be a whole number"),
         (["trace", "nothing", "1"], "unknown dataset 'nothing'"),
         (["runs", "--status", "odd"], "invalid choice: 'odd'"),
     ],
@@ -247,7 +247,7 @@ def test_before_the_first_run_there_is_nothing_to_look_at(
     for command in (["runs"], ["show", "x"], ["diff"], ["trace", "player", "1"], ["review"]):
         exit_code, out, err = call(*command)
         assert (exit_code, out) == (2, ""), command
-        assert "holds no table pipeline_run; run a notebook first" in err
+        assert "no table pipeline_run yet; run a notebook first" in err
     assert call("prune") == (0, "", "removed 0 executed notebooks\n")
 
 

@@ -1,1 +1,1 @@
-"""The programs that are measured, each a process of its own; see the sections that start them."""
+"""The programs that are measured, each in a separate process, started by the sections."""

@@ -1,4 +1,4 @@
-"""Update a table from an API as a minimal script does, checking nothing: api_script URL DATABASE."""
+"""Update a table from an API with a minimal script that checks nothing: api_script URL DATABASE."""
 
 import sqlite3
 import sys

@@ -1,4 +1,4 @@
-"""Start several commands at once and wait for all of them: at_once COMMANDS, a JSON list of lists."""
+"""Run several commands at the same time: at_once COMMANDS, a JSON list of lists."""
 
 import json
 import subprocess

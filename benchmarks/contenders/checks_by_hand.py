@@ -1,4 +1,4 @@
-"""Ask the same columns the same questions in one aggregate written by hand, and print what it took."""
+"""Compute the same as the checks in one aggregate query written by hand, and print its seconds."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Run all declared checks of the player dataset and print what the step took."""
+"""Run all declared checks of the player dataset, and print the seconds of the step."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Run the row checks with pointblank through Ibis on the same table, and print what the step took."""
+"""Run the row checks with pointblank through Ibis on the same table, and print the seconds of the step."""
 
 # pyright: reportMissingImports=false
 
@@ -12,7 +12,7 @@ import pointblank as pb
 
 from notebook_pipeline import settings
 
-# pointblank asks Ibis for single numbers through polars, which is not needed for them; and were it installed,
+# pointblank gets single numbers from Ibis through polars, which is not needed. If polars were installed,
 # every program here that opens a database through ADBC would import it.
 ibis.expr.types.Scalar.to_polars = ibis.expr.types.Scalar.execute
 

@@ -12,7 +12,7 @@ source, database = sys.argv[1:]
 
 @dlt.resource(name="player", primary_key="player_id", write_disposition="merge")
 def players():
-    """Yield the file's rows as Arrow batches, which dlt takes without looking at each row."""
+    """Yield the file's rows as Arrow batches, which dlt accepts without processing each row."""
     yield from parquet.ParquetFile(source).iter_batches()
 
 

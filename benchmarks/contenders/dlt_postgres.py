@@ -13,7 +13,7 @@ source, url, state = sys.argv[1:]
 
 @dlt.resource(name="player", primary_key="player_id", write_disposition="merge")
 def players():
-    """Yield the files' rows as Arrow batches, which dlt takes without looking at each row."""
+    """Yield the files' rows as Arrow batches, which dlt accepts without processing each row."""
     for path in sorted(Path(source).iterdir()):
         yield from parquet.ParquetFile(path).iter_batches()
 

@@ -11,7 +11,7 @@ url, database = sys.argv[1:]
 
 
 def without_performances(row: dict) -> dict:
-    """Drop the nested list, of which dlt would make a second table."""
+    """Drop the nested list, which dlt would load into a second table."""
     row.pop("performances")
     return row
 

@@ -1,4 +1,4 @@
-"""Load a CSV file as one would by hand with Python's sqlite3: executemany SOURCE DATABASE."""
+"""Load a CSV file with a handwritten script and Python's sqlite3: executemany SOURCE DATABASE."""
 
 import csv
 import sqlite3

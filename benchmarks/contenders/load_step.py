@@ -1,4 +1,4 @@
-"""Do what the code of `bulk_load` does, without a notebook around it: load_step SOURCE."""
+"""Run the code of `bulk_load` without a notebook: load_step SOURCE."""
 
 import sys
 

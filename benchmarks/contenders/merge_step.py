@@ -8,7 +8,7 @@ from notebook_pipeline.steps import extract, load, session
 
 
 def merge_seconds(source: str) -> float:
-    """Merge a file and return what the transaction took, the reading before it left out."""
+    """Merge a file and return the seconds of the transaction, without reading the file."""
     namespace = {"dataset": "player", "source": source}
     run = session.join_run("bulk_load", namespace)
     bulk = extract.open_bulk(run, source, "repository_raw_url")

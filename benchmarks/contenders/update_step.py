@@ -1,4 +1,4 @@
-"""Do what the code of `api_incremental_update` does, without a notebook around it."""
+"""Run the code of `api_incremental_update` without a notebook."""
 
 from notebook_pipeline.steps import extract, load, session
 

@@ -1,4 +1,4 @@
-"""The building blocks of DAGs: the notebook operator, its form, and the tasks around it.
+"""Building blocks of DAGs: the notebook operator, its form, and the tasks around it.
 
 Names are imported on first use, so that a plain `airflow` command does not import papermill.
 """

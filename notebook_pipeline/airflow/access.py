@@ -1,4 +1,4 @@
-"""Decide what a user may read, and open the ledger as Airflow's connection says."""
+"""What a user may read, and access to the ledger through Airflow's connection."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,14 +16,14 @@ from notebook_pipeline.storage.database import Database
 
 
 class UnreachableError(Exception):
-    """Say why the ledger cannot be read at present, although there may be one."""
+    """Raised if the ledger cannot be read at present, although it may exist."""
 
 
 @contextmanager
 def open_ledger() -> Iterator[Database]:
-    """Open the database that the connection `analytics_database` names, for reading only.
+    """Open the database of the connection `analytics_database` read-only.
 
-    Raises NoLedgerError where no run has been yet, UnreachableError where the database cannot be opened.
+    Raises NoLedgerError if no run is recorded yet, UnreachableError if the database cannot be opened.
     """
     with ExitStack() as stack:
         try:
@@ -36,7 +36,7 @@ def open_ledger() -> Iterator[Database]:
 
 
 def readable_dags(user: Any, dag_ids: Iterable[str]) -> frozenset[str]:
-    """Return those DAGs of which the user may read the tasks' logs."""
+    """Return the DAGs whose task logs the user may read."""
     return frozenset(dag_id for dag_id in dag_ids if _reads_logs(user, dag_id))
 
 

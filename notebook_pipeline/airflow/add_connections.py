@@ -1,4 +1,4 @@
-"""Add connections to Airflow's metadata database; only for processes that may open it, never for tasks."""
+"""Add connections to Airflow's metadata database; not usable in tasks, which may not open it."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from notebook_pipeline.connections import Connection
 
 
 def add_connections(wanted: Mapping[str, object]) -> tuple[list[str], dict[str, Connection]]:
-    """Add the connections that Airflow does not have yet ({id: its parts, as in its JSON form}).
+    """Add the connections that Airflow does not have yet ({id: its fields, as in its JSON form}).
 
-    Returns the ids of those that were added, and of all that are wanted what Airflow has now.
+    Returns the ids of those that were added, and each wanted connection as Airflow has it now.
     """
     added, stored = [], {}
     with create_session() as session:

@@ -13,12 +13,12 @@ from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.running.parameters import refuse_secret_address
 
 
-# Airflow would log the returned addresses in full; this prints them without anything that may be secret.
+# Airflow would log the returned addresses in full; the task prints them without their secrets.
 @task(show_return_value_in_logs=False)
 def plan_bulk_load() -> list[dict[str, str]]:
     """Return the parameters of each `load` task: one task with all files, or a group of files for each slot.
 
-    SQLite has one writer, so several tasks would only wait for each other.
+    SQLite gets one task: it allows one writer, so several tasks would only wait for each other.
     """
     from notebook_pipeline.running.connection_parameters import connection_of
     from notebook_pipeline.sources.files.locations import shown
@@ -40,7 +40,7 @@ def plan_bulk_load() -> list[dict[str, str]]:
 def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
     """Return the source divided into at most `at_most` sources.
 
-    A source whose files cannot be listed stays whole, so that an executed notebook shows what is wrong.
+    A source whose files cannot be listed is not divided, so that an executed notebook shows the error.
     """
     from notebook_pipeline.sources.files.locations import groups
     from notebook_pipeline.sources.replay import PREFIX
@@ -50,5 +50,5 @@ def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
     try:
         return groups(source, files, at_most)
     except PipelineError as error:
-        print(f"One task loads it all: {error}")
+        print(f"One task loads the whole source: {error}")
         return [source]

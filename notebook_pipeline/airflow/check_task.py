@@ -8,9 +8,9 @@ from notebook_pipeline.airflow.operator import NotebookOperator
 
 
 def check_dataset(load: BaseOperator | MappedOperator) -> NotebookOperator:
-    """Return the task `check`, which judges what the task `load`, mapped or not, wrote in this DAG run.
+    """Return the task `check`, which checks what the task `load` (mapped or not) wrote in this DAG run.
 
-    It runs the notebook `data_quality` on the dataset that the DAG run's form names. If no check of severity
+    It runs the notebook `data_quality` on the dataset chosen in the DAG run's form. If no check of severity
     `error` fails, it publishes that dataset's asset.
     """
     run_ids = f"{{{{ ti.xcom_pull(['{load.task_id}']) | map(attribute='run_id') | join(' ') }}}}"

@@ -1,4 +1,4 @@
-"""Look a connection up as an Airflow task does, and fall back on what works in a fresh checkout."""
+"""Look up a connection as an Airflow task does, and fall back on the defaults of a fresh checkout."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from notebook_pipeline.connections import Connection, resolve
 
 
 def resolve_connection(conn_id: str) -> Connection:
-    """Return the connection from the task's environment or Airflow, else the checkout's default.
+    """Return the connection from the task's environment or from Airflow, or else the default.
 
-    Raises UsageError where neither knows it.
+    Raises UsageError if there is none.
     """
     try:
         return from_airflow(BaseHook.get_connection(conn_id))
@@ -20,7 +20,7 @@ def resolve_connection(conn_id: str) -> Connection:
 
 
 def from_airflow(found: Any) -> Connection:
-    """Return Airflow's connection (of a task or of the metadata database) as one of ours."""
+    """Convert a connection of Airflow (of a task or of the metadata database)."""
     return Connection(
         found.conn_id,
         found.conn_type or "",

@@ -1,4 +1,4 @@
-"""The assets by which a DAG announces that a dataset has passed its checks, and others start on it."""
+"""The assets that announce that a dataset has passed its checks, so that other DAGs can start."""
 
 from airflow.sdk import Asset, AssetAlias
 

@@ -1,4 +1,4 @@
-"""What every DAG sets in the same way: owner, retries, time limits, and one run at a time."""
+"""Settings common to all DAGs: owner, retries, time limits, and one run at a time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,12 +7,12 @@ from typing import Any
 def dag_defaults(*, owner: str = "data-team", time_limit_minutes: float = 60) -> dict[str, Any]:
     """Return keyword arguments for `DAG`.
 
-    A failed task is retried three times, after longer and longer waits. Each try may take
+    A failed task is retried three times, with increasing delays. Each try may take
     `time_limit_minutes`. Runs never overlap, and missed intervals are not run later: the watermark is stored
     in the database, so that the next run fetches everything since the last successful one.
     """
     return {
-        # Airflow never starts a DAG on a time schedule that has no start date; any day in the past will do.
+        # Airflow does not schedule a DAG without a start date; any past day will do.
         "start_date": datetime(2024, 9, 1, tzinfo=UTC),
         "catchup": False,
         "max_active_runs": 1,

@@ -1,4 +1,4 @@
-"""The form that a DAG shows when it is triggered: a notebook's parameters cell, as Airflow params."""
+"""The form shown when a DAG is triggered: a notebook's parameters cell as Airflow params."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Ask a service whether it is up before a notebook relies on it."""
+"""The task that checks that a service is up before a notebook uses it."""
 
 from collections.abc import Collection
 from typing import Any
@@ -13,10 +13,10 @@ from notebook_pipeline.sources.http.http_client import Client, Patience
 
 
 class HealthCheckOperator(BaseOperator):
-    """Get one page of a service; where it does not answer 200, fail with its URL and its connection.
+    """Request one page of a service; fail with its URL and connection if it does not answer 200.
 
-    It asks as the notebooks do: no credential follows a redirect, or stands in an error. `timeout` is in
-    seconds.
+    It uses the HTTP client of the notebooks: no credential follows a redirect or appears in an error.
+    `timeout` is in seconds.
     """
 
     template_fields: Collection[str] = ("http_conn_id", "endpoint")
@@ -28,7 +28,7 @@ class HealthCheckOperator(BaseOperator):
         self.timeout = timeout
 
     def execute(self, context: Context) -> None:
-        """Ask once: Airflow asks again."""
+        """Send one request; Airflow retries the task."""
         patience = Patience(
             connect=self.timeout, silence=self.timeout, answer=self.timeout, budget=2 * self.timeout, tries=1
         )
@@ -38,5 +38,5 @@ class HealthCheckOperator(BaseOperator):
                 url = client.address(self.endpoint)
                 answer = client.get_in_time(url, what="health check")
         except PipelineError as error:
-            raise AirflowException(f"{error}. Connections are kept under Admin > Connections") from None
+            raise AirflowException(f"{error}. Check the connection under Admin > Connections") from None
         self.log.info("%s answers: %s", url, Redactor([connection]).text(answer.excerpt()))

@@ -1,9 +1,9 @@
-"""Initialise an Airflow whose metadata database is migrated: its connections, and who may log in.
+"""Initialise an Airflow whose metadata database is migrated: its connections and its user's password.
 
 Usage: python -m notebook_pipeline.airflow.initialise, with the connections as AIRFLOW_CONN_… variables, the
-password of the user `admin` as AIRFLOW_ADMIN_PASSWORD, and the file that keeps passwords as
-AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE. It may be run again at any time: connections that Airflow
-has stay as they are. Exits with 2, and says why, where something cannot be used.
+password of the user `admin` as AIRFLOW_ADMIN_PASSWORD, and the file for passwords as
+AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE. It can be run again at any time: existing connections are
+not changed. Exits with status 2 and an error message if a value is missing or cannot be used.
 """
 
 import json
@@ -18,15 +18,15 @@ from notebook_pipeline.errors import UsageError
 USER = "admin"
 PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105 - a variable's name
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
-_MEANING = {PASSWORD: f"the password of the user {USER}", PASSWORDS_FILE: "the file that keeps passwords"}
+_MEANING = {PASSWORD: f"the password of the user {USER}", PASSWORDS_FILE: "the file for passwords"}
 _MOUNTS = Path("/proc/self/mountinfo")
 _SHORTEST_PASSWORD = 12
-# What a folder of another machine, or of the host of Docker Desktop's virtual machine, shows itself as.
+# File systems of folders shared by another machine, or by the host of Docker Desktop's virtual machine.
 _SHARED = {"9p", "cifs", "drvfs", "fakeowner", "nfs", "nfs4", "prl_fs", "smb3", "vboxsf", "virtiofs"}
 
 
 def main() -> int:
-    """Add connections, check where the database lies, set the password; return the exit status."""
+    """Set the password, add connections, check the database's folder; return the exit status."""
     try:
         set_password(Path(_needed(PASSWORDS_FILE)), _needed(PASSWORD))
         wanted = {conn_id: json.loads(resolve(conn_id).to_json()) for conn_id in (DATABASE, API, FILES)}
@@ -36,20 +36,20 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     for conn_id in stored:
-        print(f"connection {conn_id}: {'added' if conn_id in added else 'there already, left as it is'}")
+        print(f"connection {conn_id}: {'added' if conn_id in added else 'exists, not changed'}")
     print(f"user {USER}: password set")
     return 0
 
 
 def set_password(path: Path, password: str) -> None:
-    """Write the password of the user `admin` where Airflow looks for it, for its owner alone.
+    """Write the password of the user `admin` to Airflow's passwords file, readable by its owner only.
 
-    Other users' passwords stay. Raises UsageError where the password is too short.
+    Other users' passwords are kept. Raises UsageError if the password is too short.
     """
     if len(password) < _SHORTEST_PASSWORD:
         raise UsageError(
             f"{PASSWORD} has {len(password)} characters; give at least {_SHORTEST_PASSWORD} "
-            "(python3 -c 'import secrets; print(secrets.token_urlsafe(16))' makes one)"
+            "(to make one: python3 -c 'import secrets; print(secrets.token_urlsafe(16))')"
         )
     kept = json.loads(path.read_text() or "{}") if path.exists() else {}
     written = path.with_suffix(".new")
@@ -60,9 +60,10 @@ def set_password(path: Path, password: str) -> None:
 
 
 def refuse_shared_folder(database: Connection, mounts: Path = _MOUNTS) -> None:
-    """Raise UsageError where a SQLite database lies in a folder that shares files, but not memory.
+    """Raise UsageError if a SQLite database is in a folder that shares files, but not memory.
 
-    Write-ahead logging needs memory that all who open the file share; without it the file can be corrupted.
+    Write-ahead logging needs memory shared by all processes that open the file; without it the file can be
+    corrupted.
     """
     if database.conn_type != "sqlite":
         return
@@ -70,19 +71,19 @@ def refuse_shared_folder(database: Connection, mounts: Path = _MOUNTS) -> None:
     kind = _file_system(path, mounts.read_text())
     if kind in _SHARED or kind.startswith("fuse"):
         raise UsageError(
-            f"connection {database.conn_id!r} names {path}, which lies on a shared folder (file system "
-            f"{kind!r}): SQLite can be corrupted there. Delete that connection (`airflow connections delete "
-            f"{database.conn_id}`), let the one that is added name a file on a volume, and initialise again"
+            f"connection {database.conn_id!r} names {path}, which is in a shared folder (file system "
+            f"{kind!r}): SQLite files can be corrupted there. Delete it (`airflow connections delete "
+            f"{database.conn_id}`), set its variable to a file on a volume, and initialise again"
         )
 
 
 def _file_system(path: Path, mounts: str) -> str:
-    """Return the type of the file system that holds the path, as the lines of `mountinfo` tell it."""
+    """Return the type of the file system that holds the path, from the text of `mountinfo`."""
     place, kind = Path("/"), ""
     for line in mounts.splitlines():
         before, after = line.split(" - ", 1)
         mounted = Path(before.split()[4].encode().decode("unicode_escape"))
-        # Of two mounts in one place the later one is seen.
+        # The later of two mounts at the same place hides the earlier one.
         if path.resolve().is_relative_to(mounted) and mounted.is_relative_to(place):
             place, kind = mounted, after.split()[0]
     return kind
@@ -91,7 +92,7 @@ def _file_system(path: Path, mounts: str) -> str:
 def _needed(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise UsageError(f"{name} is not set: give {_MEANING[name]}")
+        raise UsageError(f"{name} is not set: set it to {_MEANING[name]}")
     return value
 
 

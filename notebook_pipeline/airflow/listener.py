@@ -1,9 +1,9 @@
-"""Import the operator once in each component that forks DAG parsers or tasks, instead of in every fork."""
+"""Import the operator in each component before it forks DAG parsers or tasks, not in every fork."""
 
 from airflow.listeners import hookimpl
 
 
 @hookimpl
 def on_starting(component: object) -> None:
-    """Import papermill and what it brings: seconds that no task has to spend again."""
+    """Import papermill and its dependencies, which would take each task seconds."""
     import notebook_pipeline.airflow.operator  # noqa: F401

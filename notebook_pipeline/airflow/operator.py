@@ -1,4 +1,4 @@
-"""Run one notebook as an Airflow task, through the same runner as the command line."""
+"""The operator that runs one notebook as a task, with the same runner as the command line."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from notebook_pipeline.running.run_identity import Identity
     from notebook_pipeline.running.run_notebook import Finished
 
-# The runner sets these, so that every artefact is made in the same way.
+# The runner sets these, so that all artefacts are written in the same way.
 _DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert"}
 
 
 class TaskStopped(BaseException):
-    """Raised in a run whose task was told to stop; no handler of ordinary errors may catch it."""
+    """Raised in a run whose task is to stop; a BaseException, which `except Exception` does not catch."""
 
 
 class NotebookOperator(PapermillOperator):
     """Run a notebook and return its result.
 
-    `input_nb` is the notebook's name below `notebooks/`. It is given those of the DAG's params that it
-    declares; `parameters` (templates, or results of other tasks) take precedence over them. The result is a
-    small dict of counts, run id and artefact: the task's XCom, and the extra of the events of its outlets.
-    The outlet `CHECKED_DATASET` publishes the asset of the dataset that the parameter `dataset` names. The
-    task fails without a retry if the notebook refuses the data or does not accept the parameters; after any
-    other error it may be retried.
+    `input_nb` is the notebook's name below `notebooks/`. The notebook receives those params of the DAG that
+    it declares; `parameters` (templates, or results of other tasks) take precedence over them. The result is
+    a small dict of counts, run id and artefact: the task's XCom, and the extra of its outlets' events. The
+    outlet `CHECKED_DATASET` publishes the asset of the dataset that the parameter `dataset` names. The task
+    fails without a retry if the notebook refuses the data or does not accept the parameters; after any other
+    error it may be retried.
     """
 
     template_fields = ("input_nb", "parameters")
@@ -51,10 +51,10 @@ class NotebookOperator(PapermillOperator):
     ) -> None:
         decided = sorted(_DECIDED & kwargs.keys())
         if decided:
-            raise TypeError(f"NotebookOperator takes no {', '.join(decided)}: its runner decides that")
-        # The same object, not a copy: Airflow recognises by its identity what a mapped task got from another
-        # task, and does not render it. Text from a form would otherwise be rendered as a template, which
-        # could read any secret.
+            raise TypeError(f"NotebookOperator does not accept {', '.join(decided)}: the runner sets it")
+        # The same object, not a copy: Airflow recognises by its identity a value that a mapped task got from
+        # another task, and does not render it. Text from a form would otherwise be rendered as a template,
+        # which could read any secret.
         super().__init__(input_nb=input_nb, parameters=parameters or {}, **kwargs)  # pyright: ignore[reportArgumentType]
         self.cell_timeout = cell_timeout
         self._is_running = False
@@ -72,20 +72,20 @@ class NotebookOperator(PapermillOperator):
             raise AirflowFailException(str(error)) from error
         result = plain_result(finished)
         if finished.status != "success":
-            # Pushed, as a task that fails returns nothing: the task that reports on the run reads it.
+            # A failed task returns nothing, so push the result for the task that reports on the run.
             context["ti"].xcom_push("return_value", result)
             raise failure(finished)
         self._publish(context["outlet_events"], values, result)
         return result
 
     def on_kill(self) -> None:
-        """Interrupt the run, which kills its kernel and writes the reason to its artefact."""
+        """Interrupt the run, so that it kills its kernel and writes the reason to its artefact."""
         if self._is_running:
             raise TaskStopped(f"task {self.task_id} was told to stop")
 
     def _given(self, declared: Sequence[Parameter] | None, params: Mapping[str, Any]) -> dict[str, Any]:
         names = {parameter.name for parameter in declared or ()}
-        # An empty field of the form arrives as None.
+        # An empty field of the form is None.
         form = {name: value for name, value in params.items() if name in names and value is not None}
         return form | _typed(declared, dict(self.parameters or {}))
 
@@ -93,7 +93,7 @@ class NotebookOperator(PapermillOperator):
         if CHECKED_DATASET in self.outlets and not values.get("dataset"):
             raise UsageError(
                 f"task {self.task_id} has the outlet CHECKED_DATASET, but {self.input_nb} has no parameter "
-                "`dataset`, which says whose asset to publish: declare it, or name an Asset as the outlet"
+                "`dataset` to say whose asset to publish: declare it, or use an Asset as the outlet"
             )
 
     def _run(
@@ -124,7 +124,7 @@ class NotebookOperator(PapermillOperator):
 
 
 def _typed(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with the types that the notebook declares: a template always gives text."""
+    """Convert texts to the types that the notebook declares: a template always renders to text."""
     known = {parameter.name: parameter for parameter in declared or () if parameter.type != "str"}
     return {
         name: parsed(known[name], value) if name in known and isinstance(value, str) else value
@@ -134,7 +134,7 @@ def _typed(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> di
 
 def plain_result(finished: "Finished") -> dict[str, Any]:
     """Return the result as other tasks and asset events receive it: a small dict of plain values."""
-    told = {
+    values = {
         **(finished.result or {}),
         "run_id": finished.run_id,
         "status": finished.status,
@@ -142,11 +142,11 @@ def plain_result(finished: "Finished") -> dict[str, Any]:
         "error": finished.error,
         **finished.rows,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def failure(finished: "Finished") -> AirflowException:
-    """Return the exception that fails the task; it prevents retries that would end in the same way."""
+    """Return the exception that fails the task; it prevents a retry that would fail in the same way."""
     kind = AirflowException if finished.retryable else AirflowFailException
     return kind(f"{finished.error} (executed notebook: {finished.address})")
 
@@ -164,7 +164,7 @@ def _identity(task: Any) -> "Identity":
 
 
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
-    """Resolve the connections that parameters name; the task does it, because a kernel cannot ask Airflow."""
+    """Resolve the connections named in the parameters; a kernel has no access to Airflow's connections."""
     from notebook_pipeline.running.connection_parameters import named_connections
 
     named = {*named_connections(parameters)}

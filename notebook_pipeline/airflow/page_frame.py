@@ -1,4 +1,4 @@
-"""Lay pages out for Airflow's frame: outer pages with one script of ours, inner ones in a sandbox."""
+"""Responses for Airflow's frame: outer pages with this project's one script, inner ones in a sandbox."""
 
 from functools import cache
 from pathlib import Path
@@ -23,24 +23,24 @@ _OUTER_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; "
     "frame-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
-# The sandbox gives what a notebook shows an origin of its own: no script, no form, no cookie, no parent.
+# The sandbox gives a notebook's content a separate origin: no script, form, cookie or access to the parent.
 _INNER_POLICY = f"sandbox; {html.POLICY}; frame-ancestors 'self'"
 
 
 def outer(request: Request, template: str, **values: Any) -> Response:
-    """Return a page of ours, which may hold a sandboxed one."""
+    """Return an outer page, which may contain a sandboxed inner page."""
     page = _environment().get_template(template).render(address=Address(request), **values)
     return HTMLResponse(page, headers={**_ALWAYS, "Content-Security-Policy": _OUTER_POLICY})
 
 
 def inner(template: str, theme: str, **values: Any) -> Response:
-    """Return a page with a notebook's content, in which nothing runs wherever it is opened."""
+    """Return a page with a notebook's content, in which no script runs, wherever it is opened."""
     page = html.render(template, theme=theme, **values)
     return HTMLResponse(page, headers={**_ALWAYS, "Content-Security-Policy": _INNER_POLICY})
 
 
 def download(content: bytes, name: str) -> Response:
-    """Return a notebook to be saved, never to be shown by the browser."""
+    """Return a notebook as a download, which the browser does not display."""
     headers = {**_ALWAYS, "Content-Security-Policy": "sandbox; default-src 'none'"}
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return Response(content, media_type="application/x-ipynb+json", headers=headers)
@@ -52,7 +52,7 @@ def script() -> Response:
 
 
 class Address:
-    """Know the addresses of these pages and of Airflow's own, wherever Airflow is served."""
+    """The addresses of these pages and of Airflow's own, below Airflow's base path."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -70,23 +70,23 @@ class Address:
         return self.page(name, query, dag_id=run["dag_id"], run_id=run["run_id"])
 
     def here(self, **changed: Any) -> str:
-        """Return the address of the page that was asked for, with some of its query changed."""
+        """Return the address of the requested page, with some of its query changed."""
         query = {**self._request.query_params, **changed}
         return f"?{urlencode({name: value for name, value in query.items() if value != ''})}"
 
     def query(self) -> dict[str, str]:
-        """Return the query of the page that was asked for."""
+        """Return the query of the requested page."""
         return dict(self._request.query_params)
 
     def all_runs(self) -> str:
-        """Return the address of the ledger in Airflow's own page."""
+        """Return the address of the list of runs inside Airflow's own page."""
         return f"{self._airflow}/plugin/notebook-runs"
 
     def task(self, run: Run) -> str | None:
-        """Return the address of a run's task in Airflow, its notebook shown; None for a run by hand."""
+        """Return the address of the notebook tab of a run's task, or None if it was run by hand."""
         if run["dag_id"] == "manual":
             return None
-        # As Airflow's own links spell a run id: it compares them to mark the tab that is open.
+        # Quote run ids as Airflow's own links do: it compares addresses to mark the open tab.
         parts = [quote(run[name], safe=":+") for name in ("dag_id", "dag_run_id", "task_id")]
         mapped = f"/mapped/{run['map_index']}" if run["map_index"] >= 0 else ""
         return f"{self._airflow}/dags/{parts[0]}/runs/{parts[1]}/tasks/{parts[2]}{mapped}/plugin/notebook"

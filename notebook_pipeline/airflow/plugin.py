@@ -1,4 +1,4 @@
-"""Register the project with Airflow; found through the package's entry point."""
+"""The Airflow plugin, which Airflow finds through the package's entry point."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -11,16 +11,16 @@ PREFIX = "/notebooks"
 
 
 class LazyPages:
-    """Serve the notebook pages, which are imported with the first request: tasks load this plugin too."""
+    """The notebook pages, imported on the first request, because tasks load this plugin too."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request, as ASGI has it."""
+        """Handle one ASGI request."""
         from notebook_pipeline.airflow.plugin_pages import pages
 
         await (await asyncio.to_thread(pages, PREFIX))(scope, receive, send)
 
 
-# Without a slash in front, so that the links also hold where Airflow is served below a path.
+# No leading slash, so that the links also work if Airflow is served below a path.
 _TASK = f"{PREFIX[1:]}/dags/{{DAG_ID}}/task?dag_run_id={{RUN_ID}}&task_id={{TASK_ID}}&map_index={{MAP_INDEX}}"
 _RUNS = f"{PREFIX[1:]}/runs"
 
@@ -34,7 +34,7 @@ _ICONS = {"icon": _ICON.format("%237c8ba1"), "icon_dark_mode": _ICON.format("%23
 
 
 class NotebookPipelinePlugin(AirflowPlugin):
-    """Show executed notebooks where tasks and runs are shown; import early what tasks need."""
+    """Pages for executed notebooks inside Airflow, and a listener that imports early what tasks need."""
 
     name = "notebook_pipeline"
     listeners: ClassVar[list[Any]] = [listener]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -50,7 +50,7 @@ class NotebookPipelinePlugin(AirflowPlugin):
             **_ICONS,
         },
         {
-            # As long as the bar has room for.
+            # A longer name would not fit into the navigation bar.
             "name": "Notebooks",
             "href": _RUNS,
             "destination": "nav",

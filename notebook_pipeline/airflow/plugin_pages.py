@@ -1,4 +1,4 @@
-"""Serve executed notebooks and the ledger inside Airflow, to those who may read the task's log."""
+"""The pages inside Airflow: executed notebooks and the ledger, for users who may read the task's log."""
 
 import logging
 from dataclasses import replace
@@ -33,7 +33,7 @@ Theme = Annotated[str, Query(pattern="^(light|dark)?$")]
 def pages(prefix: str) -> FastAPI:
     """Return the application, which Airflow serves below the prefix.
 
-    A route of a DAG answers only to who may read its logs, no route to nobody.
+    Every route needs a logged-in user; a route of a DAG needs one who may read its logs.
     """
     app = FastAPI(
         title="Notebook runs",
@@ -69,7 +69,7 @@ def show_runs(
     days: str = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
 ) -> Response:
-    """Show the ledger, as far as the user may read the logs of its DAGs."""
+    """Show the runs of the DAGs whose logs the user may read."""
     filters = {"notebook": notebook, "dataset": dataset, "status": status, "days": days}
     wanted = queries.Filters(notebook, dataset, status, selection.days(days))
     try:
@@ -103,7 +103,7 @@ def show_task(
     try_number: str = "",
     view: str = "notebook",
 ) -> Response:
-    """Show the notebook of one try of a task, and what leads to its other tries and map indexes."""
+    """Show the notebook of one try of a task, with links to its other tries and map indexes."""
     try:
         with access.open_ledger() as database:
             runs = queries.task_runs(database, dag_id, dag_run_id, task_id)
@@ -119,7 +119,7 @@ def show_task(
 def show_task_state(
     dag_id: str, dag_run_id: str, task_id: str, map_index: str = "", try_number: str = ""
 ) -> dict[str, object]:
-    """Tell in short what a task's page shows, so that it can be shown anew when that changes."""
+    """Return a summary of what a task's page shows; the page reloads when it changes."""
     try:
         with access.open_ledger() as database:
             runs = queries.task_runs(database, dag_id, dag_run_id, task_id)
@@ -130,7 +130,7 @@ def show_task_state(
 
 
 def show_run(request: Request, dag_id: str, run_id: str, view: str = "notebook") -> Response:
-    """Show the notebook of one run that the ledger knows."""
+    """Show the notebook of one run in the ledger."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
         values = _about(database, run)
@@ -140,14 +140,14 @@ def show_run(request: Request, dag_id: str, run_id: str, view: str = "notebook")
 
 
 def show_run_state(dag_id: str, run_id: str) -> dict[str, object]:
-    """Tell in short what a run's page shows."""
+    """Return a summary of what a run's page shows."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
     return _state(run, [run_id])
 
 
 def show_notebook(dag_id: str, run_id: str, theme: Theme = "") -> Response:
-    """Show an executed notebook, or as much of it as there is while it runs."""
+    """Show an executed notebook, or the part executed so far while it runs."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
     notebook = read_notebook(open_output(), run)
@@ -156,7 +156,7 @@ def show_notebook(dag_id: str, run_id: str, theme: Theme = "") -> Response:
 
 
 def show_difference(dag_id: str, run_id: str, theme: Theme = "") -> Response:
-    """Show in what a run differs from the one before it of the same task."""
+    """Show the difference between a run and the previous run of the same task."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
         before = queries.previous_run(database, run, queries.SAME_TASK)
@@ -168,7 +168,7 @@ def show_difference(dag_id: str, run_id: str, theme: Theme = "") -> Response:
 
 
 def download_notebook(dag_id: str, run_id: str) -> Response:
-    """Hand out an executed notebook as it was saved."""
+    """Send an executed notebook as it was saved."""
     with access.open_ledger() as database:
         run = _find(database, dag_id, run_id)
     content = read_artefact(open_output(), run)
@@ -178,19 +178,19 @@ def download_notebook(dag_id: str, run_id: str) -> Response:
 
 
 def _missing(request: Request, error: Exception) -> Response:
-    """Answer alike whatever is wrong: which files and runs there are is nobody's business."""
+    """Return the same answer for every error, so as not to reveal which files and runs exist."""
     return JSONResponse({"detail": "no such run or notebook"}, status_code=404)
 
 
 def _unreachable(request: Request, error: Exception) -> Response:
-    """Tell who is on call where to look; the cause itself is for them alone."""
+    """Log the cause, and answer only that the log has it."""
     _log.error("%s: the ledger cannot be read: %s", request.url.path, error)
-    detail = "the analytics database cannot be read at present; the API server's log says why"
+    detail = "the analytics database cannot be read at present; see the log of the API server"
     return JSONResponse({"detail": detail}, status_code=503)
 
 
 def _find(database: Database, dag_id: str, run_id: str) -> Run:
-    """Return a run by its whole id, if it is of the DAG that the user may read."""
+    """Return a run by its whole id; raise PipelineError if it does not belong to this DAG."""
     run = queries.find_run(database, run_id)
     if (run["run_id"], run["dag_id"]) != (run_id, dag_id):
         raise PipelineError(f"run {run_id} is not of DAG {dag_id}")
@@ -198,7 +198,7 @@ def _find(database: Database, dag_id: str, run_id: str) -> Run:
 
 
 def _about(database: Database | None, run: Run | None) -> dict[str, object]:
-    """Return what an outer page says about a run."""
+    """Return the values that an outer page shows about a run."""
     if not database or not run:
         return {"run": None, "before": None, "checks": []}
     return {
@@ -209,7 +209,7 @@ def _about(database: Database | None, run: Run | None) -> dict[str, object]:
 
 
 def _state(run: Run | None, tries: list[str]) -> dict[str, object]:
-    """Return what a page compares: `page` changes with the run and its tries, `notebook` with its cells."""
+    """Return what a page polls: `page` changes with the run and its tries, `notebook` with its cells."""
     if not run:
         return {"page": tries, "notebook": None, "running": False}
     now = status(run)

@@ -14,10 +14,10 @@ _COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "del
 
 
 def report_run() -> XComArg:
-    """Return the task `report_run`, to be placed last.
+    """Return the task `report_run`, which comes last in a DAG.
 
-    It runs after failures, too. As a teardown it has no influence on the state of the DAG run: an ordinary
-    task that succeeded at the end would turn a failed run into a successful one.
+    It runs after failures, too. As a teardown it does not affect the state of the DAG run: an ordinary task
+    that succeeds at the end would turn a failed run into a successful one.
     """
     report = _report_run()
     report.as_teardown()
@@ -40,7 +40,7 @@ def _report_run() -> None:
 
 
 def task_of(name: str, task_ids: Collection[str]) -> tuple[str, int]:
-    """Return the task id and the map index (-1: not mapped) of a name for which Airflow gives a state."""
+    """Return the task id and the map index (-1: not mapped) of a name among Airflow's task states."""
     if name in task_ids:
         return name, -1
     task_id, _, map_index = name.rpartition("_")
@@ -48,7 +48,7 @@ def task_of(name: str, task_ids: Collection[str]) -> tuple[str, int]:
 
 
 def write_review(database_conn_id: str) -> None:
-    """Write new pages to `<output>/review`, or print why there is nothing to write yet."""
+    """Write new pages to `<output>/review`, or print why nothing can be written yet."""
     from notebook_pipeline.review.pages import write_pages
 
     try:
@@ -59,7 +59,7 @@ def write_review(database_conn_id: str) -> None:
 
 
 def describe(result: Any) -> str:
-    """Return a notebook's result in words, or an empty text for the result of another kind of task."""
+    """Return a notebook's result as text, or an empty text for the result of another kind of task."""
     if not isinstance(result, Mapping) or "artifact" not in result:
         return ""
     counts = [f"{name} {result[key]:,}" for name in _COUNTS if (key := f"rows_{name}") in result]

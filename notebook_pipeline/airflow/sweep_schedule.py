@@ -18,10 +18,10 @@ _UPDATE = "api_incremental_update"
 
 @task
 def choose_full_sweep() -> bool:
-    """Return True if this run is to read everything: when the form asks for it, and once a week.
+    """Return True if this run is to read everything: if the form asks for it, and once a week.
 
-    That is the first run of the week, which begins on Sunday (UTC). If it fails or is missed, the next run
-    does it.
+    The weekly sweep is the first run of the week, which begins on Sunday (UTC). If it fails or is missed,
+    the next run does it.
     """
     from notebook_pipeline.storage.connect import connect
     from notebook_pipeline.storage.tables import create_tables

@@ -1,4 +1,4 @@
-"""What Airflow tells a running task."""
+"""The context that Airflow gives a running task."""
 
 from typing import Any, cast
 

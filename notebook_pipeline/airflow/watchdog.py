@@ -1,4 +1,4 @@
-"""Notice that the process that supervises a task is gone: nobody else would end the task then."""
+"""Stop a task whose supervising process has died; nothing else would stop it."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ _GRACE_SECONDS = 10.0
 
 @contextmanager
 def stop_with_parent() -> Iterator[None]:
-    """Stop this process, as SIGTERM does, when its parent dies meanwhile; at once if that does not help."""
+    """Send SIGTERM to this process if its parent dies within the block; exit if it still runs 10 s later."""
     done = threading.Event()
     watch = threading.Thread(target=_watch, args=(os.getppid(), done), name="watchdog", daemon=True)
     watch.start()

@@ -1,1 +1,1 @@
-"""The command line: its subcommands, and what they print."""
+"""The command line: its subcommands and their output."""

@@ -1,4 +1,4 @@
-"""What all tables on a terminal share: its width, headings, and names beside values."""
+"""What all tables in a terminal share: the width, headings, and name-value pairs."""
 
 import sys
 from collections.abc import Iterable
@@ -13,20 +13,20 @@ _PIPE_WIDTH = 10_000
 
 
 def open_console() -> Console:
-    """Return a console on standard output, as wide as the terminal; into a pipe no line is broken."""
+    """Return a console on standard output, as wide as the terminal; lines are not wrapped in a pipe."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(width=width, highlight=False, soft_wrap=False)
 
 
 def print_section(console: Console, name: str, table: Table) -> None:
-    """Print a table below an empty line and its name."""
+    """Print an empty line, a heading and a table."""
     console.print()
     console.print(Text(name, "bold"))
     console.print(table)
 
 
 def pairs(named: Iterable[tuple[str, object]]) -> Table:
-    """Return a table of names and values."""
+    """Return a two-column table of names and values."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")

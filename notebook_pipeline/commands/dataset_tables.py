@@ -1,4 +1,4 @@
-"""Print declared datasets in a terminal, as wide as it is, or plainly into a pipe."""
+"""Tables of declared datasets, for a terminal or a pipe."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ from notebook_pipeline.declare.catalogue import Catalogue
 
 
 def print_catalogue(declared: Catalogue) -> None:
-    """Print a line a dataset, and what is wrong with the files that cannot be used."""
+    """Print one line per dataset, and the errors in files that cannot be used."""
     console = open_console()
     if declared.datasets:
         rows = (
@@ -34,7 +34,7 @@ def print_catalogue(declared: Catalogue) -> None:
 
 
 def print_dataset(dataset: Dataset) -> None:
-    """Print all of a declaration."""
+    """Print a whole declaration."""
     console = open_console()
     console.print(Text(dataset.name, "bold"))
     facts = [("key", dataset.key), ("cursor", dataset.cursor), ("files", dataset.files.conn_id)]
@@ -55,7 +55,7 @@ def print_dataset(dataset: Dataset) -> None:
     )
     print_section(console, "columns", _table(("column", "type", "", ""), columns))
     if dataset.rules:
-        print_section(console, "rules for rows that come in", _table(("",), zip(dataset.rules, strict=True)))
+        print_section(console, "rules for incoming rows", _table(("",), zip(dataset.rules, strict=True)))
     if dataset.checks:
         checks = ((check.name, check.severity) for check in dataset.checks)
         print_section(console, "checks of the table", _table(("check", "severity"), checks))

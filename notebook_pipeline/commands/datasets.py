@@ -1,6 +1,6 @@
-"""The command `datasets`: show what is declared in `datasets/`, and what cannot be used."""
+"""The command `datasets`: show the declarations in `datasets/`, and the errors in them."""
 
-# Everything heavier than argparse is imported by the command that needs it: `run` must not pay for it.
+# Each command imports what it needs beyond argparse itself, so that `run` starts fast.
 
 import argparse
 import json
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 def add_datasets(commands: Any) -> None:
     """Add the subcommand."""
-    summary = "list what is declared in datasets/, or show one declaration in full"
+    summary = "list the declarations in datasets/, or show one in full"
     datasets = commands.add_parser("datasets", help=summary, description=f"{summary.capitalize()}.")
-    datasets.add_argument("name", metavar="NAME", nargs="?", default="", help="a dataset")
+    datasets.add_argument("name", metavar="NAME", nargs="?", default="", help="name of a dataset")
     datasets.add_argument("--json", action="store_true", help="print JSON and nothing else")
     datasets.set_defaults(command=show_datasets)
 
 
 def show_datasets(arguments: argparse.Namespace) -> int:
-    """Print the dataset that is named, in full, or a line for each one that is declared."""
+    """Print the named dataset in full, or one line per declared dataset."""
     from notebook_pipeline.commands import dataset_tables
     from notebook_pipeline.declare import catalogue
 
@@ -40,7 +40,7 @@ def show_datasets(arguments: argparse.Namespace) -> int:
 
 
 def described(dataset: "Dataset") -> dict[str, Any]:
-    """Return all of a declaration in JSON's types."""
+    """Return a declaration as JSON types."""
     return {
         "name": dataset.name,
         "columns": [

@@ -1,4 +1,4 @@
-"""The command line: `notebook-pipeline run NOTEBOOK [-p NAME VALUE]…` and what surrounds it."""
+"""The command line: `notebook-pipeline run NOTEBOOK [-p NAME VALUE]…` and the other subcommands."""
 
 import argparse
 import json
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
-# papermill loads what paths in these clouds would need, which takes it longer than a kernel takes to start.
-# A run has no such path: it is read from this disk, and written through its output.
+# papermill imports these for paths in clouds, which takes longer than a kernel takes to start. A run has no
+# such path: its notebook is read from the local disk and written through `Output`.
 _UNNEEDED = ("azure", "boto3", "gcsfs")
 _LONGEST_SECONDS = 1e9
 _RUN_OPTIONS = {"-p", "--json", "--cell-timeout", "-h", "--help"}
 _PRUNED = (
-    "Remove executed notebooks for good, and print each one's address. The last successful one of each "
-    "notebook stays, and so does every one that a row of a dataset names; the ledger keeps all runs."
+    "Delete executed notebooks and print the address of each. The last successful one of each notebook is "
+    "kept, and so is every one that a row of a dataset refers to; the ledger keeps all runs."
 )
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raise wrong usage instead of exiting, so that it is told the way that was asked for."""
+    """A parser that raises UsageError instead of exiting, so that `--json` also applies to usage errors."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(rest)
         options.parameters = parameters
         return options.command(options)
-    except BrokenPipeError:  # whoever read has read enough
+    except BrokenPipeError:  # the reader has closed the pipe
         return FAILED
     except (PipelineError, OSError) as error:
         if given[:1] == ["run"] and "--json" in given:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _without_parameters(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Take `-p NAME VALUE` out of what `run` is given: argparse takes a value such as `-x` for an option."""
+    """Extract `-p NAME VALUE` from the arguments: argparse takes a value such as `-x` for an option."""
     rest, parameters = list(arguments), []
     while rest[:1] == ["run"] and "-p" in rest[:-2]:
         at = rest.index("-p")
@@ -73,16 +73,16 @@ def _without_parameters(arguments: Sequence[str]) -> tuple[list[str], list[tuple
 
 
 def program() -> NoReturn:
-    """Be the program: run the subcommand and end with its exit code."""
+    """Run the subcommand and exit with its code (the entry point of the program)."""
     ending = QuickEnd()
-    # Not every locale has every character of a name or a table; that is no reason to say nothing.
+    # The locale's encoding may lack a character of a name or a table; escape it instead of failing.
     cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     ending.code = main()
     sys.exit(ending.code)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="notebook-pipeline", description="Run notebooks and look back at their runs.")
+    parser = _Parser(prog="notebook-pipeline", description="Run notebooks and review their runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
     add_commands(commands)
@@ -93,22 +93,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: Any) -> None:
-    run = commands.add_parser("run", help="execute one notebook exactly as Airflow would")
-    run.add_argument("notebook", metavar="NOTEBOOK", help="a name in notebooks/, or a path to an .ipynb")
+    run = commands.add_parser("run", help="run one notebook exactly as Airflow would")
+    run.add_argument(
+        "notebook", metavar="NOTEBOOK", help="a name in notebooks/, or the path of an .ipynb file"
+    )
     run.add_argument(
         "-p", dest="unfinished", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="set a parameter; booleans are true / false",
     )  # fmt: skip
-    run.add_argument("--cell-timeout", type=_seconds, metavar="SECONDS", help="the longest a cell may take")
+    run.add_argument("--cell-timeout", type=_seconds, metavar="SECONDS", help="time limit of each cell")
     run.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     run.set_defaults(command=_run)
 
 
 def _add_prune(commands: Any) -> None:
-    summary = "remove old executed notebooks that nothing names any more"
+    summary = "delete old executed notebooks that nothing refers to"
     prune = commands.add_parser("prune", help=summary, description=_PRUNED)
     prune.add_argument(
-        "--keep-days", type=_count, default=30, metavar="N", help="keep what is younger than N days (30)"
+        "--keep-days", type=_count, default=30, metavar="N", help="keep notebooks younger than N days (30)"
     )
     prune.add_argument(
         "--keep-last", type=_count, default=10, metavar="M", help="keep the last M of each notebook (10)"
@@ -118,11 +120,11 @@ def _add_prune(commands: Any) -> None:
 
 def _add_sample(commands: Any) -> None:
     api = commands.add_parser("api", help="serve the sample API until Ctrl-C")
-    api.add_argument("--host", default="127.0.0.1", help="where it listens (loopback)")
-    api.add_argument("--port", type=_count, default=8000, help="0 for a free one (8000)")
+    api.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    api.add_argument("--port", type=_count, default=8000, help="port to listen on, 0 for a free one (8000)")
     api.set_defaults(command=_serve_api)
-    sample = commands.add_parser("sample", help="write the sample's bulk files")
-    sample.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="where to (data/)")
+    sample = commands.add_parser("sample", help="write the bulk files of the sample")
+    sample.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="folder to write to (data/)")
     sample.set_defaults(command=_write_sample)
 
 
@@ -163,7 +165,7 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator["Stop"]:
-    """Let the signals that end a command end its run, with a last word."""
+    """Stop the run when a signal asks this command to end, and record the reason."""
     from notebook_pipeline.running.background import Stop
 
     stop = Stop()
@@ -171,7 +173,7 @@ def _stopped_by_signals() -> Iterator["Stop"]:
     def request(number: int, _: object) -> None:
         stop.request(f"stopped by {signal.Signals(number).name}")
 
-    # What is ignored already, as under nohup, is to stay so.
+    # Signals that are already ignored, for example by nohup, stay ignored.
     taken = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, request) for number in taken}
     try:
@@ -192,9 +194,9 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _need_checkout() -> None:
-    """Raise UsageError where the package is installed without the sample, which is not in the wheel."""
+    """Raise UsageError if the sample is missing, which is not in the wheel."""
     if not (settings.CHECKOUT / "sample").is_dir():
-        raise UsageError("this command belongs to a checkout of the project")
+        raise UsageError("this command needs a checkout of the project: the sample is not in the package")
 
 
 def _serve_api(options: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
-"""Put the review on the command line: `runs`, `show`, `diff`, `trace` and `review`."""
+"""The review commands: `runs`, `show`, `diff`, `trace` and `review`."""
 
-# Everything heavier than argparse is imported by the command that needs it: `run` must not pay for it.
+# Each command imports what it needs beyond argparse itself, so that `run` starts fast.
 
 import argparse
 import json
@@ -15,18 +15,20 @@ Subcommands = argparse._SubParsersAction
 def add_commands(commands: Subcommands) -> None:
     """Add the subcommands; each sets `command`, which takes the arguments and returns the exit code."""
     _add_runs(commands)
-    show = _add(commands, "show", show_run, "show what one run did: counts, checks, rejected rows, cause")
-    show.add_argument("run", metavar="RUN", help="a run's id; its beginning or end is enough")
+    show = _add(commands, "show", show_run, "show what one run did: counts, checks, rejected rows, error")
+    show.add_argument("run", metavar="RUN", help="id of a run; its beginning or end is enough")
     diff = _add(
-        commands, "diff", diff_runs, "compare two runs; without names the last one with the one before"
+        commands, "diff", diff_runs, "compare two runs, by default the last one with the previous one"
     )
-    diff.add_argument("runs", metavar="RUN", nargs="*", help="two runs' ids; the older first")
-    diff.add_argument("--page", action="store_true", help="write the difference as a page and name it")
-    trace = _add(commands, "trace", trace_key, "say which run a row comes from")
+    diff.add_argument("runs", metavar="RUN", nargs="*", help="ids of two runs, the older first")
+    diff.add_argument(
+        "--page", action="store_true", help="write the difference to an HTML page and print its address"
+    )
+    trace = _add(commands, "trace", trace_key, "show which run a row comes from")
     trace.add_argument("table", metavar="TABLE")
     trace.add_argument("key", metavar="KEY")
-    pages = _add(commands, "review", write_review, "write all runs as pages to output/review/index.html")
-    pages.add_argument("--all", action="store_true", help="write every page anew, also those up to date")
+    pages = _add(commands, "review", write_review, "write HTML pages of all runs to output/review/")
+    pages.add_argument("--all", action="store_true", help="write every page again, even if it is up to date")
 
 
 def list_ledger(arguments: argparse.Namespace) -> int:
@@ -45,7 +47,7 @@ def list_ledger(arguments: argparse.Namespace) -> int:
 
 
 def show_run(arguments: argparse.Namespace) -> int:
-    """Print one run."""
+    """Print what one run did."""
     from notebook_pipeline.commands import terminal_tables
     from notebook_pipeline.review import queries, wording
 
@@ -60,14 +62,14 @@ def show_run(arguments: argparse.Namespace) -> int:
 
 
 def diff_runs(arguments: argparse.Namespace) -> int:
-    """Print in what two runs differ."""
+    """Print the difference between two runs."""
     from notebook_pipeline.commands import terminal_tables
     from notebook_pipeline.errors import UsageError
     from notebook_pipeline.outputs.output_store import open_output
     from notebook_pipeline.review import difference, queries
 
     if len(arguments.runs) not in (0, 2):
-        raise UsageError("give two runs to compare, or none for the last one and the one before it")
+        raise UsageError("give two runs to compare, or none to compare the last one with the previous one")
     with queries.open_ledger() as database:
         pair = [queries.find_run(database, name) for name in arguments.runs]
         before, after = pair or queries.last_two_runs(database)
@@ -87,7 +89,7 @@ def diff_runs(arguments: argparse.Namespace) -> int:
 
 
 def trace_key(arguments: argparse.Namespace) -> int:
-    """Print where a row comes from; exit code 1 where no run ever wrote it."""
+    """Print where a row comes from; return 1 if no run ever wrote it."""
     from notebook_pipeline.commands import terminal_tables
     from notebook_pipeline.review import queries
     from notebook_pipeline.review.trace import trace_row
@@ -102,7 +104,7 @@ def trace_key(arguments: argparse.Namespace) -> int:
 
 
 def write_review(arguments: argparse.Namespace) -> int:
-    """Write the pages and name the first one."""
+    """Write the pages and print the address of the index."""
     from notebook_pipeline.review import wording
     from notebook_pipeline.review.pages import write_pages
 
@@ -110,17 +112,17 @@ def write_review(arguments: argparse.Namespace) -> int:
     if arguments.json:
         return _print_json({"index": written.index, "runs": written.runs, "rendered": written.rendered})
     runs, pages = wording.counted(written.runs, "run"), wording.counted(written.rendered, "page")
-    print(f"{runs}, {pages} written anew: {written.index}")
+    print(f"{runs}, {pages} written: {written.index}")
     return 0
 
 
 def _add_runs(commands: Subcommands) -> None:
     runs = _add(commands, "runs", list_ledger, "list the runs, newest first")
-    runs.add_argument("--notebook", default="", help="only this notebook, as in bulk_load")
+    runs.add_argument("--notebook", default="", help="only this notebook, such as bulk_load")
     runs.add_argument("--dataset", default="", help="only this dataset")
     runs.add_argument("--status", default="", choices=["running", "success", "failed"])
-    runs.add_argument("--days", type=_days, default=None, help="only the last days")
-    runs.add_argument("--limit", type=int, default=20, help="so many at most; -1 for all (default 20)")
+    runs.add_argument("--days", type=_days, default=None, help="only runs of the last DAYS days")
+    runs.add_argument("--limit", type=int, default=20, help="maximum number of runs; -1 for all (20)")
 
 
 def _add(commands: Subcommands, name: str, command: Any, text: str) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Print runs, differences and traces in a terminal, as wide as it is, or plainly into a pipe."""
+"""Tables of runs, differences and traces, for a terminal or a pipe."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,16 +35,16 @@ _STYLES = {
 _GAP = 2
 _LINES = 60
 _COLUMNS = ("run", "started", "notebook", "dataset", "status", *COUNTS, "seconds", "artefact")
-# What a narrow terminal goes without, the first named first; `show RUN` and --json have all of it.
+# The columns that a narrow terminal omits, in this order; `show RUN` and --json have all of them.
 _SPARED = ("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset")
 _SPARED_LAST = ("rows_rejected", "rows_updated", "rows_inserted", "seconds")
 
 
 def print_runs(runs: Sequence[Run], total: int) -> None:
-    """Print a line a run."""
+    """Print one line per run."""
     console = open_console()
     if not runs:
-        console.print("the ledger has no such run")
+        console.print("no run matches")
         return
     lines = [_line(run) for run in runs]
     columns = _fitting(lines, console.width)
@@ -57,12 +57,12 @@ def print_runs(runs: Sequence[Run], total: int) -> None:
     console.print(table)
     if total > len(runs):
         console.print(
-            f"{len(runs)} of {total} runs; --limit shows more, --json all there is of each", style="dim"
+            f"{len(runs)} of {total} runs; --limit shows more runs, --json all their fields", style="dim"
         )
 
 
 def print_run(run: Run, checks: Iterable[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> None:
-    """Print all that the ledger knows of one run."""
+    """Print all that the ledger knows about one run."""
     console = open_console()
     console.print(Text.assemble((run["run_id"], "bold"), "  ", _coloured(status(run))))
     if run["error"]:
@@ -76,7 +76,7 @@ def print_run(run: Run, checks: Iterable[Mapping[str, Any]], rejected: Sequence[
 
 
 def print_difference(difference: Difference) -> None:
-    """Print in what two runs differ, section by section."""
+    """Print the difference between two runs, section by section."""
     console = open_console()
     for sign, run in (("-", difference.before), ("+", difference.after)):
         words = f"{sign} {run['run_id']}  {run['notebook']}  {moment(run['started_at'])}  "
@@ -87,13 +87,13 @@ def print_difference(difference: Difference) -> None:
     for cell in difference.cells:
         _print_cell(console, cell)
     for run_id in difference.missing:
-        console.print(f"\nthe executed notebook of {run_id} is not there (any more); cells were not compared")
+        console.print(f"\nthe executed notebook of {run_id} is missing, so cells were not compared")
     if difference.is_empty and not difference.missing:
-        console.print("\nno difference but times and ids")
+        console.print("\nno difference except times and ids")
 
 
 def print_trace(trace: Trace | None, table: str, key: str) -> None:
-    """Print a row and the run that it comes from."""
+    """Print a row and the run that last changed it."""
     console = open_console()
     if trace is None:
         console.print(f"{table} {key}: no such row, and no run has deleted one")
@@ -101,13 +101,13 @@ def print_trace(trace: Trace | None, table: str, key: str) -> None:
     if trace.row is None:
         console.print(Text(f"{table} {key}: deleted", "bold"))
     else:
-        # Its values as they are, keys above all: a number with thousands apart is found nowhere.
+        # Values as they are stored: a key with thousands separators could not be searched for.
         console.print(pairs((name, _verbatim(value)) for name, value in trace.row.items()))
     print_section(console, "deleted by" if trace.row is None else "last changed by", pairs(origin(trace)))
 
 
 def _fitting(lines: Sequence[Mapping[str, Text]], width: int) -> list[str]:
-    """Return the columns that fit side by side into so many characters."""
+    """Return the columns that fit into `width` characters."""
     columns: list[str] = list(_COLUMNS)
     widths = {name: max(len(_title(name)), *(len(line[name]) for line in lines)) for name in columns}
     for spared in (*_SPARED, *_SPARED_LAST):

@@ -1,1 +1,1 @@
-"""Read the ledger and the artefacts, never write them: rows, pages, differences, where a row comes from."""
+"""Read-only views of the ledger and the artefacts: runs, pages, differences, the origin of a row."""

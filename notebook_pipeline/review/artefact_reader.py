@@ -1,4 +1,4 @@
-"""Find a run's executed notebook among what came out and read it; refuse whatever else a path names."""
+"""Find and read the executed notebook of a run; refuse a path to any other file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,22 +14,22 @@ Notebook = Mapping[str, Any]
 
 
 def artefact_key(output: Output, run: Run) -> str | None:
-    """Return the key of a run's executed notebook, or None where it has none.
+    """Return the key of a run's executed notebook, or None if it has none.
 
-    Raises PipelineError where the ledger names anything but a notebook below `runs/`.
+    Raises PipelineError if the ledger names anything other than a notebook below `runs/`.
     """
     key = run["artifact"]
     if not key or "\0" in key:
         return None
     if not is_artefact(key) or not output.contains(key):
         raise PipelineError(
-            f"run {run['run_id']}: artefact {key!r} is no notebook below {output.address('runs')}"
+            f"run {run['run_id']}: artefact {key!r} is not a notebook below {output.address('runs')}"
         )
     return key
 
 
 def read_artefact(output: Output, run: Run) -> bytes | None:
-    """Return a run's executed notebook as it was saved, or None where there is none (any more)."""
+    """Return a run's executed notebook as it was saved, or None if it is missing."""
     key = artefact_key(output, run)
     try:
         return output.read(key) if key else None
@@ -38,9 +38,9 @@ def read_artefact(output: Output, run: Run) -> bytes | None:
 
 
 def read_notebook(output: Output, run: Run) -> Notebook | None:
-    """Return a run's executed notebook, every text in one piece, or None where there is none (any more).
+    """Return a run's executed notebook with the lines of each text joined, or None if it is missing.
 
-    Raises PipelineError where it is not a notebook.
+    Raises PipelineError if the file is not a notebook.
     """
     try:
         content = read_artefact(output, run)
@@ -54,7 +54,7 @@ def read_notebook(output: Output, run: Run) -> Notebook | None:
 
 
 def run_metadata(notebook: Notebook | None) -> Mapping[str, Any]:
-    """Return what the runner wrote about the run into its notebook."""
+    """Return the metadata that the runner wrote into the notebook."""
     found = (notebook or {}).get("metadata", {}).get(artefact_metadata.KEY)
     return found if isinstance(found, Mapping) else {}
 
@@ -70,7 +70,7 @@ def _joined_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> Any:
-    """Join lines, in which the notebook format may store a text; leave JSON values as they are."""
+    """Join a text that the notebook stores as a list of lines; return other JSON values unchanged."""
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(value)
     return value

@@ -1,4 +1,4 @@
-"""Draw small charts as SVG that stands in a page: no script, no file, legible in light, dark and print."""
+"""Small charts as inline SVG: no script, no file, legible in light mode, dark mode and print."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 190, 70, 30, 40
 
 @dataclass(frozen=True)
 class Point:
-    """Hold one measured value, when it was, and its class in the style sheet."""
+    """One measured value, its time, and its class in the style sheet."""
 
     when: str
     value: float
@@ -21,7 +21,7 @@ class Point:
 
 
 def line_chart(title: str, axes: str, points: Sequence[Point]) -> Markup:
-    """Return a line through the points, one step a point; `axes` names both axes with their units."""
+    """Return a line chart with one step per point; `axes` names both axes with their units."""
     scale = _Scale(points, bottom=min([point.value for point in points], default=0))
     dots = [
         {"x": scale.x(index), "y": scale.y(point.value), "text": f"{point.when}: {point.value:,.0f}"}
@@ -32,7 +32,7 @@ def line_chart(title: str, axes: str, points: Sequence[Point]) -> Markup:
 
 
 def bar_chart(title: str, axes: str, points: Sequence[Point]) -> Markup:
-    """Return a bar a point; `axes` names both axes with their units."""
+    """Return a bar chart with one bar per point; `axes` names both axes with their units."""
     scale = _Scale(points)
     width = max(round(0.8 * scale.step, 1), 1)
     bars = [
@@ -50,11 +50,11 @@ def bar_chart(title: str, axes: str, points: Sequence[Point]) -> Markup:
 
 
 class _Scale:
-    """Map points to the picture: the first at its left edge, `bottom` and the largest at its ends."""
+    """The coordinates of points: x from the left edge, y from `bottom` to the largest value."""
 
     def __init__(self, points: Sequence[Point], bottom: float = 0) -> None:
         largest = max([point.value for point in points], default=0)
-        # Equal values are drawn on the line for themselves, above one for zero.
+        # If all values are equal, the scale starts at zero.
         self.bottom = bottom if bottom < largest else min(0, bottom)
         self.top = largest if largest > self.bottom else self.bottom + 1
         self.step = (_WIDTH - _LEFT - 20) / max(len(points), 1)

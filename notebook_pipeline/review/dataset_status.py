@@ -1,4 +1,4 @@
-"""Say how a dataset stands: its watermark, freshness, rows and quality, now and over its runs."""
+"""The status of a dataset: its watermark, freshness, rows and check results, now and over its runs."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _KEPT = 40
 
 @dataclass(frozen=True)
 class CheckHistory:
-    """Hold the results of one check, oldest first."""
+    """The results of one check, oldest first."""
 
     name: str
     results: Sequence[dict[str, Any]]
@@ -25,7 +25,7 @@ class CheckHistory:
 
 @dataclass(frozen=True)
 class Standing:
-    """Hold how a dataset stands; `growth` is (when, rows in the table) after each run that wrote."""
+    """The status of a dataset; `growth` is (time, rows in the table) after each run that wrote to it."""
 
     name: str
     rows: int
@@ -35,7 +35,7 @@ class Standing:
 
     @property
     def newest(self) -> str | None:
-        """Return the newest cursor that was merged, from whatever source."""
+        """Return the newest cursor value merged from any source."""
         return max((mark["value"] for mark in self.watermarks), default=None)
 
     @property
@@ -45,7 +45,7 @@ class Standing:
 
     @property
     def freshness(self) -> str:
-        """Return how old the newest row is."""
+        """Return the newest cursor value and its age."""
         try:
             days = (settings.today() - date.fromisoformat(self.newest or "")).days
         except ValueError:
@@ -54,14 +54,14 @@ class Standing:
 
     @property
     def verdict(self) -> str | None:
-        """Return the worst result of the last run that checked the dataset, or None before the first."""
+        """Return the worst result of the last run that checked the dataset, or None if none has."""
         last = max((check.results[-1]["run_id"] for check in self.checks), default=None)
         found = {verdict(check.results[-1]) for check in self.checks if check.results[-1]["run_id"] == last}
         return next((worst for worst in ("failed", "warning", "passed") if worst in found), None)
 
     @property
     def facts(self) -> list[tuple[str, object]]:
-        """Return names and values of all that is one line."""
+        """Return the facts that fit on one line, as names and values."""
         return [
             ("rows", self.rows),
             ("newest row", self.freshness),
@@ -73,7 +73,7 @@ class Standing:
 
 
 def read_standing(database: Database, name: str, runs: Sequence[Run]) -> Standing:
-    """Return how a dataset stands; `runs` are all of its runs, newest first."""
+    """Return the status of a dataset; `runs` are all of its runs, newest first."""
     return Standing(
         name,
         ledger.stored_rows(database, name),
@@ -100,7 +100,7 @@ def _checks(database: Database, name: str) -> list[CheckHistory]:
 
 
 def _growth(runs: Sequence[Run]) -> list[tuple[str, int]]:
-    """Add up, run by run, how many rows were inserted and deleted; keep the last runs."""
+    """Return the number of rows in the table after each of the last runs that wrote to it."""
     rows, growth = 0, []
     wrote = [run for run in runs if run["committed_at"] and run["rows_read"] is not None]
     for run in sorted(wrote, key=lambda run: run["committed_at"]):

@@ -1,4 +1,4 @@
-"""Compare two runs: parameters, source, versions, counts, check values, outputs; never timings and ids."""
+"""Compare two runs: parameters, source, versions, counts, check values and outputs, not times and ids."""
 
 import difflib
 import hashlib
@@ -15,7 +15,7 @@ from notebook_pipeline.review.queries import COUNTS, Run, read_checks
 from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.storage.database import Database
 
-# What differs between any two runs, and therefore says nothing about either.
+# Values that differ between any two runs, and are therefore not compared.
 _FLEETING = re.compile(
     r"(?P<run>\b\d{6}-\d{12}[0-9a-f]{2}\b)"
     r"|(?P<time>\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)"
@@ -27,7 +27,7 @@ _MADE_BY_RUNNER = {artefact_metadata.BANNER_TAG, "injected-parameters"}
 
 @dataclass(frozen=True)
 class Reviewed:
-    """Hold what is known of one run: its ledger row, its executed notebook if there is one, its checks."""
+    """What is known about one run: its ledger row, its executed notebook (None if missing), its checks."""
 
     run: Run
     notebook: Notebook | None
@@ -36,7 +36,7 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Change:
-    """Name one value that differs; a side that lacks it is None."""
+    """One value that differs; None on the side that lacks it."""
 
     name: str
     before: object
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class CellChange:
-    """Hold what differs in one cell: lines as of `diff -u`, and pictures as data URIs."""
+    """What differs in one cell: lines as in `diff -u`, and pictures as base64."""
 
     title: str
     source: Sequence[str]
@@ -55,7 +55,7 @@ class CellChange:
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold everything in which two runs differ, section by section."""
+    """All differences between two runs, section by section."""
 
     before: Run
     after: Run
@@ -65,11 +65,11 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Say whether the runs are alike in all that was compared."""
+        """Return True if nothing that was compared differs."""
         return not self.cells and not any(self.sections.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it in JSON's types."""
+        """Return the differences as JSON types."""
         return {
             "before": self.before["run_id"],
             "after": self.after["run_id"],
@@ -80,12 +80,12 @@ class Difference:
 
 
 def review(database: Database, output: Output, run: Run) -> Reviewed:
-    """Read what is known of a run."""
+    """Return what is known about a run."""
     return Reviewed(run, read_notebook(output, run), read_checks(database, run["run_id"]))
 
 
 def compare(before: Reviewed, after: Reviewed) -> Difference:
-    """Return in what the second run differs from the first."""
+    """Return the differences of the second run from the first."""
     sections = {
         "status": _changes(_picked(before.run, ("status", "error")), _picked(after.run, ("status", "error"))),
         "parameters": _changes(json.loads(before.run["parameters"]), json.loads(after.run["parameters"])),
@@ -107,7 +107,7 @@ def _picked(run: Run, names: Sequence[str]) -> dict[str, object]:
 
 
 def _lasting(value: object) -> object:
-    """Return a text without times and ids; anything else as it is."""
+    """Return a text with times and ids masked; return any other value unchanged."""
     return _FLEETING.sub(lambda found: f"‹{found.lastgroup}›", value) if isinstance(value, str) else value
 
 
@@ -128,7 +128,7 @@ def _versions(side: Reviewed) -> dict[str, object]:
 
 
 def _result(side: Reviewed) -> dict[str, object]:
-    """Return the notebook's own result without what the ledger's counts say already."""
+    """Return the notebook's own result without the counts that are in the ledger."""
     result = run_metadata(side.notebook).get("result")
     named = result if isinstance(result, dict) else {}
     return {name: _lasting(value) for name, value in named.items() if name not in _COUNTED}
@@ -200,7 +200,7 @@ def _plain(output: Mapping[str, Any]) -> str:
     if output["output_type"] == "error":
         return f"{output.get('ename')}: {output.get('evalue')}"
     plain = str(output["data"].get("text/plain", ""))
-    # Only some pictures say in words what they show.
+    # Some pictures come with a description, others only with a repr such as <Figure>.
     return "" if _PICTURE in output["data"] and plain.startswith("<") else plain
 
 

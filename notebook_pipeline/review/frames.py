@@ -1,4 +1,4 @@
-"""Shape the ledger as tables and figures for a notebook that people read."""
+"""The ledger as tables and figures for notebooks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +23,7 @@ from notebook_pipeline.storage.database import Database
 if TYPE_CHECKING:
     from notebook_pipeline.steps.plots import Picture
 
-# Told apart by everyone, after Okabe and Ito; hatches say the same again.
+# The palette of Okabe and Ito, for every kind of colour vision; hatches repeat the distinction.
 _LOOKS = {
     "inserted": ("#0072B2", ""),
     "updated": ("#E69F00", "//"),
@@ -42,14 +42,14 @@ class LookBack(NamedTuple):
 
 
 def look_back(database_conn_id: str, dataset: str, *, days: float, key: str) -> LookBack:
-    """Return what the ledger knows of a dataset's runs of so many days, and of the row of a key."""
+    """Return the runs of a dataset in the last `days` days, and the origin of the row with this key."""
     with open_ledger(resolve(database_conn_id)) as database:
         runs = list_runs(database, Filters(dataset=dataset, days=days))
         return LookBack(runs, failed(database, runs), trace_row(database, dataset, key))
 
 
 def ran(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return a line a run, the oldest first: what it was and how it ended."""
+    """Return one line per run, oldest first: what it ran and how it ended."""
     names = ("dag_id", "notebook", "dataset", "source", "try_number")
     lines = [
         {**{name: wording.shown(run[name]) for name in names}, "status": status(run)}
@@ -59,14 +59,14 @@ def ran(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def changed(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return what became of the rows, a line for each run that read and committed some."""
+    """Return what became of the rows, one line per run that read and committed some."""
     wrote = [run for run in _oldest_first(runs) if run["committed_at"] and run["rows_read"] is not None]
     lines = [{"notebook": run["notebook"], **{_short(name): run[name] for name in COUNTS}} for run in wrote]
     return pd.DataFrame(lines, columns=["notebook", *map(_short, COUNTS)])
 
 
 def failed(database: Database, runs: Sequence[Run]) -> pd.DataFrame:
-    """Return what went wrong: failed runs with their cause, checks that did not pass with what they saw."""
+    """Return the failed runs with their errors, and the failed checks with what they measured."""
     lines: list[dict[str, Any]] = []
     for run in _oldest_first(runs):
         if status(run) in ("failed", "lost"):
@@ -80,7 +80,7 @@ def failed(database: Database, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def took(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return how long each run took and which it was."""
+    """Return when each run started and how many seconds it took."""
     lines = [
         {
             "run": run["run_id"],
@@ -94,13 +94,13 @@ def took(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def origin(trace: Trace | None) -> pd.DataFrame:
-    """Return where a row comes from, a line a fact; an empty table for a row that never was."""
+    """Return the origin of a row, one fact per line; an empty table if no run ever wrote the row."""
     facts = [(name, wording.shown(value)) for name, value in (wording.origin(trace) if trace else [])]
     return pd.DataFrame(facts, columns=["", "value"]).set_index("")
 
 
 def plot_changed(runs: Sequence[Run]) -> "Picture":
-    """Draw what became of the rows that each run read, for runs that committed some."""
+    """Plot what became of the rows that each run read, for runs that committed some."""
     from matplotlib.ticker import StrMethodFormatter
 
     from notebook_pipeline.steps import plots

@@ -1,4 +1,4 @@
-"""Fill the templates: every value escaped, no script, nothing from outside."""
+"""The HTML templates: every value escaped, no script, no external resource."""
 
 import hashlib
 import json
@@ -27,25 +27,25 @@ def render(template: str, **values: Any) -> str:
 
 
 def file_name(name: str) -> str:
-    """Return a run's or dataset's name as its page's file is called, without the ending."""
+    """Return the file name, without extension, of the page of a run or dataset."""
     return name if _PLAIN_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def index_file(number: int) -> str:
-    """Return the file of the index's page of this number, from 1."""
+    """Return the file name of an index page; the first is number 1."""
     return "index.html" if number == 1 else f"index-{number}.html"
 
 
 @cache
 def look() -> str:
-    """Return a digest of all that decides how a page looks, so that pages of an older look are made anew."""
+    """Return a digest of the templates and code, which decides which pages must be written again."""
     files = sorted([*TEMPLATES.iterdir(), *Path(__file__).parent.glob("*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 @cache
 def environment() -> Environment:
-    """Return the templates with the words that they use."""
+    """Return the Jinja environment with this project's globals and filters."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -87,7 +87,7 @@ def _parameters(run: Run) -> list[tuple[str, object]]:
 
 
 def _state(cell: Cell) -> str:
-    """Return how a cell's execution went: its seconds where all is well, else its state."""
+    """Return the duration of a completed cell, or the state of any other."""
     if cell.state == "completed" and cell.seconds is not None:
         return f"{cell.seconds:.1f} s"
     return cell.state

@@ -1,4 +1,4 @@
-"""Turn the cells of an executed notebook into HTML that holds no active content."""
+"""Convert the cells of an executed notebook into HTML without active content."""
 
 import re
 from base64 import b64encode
@@ -30,7 +30,7 @@ _markdown = mistune.create_markdown(escape=False, plugins=["table", "strikethrou
 
 @dataclass(frozen=True)
 class Output:
-    """Hold one output: `kind` is text, error, html, picture or note, `content` what is shown of it."""
+    """One output; `kind` is text, error, html, picture or note, `content` is what is shown."""
 
     kind: str
     content: str | Markup
@@ -39,7 +39,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Cell:
-    """Hold one cell as it is shown; `state` and `seconds` say how its execution went, if it had one."""
+    """One cell as it is shown; `state` and `seconds` describe its execution, if there was one."""
 
     kind: str
     content: Markup
@@ -56,7 +56,7 @@ def render_cells(notebook: Notebook) -> list[Cell]:
 
 
 def current(cells: list[Cell]) -> int | None:
-    """Return the index of the cell that a reader wants to see first: the one that failed or runs."""
+    """Return the index of the cell to show first: the failed one, or else the running one."""
     for state in (artefact_metadata.FAILED, artefact_metadata.RUNNING):
         for index, cell in enumerate(cells):
             if cell.state == state:
@@ -100,7 +100,7 @@ def _outputs(cell: Mapping[str, Any]) -> Iterator[Output]:
 
 
 def _displayed(data: Mapping[str, Any]) -> Output:
-    """Choose of several forms the one that shows most; scripts and unknown kinds are only named."""
+    """Return the richest representation that can be shown; scripts and unknown types are only named."""
     plain = str(data.get("text/plain", ""))
     for kind in _PICTURES:
         if kind in data and (picture := _picture(kind, data[kind])):
@@ -118,7 +118,7 @@ def _picture(kind: str, content: Any) -> str | None:
     if not isinstance(content, str):
         return None
     if kind == "image/svg+xml":
-        # As an image an SVG cannot run scripts.
+        # An SVG shown as an image cannot run scripts.
         return f"data:{kind};base64,{b64encode(content.encode()).decode()}"
     return f"data:{kind};base64,{''.join(content.split())}" if _BASE64.fullmatch(content) else None
 
@@ -131,11 +131,11 @@ def _plain(text: str) -> str:
 
 @lru_cache(2048)
 def render_markdown(source: str) -> Markup:
-    """Return Markdown as HTML, whatever HTML it holds cleaned."""
+    """Return Markdown as HTML, with any HTML inside it sanitised."""
     return clean_html(str(_markdown(source)))
 
 
 @lru_cache(2048)
 def render_code(source: str) -> Markup:
-    """Return Python source with its tokens marked for a style sheet."""
+    """Return Python source as HTML with syntax classes for the style sheet."""
     return Markup(highlight(source, _LEXER, _FORMATTER).rstrip("\n"))  # noqa: S704

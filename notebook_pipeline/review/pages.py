@@ -1,4 +1,4 @@
-"""Write the review as static pages: an index, a page a run, a page a dataset; only what is out of date."""
+"""Static review pages: an index, and a page for each run and dataset; only outdated pages are written."""
 
 import fcntl
 import json
@@ -28,7 +28,7 @@ _STATE = "review/.state.json"
 
 @dataclass(frozen=True)
 class Written:
-    """Say where the index lies, how many runs it lists, and how many pages of runs were made anew."""
+    """The address of the index, the number of runs in it, and the number of run pages that were written."""
 
     index: str
     runs: int
@@ -36,9 +36,9 @@ class Written:
 
 
 def write_pages(*, connection: Connection | None = None, anew: bool = False) -> Written:
-    """Bring `<output>/review` up to date with the ledger; `anew` makes every page again.
+    """Bring `<output>/review` up to date with the ledger; `anew` writes every page again.
 
-    Raises UsageError where there is no ledger yet.
+    Raises UsageError if there is no ledger yet.
     """
     output = open_output()
     with queries.open_ledger(connection) as database, _alone():
@@ -49,7 +49,7 @@ def write_pages(*, connection: Connection | None = None, anew: bool = False) -> 
 
 
 def write_difference(found: difference.Difference) -> str:
-    """Write the difference of two runs as a page of its own and return where it lies."""
+    """Write the difference between two runs as a separate page and return its address."""
     output = open_output()
     names = [file_name(run["run_id"]) for run in (found.before, found.after)]
     key = f"review/differences/{names[0]}..{names[1]}.html"
@@ -64,7 +64,7 @@ def _write(output: Output, key: str, page: str) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep other processes of this machine from writing pages meanwhile; they wait."""
+    """Lock the review, so that one process of this machine at a time writes pages; the others wait."""
     folder = settings.output() / "review"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -76,7 +76,7 @@ def _alone() -> Iterator[None]:
 
 
 def _write_runs(database: Database, output: Output, runs: Sequence[Run], *, anew: bool) -> int:
-    """Write the pages of runs that changed since they were written, and remove those of forgotten runs."""
+    """Write the pages of runs that have changed, and remove those of runs no longer in the ledger."""
     pages = RunPages(database, output)
     known = {} if anew else _read_state(output)
     there = output.stamps("review/runs").keys()
@@ -98,7 +98,7 @@ def _write_runs(database: Database, output: Output, runs: Sequence[Run], *, anew
 
 
 def _read_state(output: Output) -> dict[str, str]:
-    """Return what each page was made from, or nothing where all pages are of an older look."""
+    """Return the stamp of each page, or an empty dict if the templates or the code have changed."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         state = json.loads(output.read(_STATE))
         return state["pages"] if state["look"] == look() else {}
@@ -129,14 +129,14 @@ def _write_index(output: Output, runs: Sequence[Run], standings: Sequence[Standi
 
 
 def _charts(standing: Standing, runs: Sequence[Run]) -> list[Markup]:
-    """Draw rows and durations over time, where there is anything to draw."""
+    """Return charts of rows and durations over time, if there is anything to draw."""
     growth = [Point(when, rows) for when, rows in standing.growth]
     took = [
         Point(f"{moment(run['started_at'])[:16]} {run['notebook']}", queries.seconds(run) or 0, run["status"])
         for run in reversed(runs[:_IN_A_CHART])
     ]
-    charts = [bar_chart("How long did the last runs take?", "seconds, run by run; orange: failed", took)]
+    charts = [bar_chart("How long did the last runs take?", "seconds per run; orange: failed", took)]
     if growth:
         sentence = f"The table has {growth[-1].value:,} rows after {len(growth)} runs that wrote to it"
-        charts.insert(0, line_chart(sentence, "rows in the table, after each run that wrote", growth))
+        charts.insert(0, line_chart(sentence, "rows in the table after each run that wrote to it", growth))
     return charts

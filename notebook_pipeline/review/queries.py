@@ -1,4 +1,4 @@
-"""Ask the ledger: which runs there were, what one did, what came before it."""
+"""Queries of the ledger: which runs there were, what one did, which run came before it."""
 
 import json
 import re
@@ -35,14 +35,14 @@ SAME_TASK = ("notebook", "dag_id", "task_id", "map_index")
 
 
 class NoLedgerError(UsageError):
-    """Say that no run has been yet, so that there is nothing to review."""
+    """Raised if no run is recorded yet, so that there is nothing to review."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Say which runs are wanted; what is left empty does not narrow them.
+    """The conditions on runs; an empty one matches every run.
 
-    `days` counts back from now, `dag_ids` are those that the reader may see (None: all).
+    `days` counts back from now; `dag_ids` are the DAGs that the reader may see (None: all).
     """
 
     notebook: str = ""
@@ -52,7 +52,7 @@ class Filters:
     dag_ids: frozenset[str] | None = None
 
     def where(self) -> tuple[str, list[Value]]:
-        """Return the condition in SQL, and the values that are bound to it."""
+        """Return the SQL condition and the values bound to it."""
         wanted = {"notebook": self.notebook, "dataset": self.dataset, "status": self.status}
         parts = [f"{column} = ?" for column, value in wanted.items() if value]
         values: list[Value] = [value for value in wanted.values() if value]
@@ -60,7 +60,7 @@ class Filters:
             parts.append("started_at >= ?")
             values.append(ledger.days_ago(self.days))
         if self.dag_ids is not None:
-            # An empty list is no SQL everywhere; no DAG is called NULL.
+            # Not every database accepts `IN ()`; `IN (NULL)` matches nothing.
             parts.append(f"dag_id IN ({', '.join('?' * len(self.dag_ids)) or 'NULL'})")
             values += sorted(self.dag_ids)
         return " AND ".join(parts) or "1 = 1", values
@@ -68,20 +68,20 @@ class Filters:
 
 @contextmanager
 def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
-    """Open the analytics database for reading only; raise NoLedgerError where no run has been yet."""
+    """Open the analytics database read-only; raise NoLedgerError if no run is recorded yet."""
     connection = connection or resolve(DATABASE)
     if connection.conn_type == "sqlite" and not sqlite_path(connection).is_file():
         raise NoLedgerError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
     with connect(connection, read_only=True) as database:
         if "pipeline_run" not in database.relations():
-            raise NoLedgerError(f"{database.name}: holds no table pipeline_run; {_FIRST_RUN}")
+            raise NoLedgerError(f"{database.name}: no table pipeline_run yet; {_FIRST_RUN}")
         yield database
 
 
 def list_runs(
     database: Database, filters: Filters = Filters(), *, limit: int = ALL, offset: int = 0
 ) -> list[dict[str, Any]]:
-    """Return runs, newest first; a limit below 0 means all."""
+    """Return runs, newest first; a negative limit means all."""
     condition, values = filters.where()
     return _runs(
         database,
@@ -91,15 +91,15 @@ def list_runs(
 
 
 def count_runs(database: Database, filters: Filters = Filters()) -> int:
-    """Return how many runs there are."""
+    """Return the number of runs."""
     condition, values = filters.where()
     return database.execute(f"SELECT COUNT(*) FROM pipeline_run WHERE {condition}", values)[0][0]
 
 
 def distinct(database: Database, column: str, filters: Filters = Filters()) -> list[str]:
-    """Return the values that `notebook`, `dataset` or `dag_id` has among the runs, in order."""
+    """Return the distinct values of the column `notebook`, `dataset` or `dag_id`, sorted."""
     if column not in ("notebook", "dataset", "dag_id"):
-        raise UsageError(f"runs are not told apart by {column!r}; use notebook, dataset or dag_id")
+        raise UsageError(f"column is {column!r}; expected notebook, dataset or dag_id")
     condition, values = filters.where()
     rows = database.execute(
         f"SELECT DISTINCT {column} FROM pipeline_run WHERE {column} IS NOT NULL AND {condition} "
@@ -110,9 +110,9 @@ def distinct(database: Database, column: str, filters: Filters = Filters()) -> l
 
 
 def find_run(database: Database, name: str) -> dict[str, Any]:
-    """Return the run of this id; its beginning or its end is enough where no other run shares it.
+    """Return the run with this id; its beginning or end is enough if only one run matches.
 
-    Raises UsageError where no run or more than one answers to the name.
+    Raises UsageError if no run matches, or more than one.
     """
     part = re.sub(r"([\\%_])", r"\\\1", name)
     found = _runs(
@@ -122,17 +122,15 @@ def find_run(database: Database, name: str) -> dict[str, Any]:
         [f"{part}%", f"%{part}", name],
     )
     if not found or not name:
-        raise UsageError(
-            f"no run {name!r} in {database.name}; `notebook-pipeline runs` lists those there are"
-        )
+        raise UsageError(f"no run {name!r} in {database.name}; `notebook-pipeline runs` lists the runs")
     if len(found) > 1 and found[0]["run_id"] != name:
         those = ", ".join(run["run_id"] for run in found[:3]) + (", …" if len(found) > 3 else "")
-        raise UsageError(f"{name!r} may be any of {those}; give more of the run's id")
+        raise UsageError(f"{name!r} matches several runs: {those}; give more of the run's id")
     return found[0]
 
 
 def previous_run(database: Database, run: Run, alike: Sequence[str] = SAME_NOTEBOOK) -> dict[str, Any] | None:
-    """Return the last run before this one that is the same in the columns `alike`, if there is one."""
+    """Return the last run before this one with the same values in the columns `alike`, or None."""
     condition = " AND ".join(f"{column} IS NOT DISTINCT FROM ?" for column in alike)
     rows = _runs(
         database,
@@ -152,7 +150,7 @@ def last_two_runs(database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def task_runs(database: Database, dag_id: str, dag_run_id: str, task_id: str) -> list[dict[str, Any]]:
-    """Return every try of a task, of all its map indexes, the newest last."""
+    """Return every try of a task, for all map indexes, newest last."""
     return _runs(
         database,
         "SELECT * FROM pipeline_run WHERE dag_id = ? AND dag_run_id = ? AND task_id = ? "
@@ -162,7 +160,7 @@ def task_runs(database: Database, dag_id: str, dag_run_id: str, task_id: str) ->
 
 
 def read_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
-    """Return the check results of a run in people's words, failed ones first."""
+    """Return the check results of a run in readable form, failed ones first."""
     return [named(result) for result in stored_checks(database, run_id)]
 
 
@@ -176,7 +174,7 @@ def stored_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
 
 
 def named(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a check result in people's words; an update stores its count of the source as bare numbers."""
+    """Return a check result in readable form; the count of the source is stored as bare numbers."""
     if result["check_name"] != SOURCE_COUNT:
         return result
     words = {name: write_rows(int(result[name])) for name in ("measured", "expected")}
@@ -193,7 +191,7 @@ def read_rejected(database: Database, run_id: str, limit: int = 20) -> list[dict
 
 
 def _runs(database: Database, sql: str, values: Sequence[Value]) -> list[dict[str, Any]]:
-    """Return rows of the ledger; `is_lost` says that a row says `running` though its process is gone."""
+    """Return runs; `is_lost` is True if the status is `running` but the process no longer exists."""
     output = settings.output()
     return [
         run | {"is_lost": run["status"] == "running" and not ledger.is_alive(database, output, run)}
@@ -202,7 +200,7 @@ def _runs(database: Database, sql: str, values: Sequence[Value]) -> list[dict[st
 
 
 def seconds(run: Run) -> float | None:
-    """Return how long a run took, or None while nobody knows."""
+    """Return how long a run took, or None if it has not finished."""
     if not run["finished_at"]:
         return None
     return (
@@ -211,7 +209,7 @@ def seconds(run: Run) -> float | None:
 
 
 def artefact(run: Run) -> str | None:
-    """Return the path of a run's artefact as a person would open it."""
+    """Return the address at which a person can open a run's artefact."""
     return open_output().address(run["artifact"]) if run["artifact"] else None
 
 

@@ -1,4 +1,4 @@
-"""Render the page of one run: its facts, its difference from the run before, its executed notebook."""
+"""The page of one run: its facts, its difference from the previous run, its executed notebook."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _KEPT = 8
 
 
 class RunPages:
-    """Render the pages of runs of one ledger, reading each executed notebook once."""
+    """Renderer of the pages of runs; it caches the last notebooks, which are compared with the next."""
 
     def __init__(self, database: Database, output: Output) -> None:
         self._database = database
@@ -25,7 +25,7 @@ class RunPages:
         self._recent: dict[str, Reviewed] = {}
 
     def render(self, run: Run, previous: Run | None) -> str:
-        """Return the page of a run as HTML; a damaged artefact is told on its page."""
+        """Return the page of a run as HTML; a damaged artefact is reported on its page."""
         values: dict[str, Any] = {"cells": None, "missing": missing(run)}
         values |= {"run": run, "previous": previous, "difference": None}
         values["rejected"] = (
@@ -42,12 +42,12 @@ class RunPages:
         except PipelineError as error:
             values["missing"] = str(error)
         except (AttributeError, KeyError, TypeError) as error:
-            # JSON, but none that Jupyter writes; the pages of all other runs are to be made.
+            # Valid JSON, but not a notebook: report it here, and go on with the pages of other runs.
             values["missing"] = f"{queries.artefact(run)}: cannot be read as a notebook: {error!r}"
         return render("run.html", **values)
 
     def stamp(self, run: Run, status: str) -> str:
-        """Return what decides whether the page of a run is out of date."""
+        """Return a stamp that changes when the page of a run is out of date."""
         return f"{status} {run['finished_at']} {self._stamps.get(run['artifact'], 'none')}"
 
     def _reviewed(self, run: Run) -> Reviewed:

@@ -1,4 +1,4 @@
-"""Say where a row comes from: the run that last changed it, and what that run read."""
+"""The origin of a row: the run that last changed it, and what that run read."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,10 @@ from notebook_pipeline.storage.database import Database, Value, quoted
 
 @dataclass(frozen=True)
 class Trace:
-    """Hold a row with the run that last changed it; a deleted row is None, and the run deleted it.
+    """A row and the run that last changed it; `row` is None if that run deleted it.
 
-    `confirmed_by` is the live source that has sent the identical row since a bulk load brought it.
-    `extracted_by` is the earlier run that had rejected the row, where a replay brought it in.
+    `confirmed_by` is the live source that has sent an identical row since a bulk load inserted it.
+    `extracted_by` is the earlier run that rejected the row, if a replay inserted it.
     """
 
     table: str
@@ -28,7 +28,7 @@ class Trace:
     extracted_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it in JSON's types."""
+        """Return the trace as JSON types."""
         return {
             "table": self.table,
             "key": self.key,
@@ -42,9 +42,9 @@ class Trace:
 
 
 def trace_row(database: Database, table: str, key: str) -> Trace | None:
-    """Return where the row of this key comes from, or None where no run ever wrote it.
+    """Return where the row with this key comes from, or None if no run ever wrote it.
 
-    Raises UsageError for an unknown table and a key of the wrong type.
+    Raises UsageError if the table is unknown or the key has the wrong type.
     """
     dataset = get(table)
     value = _typed(dataset, key)
@@ -68,7 +68,7 @@ def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Tr
         row,
         run,
         confirmed_by=row["_source"] if row["_source"] != source else None,
-        # A bulk load that had to wait for another marks its place with ~.
+        # The place of a bulk load that had to wait for another one ends with ~.
         extracted_by=place.rstrip("~") if is_replay else None,
     )
 
@@ -91,6 +91,4 @@ def _typed(dataset: Dataset, key: str) -> Value:
     try:
         return int(key)
     except ValueError:
-        raise UsageError(
-            f"{dataset.name}.{dataset.key} is a whole number; {key!r} cannot be one of its keys"
-        ) from None
+        raise UsageError(f"{dataset.name}.{dataset.key} must be a whole number, got {key!r}") from None

@@ -1,4 +1,4 @@
-"""Say in words what the ledger holds: moments, durations, counts, verdicts."""
+"""Readable texts for what the ledger holds: times, durations, counts, verdicts."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def described(run: Run) -> dict[str, Any]:
-    """Return a run as JSON shows it: its ledger row, parameters parsed, with seconds and the whole path."""
+    """Return a run for JSON output: its ledger row, with parsed parameters, seconds and the full address."""
     row = {name: value for name, value in run.items() if name != "is_lost"}
     return {
         **row,
@@ -29,7 +29,7 @@ def place(run: Run) -> str:
 
 
 def facts(run: Run) -> list[tuple[str, object]]:
-    """Return what the ledger knows of a run beside its counts, as names and values."""
+    """Return what the ledger knows about a run besides its counts, as names and values."""
     mapped = "" if run["map_index"] < 0 else f", map index {run['map_index']}"
     wrote = run["rows_read"] is not None or run["status"] == "failed"
     written: list[tuple[str, object]] = [
@@ -61,35 +61,35 @@ def origin(trace: Trace) -> list[tuple[str, object]]:
         ("artefact", artefact(run)),
     ]
     if trace.extracted_by:
-        facts.append(("first read by", f"{trace.extracted_by}, which had rejected it"))
+        facts.append(("first read by", f"{trace.extracted_by}, which rejected it"))
     if trace.confirmed_by:
-        facts.append(("since then", f"the identical row has come from the source {trace.confirmed_by}"))
+        facts.append(("since then", f"the source {trace.confirmed_by} has sent an identical row"))
     return facts
 
 
 def counted(count: int, thing: str) -> str:
-    """Return a number of things, as in `1 run` and `2,000 runs`."""
+    """Return a number with its noun, such as `1 run` or `2,000 runs`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def growth(change: Change) -> str:
-    """Return by how much a number grew, or nothing for what is no number."""
+    """Return by how much a number has grown, or an empty text if the value is not a number."""
     numbers = isinstance(change.before, int) and isinstance(change.after, int)
     return f"  ({change.after - change.before:+,})" if numbers else ""  # type: ignore[operator]
 
 
 def status(run: Run) -> str:
-    """Return a run's status, and `lost` where it says `running` though its process is gone."""
+    """Return a run's status, or `lost` if it is `running` but its process no longer exists."""
     return "lost" if run.get("is_lost") else run["status"]
 
 
 def missing(run: Run) -> str:
-    """Return why the executed notebook of a run may not be there."""
+    """Return why the executed notebook of a run may be missing."""
     if run["artifact"] is None:
         return "This run was started by hand, so its notebook is the one that was open in JupyterLab."
     if run["status"] == "running":
-        return "The notebook has not begun yet."
-    return "The executed notebook is not there (any more); `notebook-pipeline prune` removes old ones."
+        return "The notebook has not started yet."
+    return "The executed notebook is missing; `notebook-pipeline prune` removes old ones."
 
 
 def verdict(check: Mapping[str, Any]) -> str:
@@ -100,23 +100,23 @@ def verdict(check: Mapping[str, Any]) -> str:
 
 
 def duration(run: Run) -> str:
-    """Return the seconds that a run took, as text."""
+    """Return the duration of a run in seconds, as text."""
     took = seconds(run)
     return "—" if took is None else f"{took:.1f}"
 
 
 def moment(time: str) -> str:
-    """Return a time of the ledger (UTC, ISO) as people write it."""
+    """Return a time of the ledger (UTC, ISO 8601) in readable form."""
     return f"{time[:10]} {time[11:19]}"
 
 
 def shown(value: object) -> str:
-    """Return a value as text: a dash for nothing, thousands apart, no control characters."""
+    """Return a value as text: a dash for nothing, thousands separators, no control characters."""
     if value is None or value == "":
         return "—"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else harmless(str(value))
 
 
 def harmless(text: str) -> str:
-    """Replace control characters, with which data could move a terminal's cursor or hide a line."""
+    """Replace control characters, which could move the cursor of a terminal or hide a line."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

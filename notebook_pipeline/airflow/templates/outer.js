@@ -1,11 +1,11 @@
-// Runs in the outer pages only; what a notebook shows lies in a sandboxed frame without scripts.
+// Runs in the outer pages only; a notebook's content is in a sandboxed frame without scripts.
 "use strict";
 
 const host = window.parent === window ? null : window.parent;
 const frame = document.querySelector("iframe[data-src]");
 const outer = document.querySelector("[data-state]");
 
-// Follow Airflow's own light or dark.
+// Use Airflow's light or dark theme.
 function theme() {
   try {
     return host.document.documentElement.classList.contains("dark") ? "dark" : "light";
@@ -24,7 +24,7 @@ function show(again) {
   if (frame.src !== address.href) frame.src = address.href;
 }
 
-// Airflow's frame keeps pages from leaving it, so Airflow's own page has to follow the link.
+// Pages cannot navigate out of Airflow's frame, so Airflow's own page has to follow the link.
 function leave(event) {
   const link = event.target.closest("a[data-host]");
   if (!host || !link || event.ctrlKey || event.metaKey) return;
@@ -36,7 +36,7 @@ function leave(event) {
   followed.remove();
 }
 
-// Show the try that Airflow's page shows, unless another was chosen here.
+// Show the same try as Airflow's page, unless another one was chosen here.
 function followTry() {
   if (!host || !outer || new URLSearchParams(location.search).has("try_number")) return false;
   let shown = null;
@@ -52,7 +52,7 @@ function followTry() {
   return true;
 }
 
-// Another map index has tries of its own: ask for its last one.
+// Each map index has its own tries: show the last one.
 function choose(event) {
   const form = event.currentTarget;
   if (event.target.name === "map_index") form.elements.try_number.append(new Option("", "", true, true));
@@ -65,7 +65,7 @@ async function watch(known) {
     const answer = await fetch(outer.dataset.state, { credentials: "same-origin" });
     if (answer.ok) now = await answer.json();
   } catch {
-    // Airflow may be restarting; the next look will tell.
+    // Airflow may be restarting; try again next time.
   }
   if (known && JSON.stringify(known.page) !== JSON.stringify(now.page)) return location.reload();
   if (known && known.notebook !== now.notebook) show(String(now.notebook));
@@ -79,7 +79,7 @@ if (!followTry()) {
   try {
     new MutationObserver(() => show()).observe(host.document.documentElement, { attributeFilter: ["class"] });
   } catch {
-    // Opened by itself, there is no page around to follow.
+    // Opened outside Airflow's frame, there is no theme to follow.
   }
   if (outer) watch(null);
 }
