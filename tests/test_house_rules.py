@@ -171,3 +171,18 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name != "notebook_pipeline"}
     return {name for name in found if name.split(".")[0] in {"notebook_pipeline", "sample", "benchmarks"}}
+
+
+def _imports_in_functions(path: Path) -> bool:
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    inner = [node for function in functions for node in ast.walk(function)]
+    return any(isinstance(node, ast.Import | ast.ImportFrom) for node in inner)
+
+
+def test_imports_stand_at_the_top_but_for_those_that_are_listed_with_the_time_they_save() -> None:
+    table = re.findall(r"^\| `(\S+\.py)` \|.*\| \d\.\d s \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    package = ROOT / "notebook_pipeline"
+    found = [path for path in tracked("notebook_pipeline/*.py") if _imports_in_functions(path)]
+    assert sorted(table) == sorted(str(path.relative_to(package)) for path in found), (
+        "move the import to the top, or list the file in CONTRIBUTING.md with the time that it saves"
+    )

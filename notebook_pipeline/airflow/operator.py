@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -12,13 +12,12 @@ from notebook_pipeline.airflow.dataset_assets import CHECKED_DATASET, dataset_as
 from notebook_pipeline.airflow.watchdog import stop_with_parent
 from notebook_pipeline.connections import DATABASE, Connection
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.running.connection_parameters import named_connections
 from notebook_pipeline.running.notebook_files import find_notebook
 from notebook_pipeline.running.parameters import Parameter, check_parameters, parsed
 from notebook_pipeline.running.parameters_cell import read_parameters
-
-if TYPE_CHECKING:
-    from notebook_pipeline.running.run_identity import Identity
-    from notebook_pipeline.running.run_notebook import Finished
+from notebook_pipeline.running.run_identity import Identity
+from notebook_pipeline.running.run_notebook import Finished, run_notebook
 
 # The runner sets these, so that all artefacts are written in the same way.
 _DECIDED = {"output_nb", "kernel_name", "language_name", "kernel_conn_id", "log_output", "nbconvert"}
@@ -98,8 +97,7 @@ class NotebookOperator(PapermillOperator):
 
     def _run(
         self, notebook: Path, given: Mapping[str, Any], connections: Mapping[str, Connection], task: Any
-    ) -> "Finished":
-        from notebook_pipeline.running.run_notebook import run_notebook
+    ) -> Finished:
 
         self._is_running = True
         try:
@@ -132,7 +130,7 @@ def _typed(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> di
     }
 
 
-def plain_result(finished: "Finished") -> dict[str, Any]:
+def plain_result(finished: Finished) -> dict[str, Any]:
     """Return the result as other tasks and asset events receive it: a small dict of plain values."""
     values = {
         **(finished.result or {}),
@@ -145,14 +143,13 @@ def plain_result(finished: "Finished") -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def failure(finished: "Finished") -> AirflowException:
+def failure(finished: Finished) -> AirflowException:
     """Return the exception that fails the task; it prevents a retry that would fail in the same way."""
     kind = AirflowException if finished.retryable else AirflowFailException
     return kind(f"{finished.error} (executed notebook: {finished.address})")
 
 
-def _identity(task: Any) -> "Identity":
-    from notebook_pipeline.running.run_identity import Identity
+def _identity(task: Any) -> Identity:
 
     return Identity(
         dag_id=task.dag_id,
@@ -165,7 +162,6 @@ def _identity(task: Any) -> "Identity":
 
 def _connections(parameters: Mapping[str, Any]) -> dict[str, Connection]:
     """Resolve the connections named in the parameters; a kernel has no access to Airflow's connections."""
-    from notebook_pipeline.running.connection_parameters import named_connections
 
     named = {*named_connections(parameters)}
     if not parameters.get("database_conn_id"):

@@ -1,9 +1,10 @@
 """The ledger as tables and figures for notebooks."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.ticker import StrMethodFormatter
 
 from notebook_pipeline.connections import resolve
 from notebook_pipeline.review import wording
@@ -18,10 +19,8 @@ from notebook_pipeline.review.queries import (
 )
 from notebook_pipeline.review.trace import Trace, trace_row
 from notebook_pipeline.review.wording import status, verdict
+from notebook_pipeline.steps import plots
 from notebook_pipeline.storage.database import Database
-
-if TYPE_CHECKING:
-    from notebook_pipeline.steps.plots import Picture
 
 # The palette of Okabe and Ito, for every kind of colour vision; hatches repeat the distinction.
 _LOOKS = {
@@ -99,12 +98,8 @@ def origin(trace: Trace | None) -> pd.DataFrame:
     return pd.DataFrame(facts, columns=["", "value"]).set_index("")
 
 
-def plot_changed(runs: Sequence[Run]) -> "Picture":
+def plot_changed(runs: Sequence[Run]) -> plots.Picture:
     """Plot what became of the rows that each run read, for runs that committed some."""
-    from matplotlib.ticker import StrMethodFormatter
-
-    from notebook_pipeline.steps import plots
-
     table = changed(runs)
     if table.empty:
         return plots.empty("No run has changed the data")

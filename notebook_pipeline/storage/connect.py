@@ -3,6 +3,8 @@
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.postgres import PostgresDatabase
+from notebook_pipeline.storage.sqlite import SqliteDatabase
 
 
 def connect(connection: Connection, *, read_only: bool = False) -> Database:
@@ -10,14 +12,9 @@ def connect(connection: Connection, *, read_only: bool = False) -> Database:
 
     Raises UsageError for an unknown type of database, PipelineError if it cannot be opened.
     """
-    # Imported here, so that a run loads only the driver that it needs.
     if connection.conn_type == "sqlite":
-        from notebook_pipeline.storage.sqlite import SqliteDatabase
-
         return SqliteDatabase(connection, read_only=read_only)
     if connection.conn_type == "postgres":
-        from notebook_pipeline.storage.postgres import PostgresDatabase
-
         return PostgresDatabase(connection, read_only=read_only)
     raise UsageError(
         f"connection {connection.conn_id!r} is of type {connection.conn_type!r}; expected sqlite or postgres"
