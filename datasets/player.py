@@ -1,4 +1,4 @@
-"""The players of the league, as `GET /v0/players/` and the bulk file `players.parquet` have them."""
+"""The players of the league, from `GET /v0/players/` and the bulk file `players.parquet`."""
 
 import pyarrow as pa
 

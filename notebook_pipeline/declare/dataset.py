@@ -65,7 +65,7 @@ _RESERVED = ("sqlite_", "pg_", "rejected_row_")
 
 @dataclass(frozen=True)
 class Column(Declaration):
-    """Declare one column; `doc` says what it holds, and is shown with the dataset."""
+    """One column; `doc` describes it wherever the dataset is shown."""
 
     name: str
     type: pa.DataType
@@ -89,11 +89,11 @@ class Column(Declaration):
 
 @dataclass(frozen=True)
 class Dataset(Declaration):
-    """Declare one table of the analytics database and where its rows come from.
+    """One table of the analytics database, and where its rows come from.
 
-    `columns` are the dataset's own, in order; dates are stored as ISO days in text. The key is a whole number
-    or a text, the cursor a day; no row is without them, or without what is not nullable. `ignored` columns
-    may arrive and are dropped; any other unknown column is reported as drift.
+    `columns` are in the table's order; dates are stored as ISO text. The key is a whole number or text, the
+    cursor a day, and neither may be null. A row with null in any other column that is not nullable is
+    rejected. `ignored` columns may arrive and are dropped; any other unknown column is reported as drift.
 
     Raises UsageError if the declaration contradicts itself.
     """
@@ -134,7 +134,7 @@ class Dataset(Declaration):
         return self.api
 
     def conn_id(self, parameter: str) -> str:
-        """Return the connection that the declaration names for a run's parameter, "" if it names none."""
+        """Return the connection that the declaration names for a run's parameter, or "" if it names none."""
         if parameter == "file_conn_id":
             return self.files.conn_id
         return self.api.conn_id if self.api and parameter == "api_conn_id" else ""
@@ -201,7 +201,7 @@ class Dataset(Declaration):
 
 
 def _mismatch(condition: object, kind: pa.DataType) -> str | None:
-    """Return what a condition expects of its column, or None where a column of this type will do."""
+    """Return what a condition expects of its column, or None if it accepts this type."""
     match condition:
         case AllowedValues() | Pattern() | Glob():
             return None if pa.types.is_string(kind) else "a column of text"
