@@ -1,7 +1,7 @@
-"""Know columns: turn one as received into the one that is stored, and say which cells do not convert.
+"""The conversion of received columns to stored ones, which also finds the cells that do not convert.
 
-Whole columns are cast at once; only where that fails are the guilty cells looked for (see scalars.py for
-what counts as what).
+Whole columns are cast at once; only if that fails are the failed cells looked for (see scalars.py for which
+values are valid).
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ _SAFE_DIGITS = 18  # so many digits always fit into 64 bits
 
 @dataclass(frozen=True)
 class Breach:
-    """Say which rows of a batch break one demand (one bool a row), and why row i does."""
+    """The rows of a batch that break one requirement (one bool per row), and the reason for row i."""
 
     bad: Mask
     reason: Callable[[int], str]
@@ -43,9 +43,9 @@ class Breach:
 
 @dataclass(frozen=True)
 class Cells:
-    """Hold a converted column: `values` for the rules (days as date32), `stored` for the database.
+    """A converted column: `values` for the rules (days as date32), `stored` for the database.
 
-    Cells that do not convert are null in both and named by `breaches`.
+    Cells that do not convert are null in both, and marked in `breaches`.
     """
 
     values: pa.Array
@@ -61,7 +61,7 @@ def stored_type(declared: pa.DataType) -> pa.DataType:
 
 
 def can_convert(received: pa.DataType, declared: pa.DataType) -> bool:
-    """Say whether cells of a type can convert at all: those of text can, those of a list never."""
+    """Return True if cells of a type may convert: text may, lists never do."""
     if pa.types.is_dictionary(received):
         return can_convert(received.value_type, declared)
     if is_text(received) or pa.types.is_null(received) or pa.types.is_floating(received):
@@ -85,7 +85,7 @@ def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
 
 
 def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
-    """Convert one column of parsed JSON values; `from_text` lets numbers come as text."""
+    """Convert one column of parsed JSON values; with `from_text`, numbers may be text."""
     kinds = set(map(type, values)) - {type(None)}
     if kinds <= {int} and declared == pa.int64():
         try:
@@ -111,7 +111,7 @@ def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool 
 
 
 def _from_moments(column: pa.Array) -> Cells:
-    """Convert dates and timestamps; a moment that is not a midnight (UTC) is no day."""
+    """Convert dates and timestamps; a timestamp other than midnight (UTC) is not a day."""
     days = moments(column).cast(pa.date32())
     if all_true(pc.equal(days.cast(moments(column).type), moments(column))) and _in_range(days):
         return Cells(days, _stored(days))
@@ -125,7 +125,7 @@ def _from_text(column: pa.Array, declared: pa.DataType) -> Cells:
 
 
 def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
-    """Return the column as text, without the cells that are not UTF-8, and a breach that names those."""
+    """Return the column as text, with null for cells that are not UTF-8, and a breach that marks those."""
     received = column.cast(pa.binary())
     text = try_cast(received, pa.string())
     if text is not None:
@@ -167,7 +167,7 @@ def _parse_numbers(text: pa.Array) -> Cells:
 
 
 def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
-    """Cast the plainly written cells at once, and judge the others one by one."""
+    """Cast the cells in plain notation at once, and convert the others one by one."""
     odd = mask(pc.invert(plain))
     values = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(declared)
     judge = partial(_JUDGES[declared], from_text=True)
@@ -206,7 +206,7 @@ def _same(array: pa.Array) -> Cells:
 
 
 def _stored(values: pa.Array) -> pa.Array:
-    """Return values as they are stored: days as ISO text, each distinct day spelled once."""
+    """Return values as they are stored: days as ISO text, each distinct day formatted once."""
     if not pa.types.is_date32(values.type):
         return values
     encoded = values.dictionary_encode()
@@ -214,7 +214,7 @@ def _stored(values: pa.Array) -> pa.Array:
 
 
 def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
-    """Judge values one by one: what they mean (None where they do not fit) and the breach."""
+    """Convert values one by one; return the results (None if a value does not convert) and the breach."""
     found: list[object] = [None] * len(values)
     bad = np.zeros(len(values), bool)
     for index, value in enumerate(values):
@@ -228,7 +228,7 @@ def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
 
 
 def _ask_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
-    """Judge each distinct value once, because values repeat; return what all mean, and which do not fit."""
+    """Convert each distinct value once; return the results, and a mask of cells that do not convert."""
     encoded = column.dictionary_encode()
     found, breach = _ask(encoded.dictionary.to_pylist(), judge)
     return pa.array(found, meant).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))

@@ -1,4 +1,4 @@
-"""Know row rules: which rows of a converted column break one, and in what words."""
+"""The row rules: which rows of a converted column break a rule, and for what reason."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -20,7 +20,7 @@ from notebook_pipeline.declare.rules_and_checks import (
 
 
 def rules_of(dataset: Dataset) -> Sequence[Rule]:
-    """Return the dataset's rules; a column declared not nullable is NotNull without saying so twice."""
+    """Return the dataset's rules, with NotNull added for columns that are not nullable."""
     said = {rule.column for rule in dataset.rules if isinstance(rule, NotNull)}
     implied = [
         NotNull(field.name) for field in dataset.schema if not field.nullable and field.name not in said
@@ -29,7 +29,7 @@ def rules_of(dataset: Dataset) -> Sequence[Rule]:
 
 
 def broken(rule: Rule, cells: Cells, today: date) -> list[Breach]:
-    """Return the breaches of one rule by the cells of its column, an empty list where all keep it."""
+    """Return the breaches of one rule in its column, an empty list if there are none."""
     match rule:
         case NotNull():
             return _not_null(cells)
