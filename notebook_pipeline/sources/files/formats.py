@@ -1,4 +1,4 @@
-"""Know file formats by name and by first bytes."""
+"""File formats, recognised by name and by first bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,14 +34,14 @@ _HEAD = 512
 
 @dataclass(frozen=True)
 class Format:
-    """Say how a file is written: its kind, and what it is compressed with around that."""
+    """The format of a file: its kind, and how that is compressed, if at all."""
 
     kind: Kind
     compression: Compression | None = None
 
 
 def of_name(name: str) -> Format | None:
-    """Return the format that a file's name promises, None where it promises none that is known."""
+    """Return the format that a file's extension indicates, or None if it is unknown."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     kind = suffixes[-2:-1] if compression else suffixes[-1:]
@@ -51,13 +51,13 @@ def of_name(name: str) -> Format | None:
 
 
 def open_stream(path: Path, compression: str | None) -> pa.NativeFile:
-    """Open a file for reading, decompressed on the way."""
+    """Open a file for reading, decompressed."""
     return pa.input_stream(str(path), compression=compression)
 
 
 @contextmanager
 def whole(name: str, what: str) -> Iterator[None]:
-    """Turn what Arrow says of a damaged file into a PipelineError that names it."""
+    """Turn Arrow's error about a damaged file into a PipelineError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -66,7 +66,7 @@ def whole(name: str, what: str) -> Iterator[None]:
 
 
 def check_content(path: Path, name: str, promised: Format) -> None:
-    """Raise PipelineError where a file's first bytes are not what its name promises."""
+    """Raise PipelineError if a file's first bytes do not match its name."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if not head:

@@ -1,4 +1,4 @@
-"""Know what a source names: local files or remote ones, relative to a connection or by itself."""
+"""The files that a source names: local or remote, relative to a connection or absolute."""
 
 import glob
 import os
@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Local:
-    """Name a file on this machine; `name` stands in positions, `alone` is the source that names only it."""
+    """A file on this machine; `name` is used in positions, `alone` is the source that names only it."""
 
     name: str
     path: Path
@@ -32,7 +32,7 @@ class Local:
 
 @dataclass(frozen=True)
 class Remote:
-    """Name a file elsewhere: an HTTP `url`, or something that opens its bytes; `alone` names only it."""
+    """A remote file: an HTTP `url`, or a function that yields its bytes; `alone` names only this file."""
 
     name: str
     url: str
@@ -41,10 +41,10 @@ class Remote:
 
 
 def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
-    """Return the files that a source names: one file, a folder's or a glob's, sorted by name.
+    """Return the files that a source names: one file, or those of a folder or glob, sorted by name.
 
-    A relative name is looked for where the connection points; several files may be named one a line.
-    Raises PipelineError where there is none.
+    A relative name is relative to the connection; several files may be listed, one per line. Raises
+    PipelineError if there are none.
     """
     if not source or "\0" in source:
         raise UsageError(f"source {source!r} names no file; give a path, a folder, a glob or a URL")
@@ -60,16 +60,16 @@ def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
 
 
 def shown(source: str) -> str:
-    """Return a source as messages show it: each URL without what may be secret in it."""
+    """Return a source for display: each URL without the parts that may be secret."""
     if "\n" in source:
         return ", ".join(shown_address(line) for line in source.splitlines() if line)
     return shown_address(source)
 
 
 def groups(source: str, connection: Connection, at_most: int) -> Sequence[str]:
-    """Return sources that together name the files of this one, each file once, in the order of the names.
+    """Return sources that together name the files of this one, each file once, in the order of names.
 
-    There are as many as there are files, and at most so many; a single file stays as it is named.
+    There is one source per file, but at most `at_most`; a single file is returned as it is named.
     """
     names = [found.alone for found in locate(source, connection)]
     if not all(_is_plain(name) for name in names):
@@ -82,12 +82,12 @@ def groups(source: str, connection: Connection, at_most: int) -> Sequence[str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Say whether a name means the same file again when it stands by itself in a list."""
+    """Return True if a name refers to the same file when it is listed by itself."""
     return len(name.splitlines()) == 1 and not ("://" in name and _MAGIC.search(name))
 
 
 def _each(names: Sequence[str], connection: Connection) -> Sequence[Local | Remote]:
-    """Return the files of a list, each under a name that no other file has."""
+    """Return the files of a list, each with a unique name."""
     found: dict[str, Local | Remote] = {}
     for name in names:
         files = locate(name, connection)
@@ -122,7 +122,7 @@ def _local(source: str, bases: Sequence[Path]) -> Sequence[Local]:
 
 
 def _spelled(file: Local) -> Local:
-    """Return a file whose name can be kept and shown, which is UTF-8 text, or raise PipelineError."""
+    """Return a file if its name is UTF-8 text, which can be stored and shown, or raise PipelineError."""
     try:
         str(file.path).encode()
     except UnicodeEncodeError:
@@ -147,7 +147,7 @@ def _below(base: Path, source: str) -> Sequence[Local]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return the bulk files below a folder; what is hidden or of another kind is passed over."""
+    """Return the bulk files below a folder; hidden files and other formats are ignored."""
     return [
         path
         for path in folder.rglob("*")
@@ -160,7 +160,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _named(paths: Sequence[Path], base: Path, source: str) -> Sequence[Local]:
-    """Name files by their place below `base`, which `source` names, in the order of the names."""
+    """Return files sorted and named by their path below `base`, which `source` names."""
     names = {path.relative_to(base).as_posix(): path for path in paths}
     return [Local(name, path, str(PurePosixPath(source, name))) for name, path in sorted(names.items())]
 
@@ -178,7 +178,7 @@ def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
 
 
 def _scheme(url: str) -> str:
-    """Return the scheme of a URL that names a place and holds no password, or raise UsageError."""
+    """Return the scheme of a URL, or raise UsageError if it is invalid or contains a password."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -1,4 +1,4 @@
-"""Know Parquet: its columns, its length, and its rows in batches of one size however it was written."""
+"""Parquet files: columns, number of rows, and rows in batches of similar size, however they were written."""
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -21,9 +21,9 @@ def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
 
 
 def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[RawBatch]:
-    """Yield the rows of a Parquet file; `name` stands in positions and messages, counted from 1.
+    """Yield the rows of a Parquet file; `name` is used in messages and in positions, which count from 1.
 
-    Raises PipelineError where the file is damaged.
+    Raises PipelineError if the file is damaged.
     """
     done = 0
     with _open(path, name) as file:
@@ -37,7 +37,7 @@ def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[Raw
 
 
 def _rows_at_once(metadata: parquet.FileMetaData) -> int:
-    """Return how many rows make a batch, by what the row that is written largest takes in its group."""
+    """Return the number of rows in a batch, from the largest average size of a row in a row group."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     row = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
     return max(1, min(_ROWS, int(_BYTES / row))) if row else _ROWS

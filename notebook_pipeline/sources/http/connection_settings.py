@@ -1,4 +1,4 @@
-"""What the extra of an `http` connection says: settings, which are never sent, and otherwise headers."""
+"""The extra of an `http` connection: settings, which are never sent, and headers."""
 
 import math
 import os
@@ -32,7 +32,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def headers(connection: Connection) -> Mapping[str, str]:
-    """Return the headers to send: those below `headers`, and what else is not a setting."""
+    """Return the headers to send: those in `headers`, and everything in the extra that is not a setting."""
     extra = connection.extra
     given = extra.get("headers") or {}
     if not isinstance(given, Mapping):
@@ -49,9 +49,9 @@ def headers(connection: Connection) -> Mapping[str, str]:
 
 
 def verify(connection: Connection) -> bool | str:
-    """Return whether servers' certificates are checked, or the file or folder of the authorities to trust.
+    """Return whether to verify servers' certificates, or the file or folder of authorities to trust.
 
-    The connection decides; only where it does not, the environment's variables name the authorities.
+    The connection's setting takes precedence over the environment variables.
     """
     name = "verify" if "verify" in connection.extra else "verify_ssl"
     given = _switch(connection.extra.get(name))
@@ -68,7 +68,7 @@ def verify(connection: Connection) -> bool | str:
 
 
 def certificate(connection: Connection) -> str | tuple[str, str] | None:
-    """Return the client's certificate: a file, or a file and that of its key."""
+    """Return the client's certificate: one file with its key, or two files, certificate and key."""
     given = connection.extra.get("cert")
     if not given:
         return None
@@ -80,7 +80,7 @@ def certificate(connection: Connection) -> str | tuple[str, str] | None:
 
 
 def proxies(connection: Connection) -> Mapping[str, str] | None:
-    """Return the proxies by scheme; a text is the proxy of all. None leaves them to the environment."""
+    """Return the proxies by scheme; one address is for all. None leaves them to the environment."""
     name = "proxies" if "proxies" in connection.extra else "proxy"
     given = connection.extra.get(name)
     if given is None:
@@ -94,7 +94,7 @@ def proxies(connection: Connection) -> Mapping[str, str] | None:
 
 
 def flag(connection: Connection, name: str) -> bool:
-    """Return a setting that is true or false, and true where it is not given."""
+    """Return a boolean setting, True if it is not given."""
     given = _switch(connection.extra.get(name))
     if given is None:
         return True
@@ -132,7 +132,7 @@ def _authorities_of_environment(connection: Connection) -> str:
 
 
 def _switch(given: object) -> object:
-    """Return true and false as booleans also where they are written as text, as in a connection's URI."""
+    """Return true and false as booleans even if they are text, as in a connection's URI."""
     if isinstance(given, str):
         return {"true": True, "false": False, "": None}.get(given.strip().lower(), given)
     return given

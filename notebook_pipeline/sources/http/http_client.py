@@ -1,4 +1,4 @@
-"""The HTTP client: get whole pages and stream files from a connection's server, by one policy."""
+"""The HTTP client: get pages and stream files from a connection's server, with one policy for both."""
 
 import logging
 import threading
@@ -29,10 +29,11 @@ _log = logging.getLogger(__name__)
 
 
 class Client:
-    """Ask one server, as its connection says; every failure is a PipelineError without a credential.
+    """A client of one connection; every failure is a PipelineError without credentials.
 
-    The connection's credentials go to its own scheme, host and port only. A file may be anywhere else, and
-    any answer may redirect to elsewhere: there nothing is sent that the connection holds, nor after that.
+    The connection's credentials are sent only to its own scheme, host and port. A file may be on another
+    server, and any response may redirect to one: nothing from the connection is sent there, or to any server
+    after it.
     """
 
     def __init__(
@@ -73,9 +74,9 @@ class Client:
         return f"{url}?{urlencode(query)}" if query else url
 
     def get(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
-        """Return the answer of status 200; one with a `shape` begins and ends with that JSON's brackets.
+        """Return the answer with status 200; with a `shape`, it must begin and end with that JSON's brackets.
 
-        `what` names the answer in errors and warnings, for instance "page 3".
+        `what` names the answer in errors and warnings, such as "page 3".
         """
 
         def receive(pieces: Iterator[bytes], content_type: str) -> Answer:
@@ -86,22 +87,22 @@ class Client:
         return self._try(page_request(url, what), receive)
 
     def get_in_time(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
-        """Return what `get` returns, or raise PipelineError when the budget is gone, also amid a header."""
+        """Return the result of `get`, or raise PipelineError when time is up, even within a header."""
         return self.wait(self.start(partial(self.get, url, what=what, shape=shape)), url, what=what)
 
     def stream(
         self, url: str, take: Callable[[Iterator[bytes]], _T], *, what: str, decode: bool = True
     ) -> _T:
-        """Return what `take` makes of the body, which comes in pieces; each try calls it anew.
+        """Return the result of `take`, which is called with the pieces of the body, again on each retry.
 
-        `decode` unpacks what the server has packed for the way. The query of the URL is not shown.
+        `decode` decodes the content encoding. The query of the URL is not shown.
         """
         request = file_request(url, what, decode=decode)
         return self._wait(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
-        """Begin to ask in a thread of its own, which never keeps the process from ending."""
+        """Call a function in a separate thread, which never keeps the process from exiting."""
         future: Future[_T] = Future()
 
         def run() -> None:
@@ -115,11 +116,11 @@ class Client:
         return future
 
     def wait(self, future: Future[_T], url: str, *, what: str) -> _T:
-        """Return what `start` began, or raise PipelineError when the budget is gone."""
+        """Return the result of what `start` started, or raise PipelineError when time is up."""
         return self._wait(future, page_request(url, what))
 
     def failure(self, seen: str, remedy: str, url: str, what: str) -> PipelineError:
-        """Return the error that says what was asked where, what came and what to do, without a secret."""
+        """Return an error with the request, what was received and what to do, without secrets."""
         conn_id = self._connection.conn_id
         return PipelineError(
             self._redactor.text(f"{what}: GET {url} (connection {conn_id!r}): {seen}; {remedy}")
@@ -151,7 +152,7 @@ class Client:
                 tries += 1
 
     def _wait_for_retry(self, tries: int, fault: Fault, request: Request) -> None:
-        """Wait as the server or the back-off says, or raise PipelineError if no try is left."""
+        """Wait as the server or the back-off requires, or raise PipelineError if no retry is left."""
         seen = fault.seen
         is_last = tries >= self._patience.tries
         if is_last and fault.is_passing and tries > 1:
@@ -166,7 +167,7 @@ class Client:
         self._pause(seconds)
 
     def _attempt(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
-        """Follow redirects; credentials stay behind for good when one leaves the connection's own server."""
+        """Send a request, follow redirects; once one leaves the connection's server, send no credentials."""
         until = min(time.monotonic() + self._patience.answer, self._deadline)
         url, is_home = request.url, True
         for _ in range(MAX_REDIRECTS + 1):
@@ -225,7 +226,7 @@ class Client:
 
     @contextmanager
     def _network_faults(self) -> Iterator[None]:
-        """Turn what the network raises into a Fault; what `take` raises, of a full disk say, stays."""
+        """Turn network errors into a Fault; other errors of `take`, such as a full disk, are not changed."""
         try:
             yield
         except responses.NETWORK_ERRORS as error:

@@ -1,4 +1,4 @@
-"""What differs between asking for a page and for a file: headers, names in messages, and what to do."""
+"""The differences between requests for pages and for files: headers, and what to do after an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _SMALLER = "ask for a smaller page_size"
 
 @dataclass(frozen=True)
 class Kind:
-    """Represent a kind of request; a status without a remedy of its own has that of the connection."""
+    """A kind of request; a status without a remedy of its own has the connection's."""
 
     headers: Mapping[str, str]
     remedies: Mapping[int, str]
@@ -45,7 +45,7 @@ FILE = Kind(
 
 @dataclass(frozen=True)
 class Request:
-    """Represent what is asked for; `what` and `shown` name it and its address in messages."""
+    """A request; `what` and `shown` are its name and its address in messages."""
 
     kind: Kind
     url: str
@@ -55,10 +55,10 @@ class Request:
 
 
 def page_request(url: str, what: str) -> Request:
-    """Return the request for a page; its query says which one, and is shown."""
+    """Return the request for a page; its query identifies the page, and is shown."""
     return Request(PAGE, url, what, url)
 
 
 def file_request(url: str, what: str, *, decode: bool) -> Request:
-    """Return the request for a file; the query of its address may hold a secret, and is not shown."""
+    """Return the request for a file; its query may contain a secret, and is not shown."""
     return Request(FILE, url, what, shown_address(url), decode)

@@ -1,4 +1,4 @@
-"""Know how many rows a source says it has, whatever is asked for."""
+"""The number of rows that a source reports, whatever the filter."""
 
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.source_declarations import Total
@@ -8,9 +8,9 @@ from notebook_pipeline.sources.http.page_parser import parse
 
 
 def fetch_total(client: Client, dataset: Dataset) -> int:
-    """Return how many rows the source says it has, whatever was changed when.
+    """Return the number of all rows that the source reports, whatever the filter.
 
-    Raises UsageError where the dataset does not declare where the source says it.
+    Raises UsageError if the dataset does not declare where it is reported.
     """
     declared = declared_total(dataset)
     url, what = client.address(declared.endpoint), "counts"
@@ -25,7 +25,7 @@ def fetch_total(client: Client, dataset: Dataset) -> int:
 
 
 def declared_total(dataset: Dataset) -> Total:
-    """Return where a dataset's API tells how many rows it has, or raise UsageError."""
+    """Return where a dataset's API reports its number of rows, or raise UsageError."""
     total = dataset.declared_api().total
     if total is None:
         raise UsageError(
