@@ -1,4 +1,4 @@
-"""Draw what people ask of rows: each picture answers in a sentence, and can be read without colour."""
+"""Plots of rows: each illustrates a sentence, and can be read without colour."""
 
 import io
 import textwrap
@@ -22,7 +22,7 @@ BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
 
 @dataclass(frozen=True)
 class Picture:
-    """Hold a figure and the sentence it shows, which is also its text where no picture can be seen."""
+    """A figure and the sentence that it illustrates, which is also its alternative text."""
 
     sentence: str
     figure: Figure
@@ -37,7 +37,7 @@ class Picture:
 
 
 def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
-    """Draw on which days the given rows changed last."""
+    """Draw how many of the given rows last changed on each day."""
     days = pc.drop_null(rows[dataset.cursor])
     if not len(days):
         those = f"{dataset.name} rows with a day" if rows.num_rows else f"{dataset.name} rows"
@@ -52,7 +52,7 @@ def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
 
 
 def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
-    """Draw how many rows changed last on each of the last days, oldest first."""
+    """Draw how many rows last changed on each of the given days, oldest first."""
     changed = [day for day, count in rows.items() if count]
     if changed:
         found = f"Changes came in on {len(changed)} of the last {len(rows)} days"
@@ -63,7 +63,7 @@ def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
 
 
 def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = "{:,.0f}") -> Picture:
-    """Draw one horizontal bar for each named value, written beside it; `label` says what is measured."""
+    """Draw one horizontal bar for each named value, with the value beside it; `label` is the axis label."""
     figure, [axes] = new_figure(sentence, height=0.9 + 0.36 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color=BLUE)
     axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4)
@@ -76,7 +76,7 @@ def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = 
 
 
 def new_figure(sentence: str, *, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a white figure with a sentence above its panels, one below the other."""
+    """Return a white figure with a sentence as its title and panels one below the other."""
     title = textwrap.fill(sentence, 78)
     figure = Figure(figsize=(8.4, height + 0.22 * title.count("\n")), facecolor="white", layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
