@@ -32,7 +32,7 @@ def check_arguments(declared: Any) -> None:
         value, expected = getattr(declared, field.name), _types(type(declared))[field.name]
         if not _is(value, expected):
             wrong = _wrong_items(value, expected)
-            seen = f"holds {wrong[0]!r}" if wrong else f"is {value!r}"
+            seen = f"contains {wrong[0]!r}" if wrong else f"is {value!r}"
             what = f"{type(declared).__name__}: {field.name}"
             raise UsageError(f"{what} {seen}; expected {_in_words(expected)}")
 

@@ -59,8 +59,8 @@ def read_declaration(path: Path) -> Dataset:
     """
     if not NAME.fullmatch(path.stem):
         raise UsageError(
-            f"{path}: the name of a declaration is that of its dataset; use small letters, digits and _, a "
-            "letter first"
+            f"{path}: a declaration file has the name of its dataset; use lowercase letters, digits and "
+            "_, starting with a letter"
         )
     try:
         status = path.stat()
@@ -133,9 +133,9 @@ def _words(error: BaseException) -> str:
     if isinstance(error, UsageError):
         return str(error)
     if isinstance(error, SyntaxError):
-        return f"is not Python: {error.msg}"
+        return f"invalid Python: {error.msg}"
     if isinstance(error, SystemExit):
-        return "ends the program; expected a declaration"
+        return "exits the program; expected a declaration"
     unexpected = _UNEXPECTED.match(str(error))
     known = getattr(declare, unexpected[1], None) if unexpected else None
     takes = f"; it takes {', '.join(inspect.signature(known).parameters)}" if known else ""

@@ -9,14 +9,14 @@ from notebook_pipeline.errors import UsageError
 def _refuse_empty(declared: Declaration, *names: str) -> None:
     for name in names:
         if not getattr(declared, name):
-            raise UsageError(f"{type(declared).__name__}: {name} is empty; expected a parameter's name")
+            raise UsageError(f"{type(declared).__name__}: {name} is empty; expected the name of a parameter")
 
 
 def _refuse_address(declared: Declaration, endpoint: str) -> None:
     if "://" in endpoint or endpoint.startswith("//"):
         raise UsageError(
-            f"{type(declared).__name__}: endpoint is {endpoint!r}; expected a path such as 'v1/things/': "
-            "the host belongs to the connection"
+            f"{type(declared).__name__}: endpoint is {endpoint!r}; expected a path such as 'v1/things/', "
+            "because the host belongs in the connection"
         )
 
 
