@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-pc: Any = compute  # its functions are made at import, where type checkers do not see them
+pc: Any = compute  # type checkers do not see its functions, which are generated at import
 Mask = np.ndarray
 
 

@@ -55,7 +55,7 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
     """
     rejected = [_malformed(row) for row in raw.malformed[:keep]]
     objects, others = _objects(raw)
-    rejected += [_no_object(raw, row) for row in others[:keep]]
+    rejected += [_not_an_object(raw, row) for row in others[:keep]]
     columns = row_codec.convert(objects, dataset)
     breaches = _breaches(columns, dataset, today)
     good = pa.RecordBatch.from_arrays(
@@ -64,8 +64,8 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
     if breaches:
         bad = np.logical_or.reduce([breach.bad for breach in breaches])
         good = good.filter(pa.array(~bad))
-        guilty = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
-        rejected += _rejected(objects, guilty.tolist(), breaches)
+        failed = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
+        rejected += _rejected(objects, failed.tolist(), breaches)
     return Checked(good, rejected[:keep], len(raw), raw.share)
 
 
@@ -95,7 +95,7 @@ def _malformed(row: Malformed) -> Rejected:
     return Rejected(row.position, row_codec.to_json(row.content), [row.reason])
 
 
-def _no_object(raw: RawBatch, row: int) -> Rejected:
+def _not_an_object(raw: RawBatch, row: int) -> Rejected:
     value = raw.received[row]
     return Rejected(raw.position(row), row_codec.to_json(value), [f"{shown(value)} is not a JSON object"])
 

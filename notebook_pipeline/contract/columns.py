@@ -30,7 +30,7 @@ from notebook_pipeline.errors import UsageError
 Judge = Callable[[object], object]
 
 _FIRST_DAY, _LAST_DAY = -719162, 2932896  # 0001-01-01 and 9999-12-31 as date32
-_SAFE_DIGITS = 18  # so many digits always fit into 64 bits
+_SAFE_DIGITS = 18  # a number of this many digits fits into 64 bits
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def can_convert(received: pa.DataType, declared: pa.DataType) -> bool:
     if pa.types.is_dictionary(received):
         return can_convert(received.value_type, declared)
     if is_text(received) or pa.types.is_null(received) or pa.types.is_floating(received):
-        return True  # a column without a single value often comes as floats
+        return True  # a column without values is often written as floats
     return is_moment(received) if pa.types.is_date(declared) else is_number(received) and is_number(declared)
 
 
@@ -91,7 +91,7 @@ def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: b
         try:
             return _same(pa.array(values, declared))
         except OverflowError:
-            pass  # judged one by one below
+            pass  # converted one by one below
     if kinds <= {str, bytes} and (from_text or declared in (pa.string(), pa.date32())):
         try:
             return _from_text(pa.array(values, pa.binary() if bytes in kinds else pa.string()), declared)
@@ -105,7 +105,7 @@ def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool 
     judge = _JUDGES[declared]
     if from_text and declared in (pa.int64(), pa.float64()):
         judge = partial(judge, from_text=True)
-    found, breach = _ask(values, judge)
+    found, breach = _convert_each(values, judge)
     array = pa.array(found, declared)
     return Cells(array, _stored(array), [breach])
 
@@ -130,9 +130,9 @@ def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
     text = try_cast(received, pa.string())
     if text is not None:
         return text, ()
-    # ASCII is beyond doubt; of the rest each distinct text is judged.
+    # ASCII is always valid; of the other cells each distinct value is decoded.
     bad = mask(pc.invert(pc.string_is_ascii(received.view(pa.string()))))
-    bad[bad] = _ask_distinct(received.filter(pa.array(bad)), _decoded, pa.string())[1]
+    bad[bad] = _convert_distinct(received.filter(pa.array(bad)), _decoded, pa.string())[1]
     kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.binary()), received)
     return kept.cast(pa.string()), [_breach(bad, received, _decoded)]
 
@@ -162,7 +162,7 @@ def _parse_integers(text: pa.Array) -> Cells:
 
 
 def _parse_numbers(text: pa.Array) -> Cells:
-    # Arrow reads "nan" and "inf" too; at most 17 digits before the point, no exponent, are surely finite.
+    # Arrow also reads "nan" and "inf"; this pattern matches finite numbers only.
     return _parse_odd(text, pc.match_substring_regex(text, r"\A-?[0-9]{1,17}(\.[0-9]+)?\z"), pa.float64())
 
 
@@ -171,7 +171,7 @@ def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
     odd = mask(pc.invert(plain))
     values = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(declared)
     judge = partial(_JUDGES[declared], from_text=True)
-    found, breach = _ask(text.filter(pa.array(odd)).to_pylist(), judge)
+    found, breach = _convert_each(text.filter(pa.array(odd)).to_pylist(), judge)
     values = pc.replace_with_mask(values, pa.array(odd), pa.array(found, declared))
     bad = odd.copy()
     bad[odd] = breach.bad
@@ -182,7 +182,7 @@ def _parse_days(text: pa.Array) -> Cells:
     values = try_cast(text, pa.date32())
     if values is not None and _in_range(values):
         return Cells(values, text)
-    values, bad = _ask_distinct(text, scalars.day, pa.date32())
+    values, bad = _convert_distinct(text, scalars.day, pa.date32())
     stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
     return Cells(values, stored, [_breach(bad, text, scalars.day)])
 
@@ -213,7 +213,7 @@ def _stored(values: pa.Array) -> pa.Array:
     return encoded.dictionary.cast(pa.string()).take(encoded.indices)
 
 
-def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
+def _convert_each(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
     """Convert values one by one; return the results (None if a value does not convert) and the breach."""
     found: list[object] = [None] * len(values)
     bad = np.zeros(len(values), bool)
@@ -224,21 +224,21 @@ def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
             found[index] = judge(value)
         except scalars.UnfitError:
             bad[index] = True
-    return found, Breach(bad, lambda index: _why(values[index], judge))
+    return found, Breach(bad, lambda index: _reason(values[index], judge))
 
 
-def _ask_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
+def _convert_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
     """Convert each distinct value once; return the results, and a mask of cells that do not convert."""
     encoded = column.dictionary_encode()
-    found, breach = _ask(encoded.dictionary.to_pylist(), judge)
+    found, breach = _convert_each(encoded.dictionary.to_pylist(), judge)
     return pa.array(found, meant).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))
 
 
 def _breach(bad: Mask, column: pa.Array, judge: Judge) -> Breach:
-    return Breach(bad, lambda index: _why(column[index].as_py(), judge))
+    return Breach(bad, lambda index: _reason(column[index].as_py(), judge))
 
 
-def _why(value: object, judge: Judge) -> str:
+def _reason(value: object, judge: Judge) -> str:
     try:
         judge(value)
     except scalars.UnfitError as unfit:

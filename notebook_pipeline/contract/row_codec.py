@@ -24,7 +24,7 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.columns import Breach, Cells, from_column, from_values
 from notebook_pipeline.declare.dataset import Dataset
 
-# orjson writes 254 levels; deeper ones would meet Python's own limit sooner or later.
+# orjson writes at most 254 levels, and Python's recursion is limited as well.
 DEEPEST = 200
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -125,5 +125,5 @@ def _plain(column: pa.Array) -> list[object]:
     column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     try:
         return (spell_moments(column) if is_moment(column.type) else column).to_pylist()
-    except (ArithmeticError, ValueError):  # a day beyond Python's years, deep in an undeclared list
+    except (ArithmeticError, ValueError):  # a date outside Python's range, nested in an undeclared column
         return [f"<{column.type}>"] * len(column)

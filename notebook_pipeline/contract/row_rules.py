@@ -21,9 +21,9 @@ from notebook_pipeline.declare.rules_and_checks import (
 
 def rules_of(dataset: Dataset) -> Sequence[Rule]:
     """Return the dataset's rules, with NotNull added for columns that are not nullable."""
-    said = {rule.column for rule in dataset.rules if isinstance(rule, NotNull)}
+    explicit = {rule.column for rule in dataset.rules if isinstance(rule, NotNull)}
     implied = [
-        NotNull(field.name) for field in dataset.schema if not field.nullable and field.name not in said
+        NotNull(field.name) for field in dataset.schema if not field.nullable and field.name not in explicit
     ]
     return (*implied, *dataset.rules)
 
@@ -47,7 +47,7 @@ def _not_null(cells: Cells) -> list[Breach]:
     if not cells.values.null_count:
         return []
     bad = mask(cells.values.is_null())
-    for breach in cells.breaches:  # what did not convert was not missing
+    for breach in cells.breaches:  # a cell that does not convert is not missing
         bad &= ~breach.bad
     return _breach(bad, lambda index: "is missing")
 

@@ -25,7 +25,7 @@ def shown(value: object) -> str:
     try:
         text = value.isoformat() if isinstance(value, date) else repr(value)
     except RecursionError:
-        text = f"<a {type(value).__name__} nested very deep>"
+        text = f"<a {type(value).__name__} nested too deeply>"
     text = str(value) if isinstance(value, Decimal) else text
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
@@ -39,7 +39,7 @@ def whole_number(value: object, *, from_text: bool = False) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnfitError("is not a whole number")
     if not -(2**63) <= value < 2**63:
-        raise UnfitError("is beyond 64 bits")
+        raise UnfitError("does not fit into 64 bits")
     return value
 
 
@@ -70,7 +70,7 @@ def day(value: object) -> date:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            raise UnfitError("is not a day of the calendar") from None
+            raise UnfitError("is not a calendar date") from None
     raise UnfitError("is not a day (YYYY-MM-DD)")
 
 
@@ -80,9 +80,9 @@ def text(value: object) -> str:
         found = value.decode() if isinstance(value, bytes) else value
         if not isinstance(found, str):
             raise UnfitError("is not text")
-        found.encode()  # a lone surrogate, which JSON can spell, is not text either
+        found.encode()  # a lone surrogate, which JSON can contain, is not valid text
     except UnicodeError:
         raise UnfitError("is not UTF-8 text") from None
     if "\0" in found:
-        raise UnfitError("holds a NUL character")
+        raise UnfitError("contains a NUL character")
     return found

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# What `_source` says of the rows of every bulk load; a live kind has a name of its own.
+# The `_source` of rows from every bulk load; each live kind has a name of its own.
 BULK_MARK = "bulk"
 
 
@@ -25,4 +25,4 @@ class SourceKind:
 
     def __post_init__(self) -> None:
         if self.is_live == (self.name == BULK_MARK):
-            raise ValueError(f"{self.name!r}: bulk kinds, and no others, are named {BULK_MARK!r}")
+            raise ValueError(f"{self.name!r}: bulk kinds, and only those, must be named {BULK_MARK!r}")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from notebook_pipeline.contract.arrow_functions import pc, text_bytes
 
-# A stray byte (always 0x80 or above) travels as a character of the last private-use plane.
+# An invalid byte (always 0x80 or above) is represented by a character of the last private-use plane.
 _FIRST_MARK = 0x10FF00
 _MARKS = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
 _TO_SURROGATE = {_FIRST_MARK + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
@@ -53,7 +53,7 @@ class Utf8Stream:
         """Do nothing; the underlying stream is closed by whoever opened it."""
 
     def _read(self, nbytes: int) -> pa.Buffer | bytes:
-        # As many as asked for: Arrow takes a short read for a whole block, and a row may span only two.
+        # Return all bytes asked for: Arrow treats a short read as a whole block, and a row may span only two.
         valid = self._surplus
         if len(valid) < nbytes:
             more = self._next(nbytes)
@@ -63,16 +63,16 @@ class Utf8Stream:
 
     def _next(self, nbytes: int) -> pa.Buffer | bytes:
         while True:
-            # Arrow's own buffers; Python would scatter its copies over the heap.
+            # Use Arrow's own buffers, because Python's copies would fragment the heap.
             chunk = self._stream.read_buffer(nbytes)
-            valid = self._mended(chunk) if len(chunk) else self._decoded(b"", final=True)
+            valid = self._repaired(chunk) if len(chunk) else self._decoded(b"", final=True)
             if len(valid) or not len(chunk):
                 return valid
 
-    def _mended(self, chunk: pa.Buffer) -> pa.Buffer | bytes:
+    def _repaired(self, chunk: pa.Buffer) -> pa.Buffer | bytes:
         if self._is_whole(chunk):
             return chunk
-        # Only the pieces that need it, because decoding and encoding again is slow.
+        # Decode only invalid pieces, because decoding and encoding again is slow.
         pieces = (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
         return b"".join(piece if self._is_whole(piece) else self._decoded(piece) for piece in pieces)
 
