@@ -15,7 +15,7 @@ from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.ledger import get_run
 
 PREFIX = "rejected:"
-# Of these kinds more is known than the name that is stored; any other is live and has JSON values.
+# Only the name of a kind is stored; any kind not listed here is live and has JSON values.
 _KINDS = {kind.name: kind for kind in (BULK, API)}
 
 
@@ -36,8 +36,7 @@ class ReplaySource:
         if not self._kept:
             raise UsageError(
                 f"run {run_id} rejected no row of dataset {dataset.name!r} (its dataset is "
-                f"{self._run['dataset']!r}), so there is nothing to replay; `notebook-pipeline runs` shows "
-                "which runs rejected rows"
+                f"{self._run['dataset']!r}); `notebook-pipeline runs` lists the runs that rejected rows"
             )
         [(source, self._place)] = database.execute(
             "SELECT source, place FROM extraction WHERE run_id = ?", [run_id]
@@ -88,6 +87,6 @@ def _notes(run: Mapping[str, object], kept: int) -> list[str]:
     if not isinstance(rejected, int) or rejected <= kept:
         return []
     return [
-        f"run {run['run_id']} rejected {rejected:,} rows, of which the first {kept:,} were kept: the other "
-        f"{rejected - kept:,} cannot be replayed; load their source again (force = true) to reach them"
+        f"run {run['run_id']} rejected {rejected:,} rows, but only the first {kept:,} were stored; to load "
+        f"the other {rejected - kept:,}, load their source again (force = true)"
     ]

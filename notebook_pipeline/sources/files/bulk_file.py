@@ -73,7 +73,7 @@ def fetch_bulk(source: str, connection: Connection, cache: Path) -> BulkFile:
     kinds = {part.format.kind for part in parts}
     if len(kinds) > 1:
         raise PipelineError(
-            f"{shown(source)}: found CSV and Parquet files, expected one kind; name it with a glob"
+            f"{shown(source)}: found CSV and Parquet files, expected one format; select it with a glob"
         )
     rows = [part.rows for part in parts if part.rows is not None]
     return BulkFile(
@@ -112,7 +112,7 @@ def unknown_columns(bulk: BulkFile, dataset: Dataset) -> list[str]:
 def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
     name, promised = found.name, formats.of_name(found.name)
     if promised is None:
-        raise PipelineError(f"{name}: found a name of unknown format, expected {formats.KNOWN}")
+        raise PipelineError(f"{name}: found an unknown file extension, expected {formats.KNOWN}")
     path, sha256 = (found.path, None) if isinstance(found, Local) else download(found, connection, cache)
     stamp = _stamp(path, name)
     sha256 = sha256 or _sha256(path, name)
@@ -147,7 +147,7 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise PipelineError(
-            f"{name}: cannot be read: {error}; check that it is there and who may read it"
+            f"{name}: cannot be read: {error}; check that it exists and can be read"
         ) from None
 
 
@@ -167,7 +167,9 @@ def _check_columns(part: Part, dataset: Dataset) -> None:
         raise PipelineError(f"{part.name}: found {found}, expected {declared}")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise PipelineError(f"{part.name}: found several columns {', '.join(twice)}, expected each name once")
+        raise PipelineError(
+            f"{part.name}: found duplicate columns {', '.join(twice)}, expected each name once"
+        )
     for field in dataset.schema:
         received = part.schema.field(field.name).type
         if not can_convert(received, field.type):
@@ -185,4 +187,6 @@ def _read_part(part: Part, dataset: Dataset) -> Iterator[RawBatch]:
 def _check_unchanged(part: Part) -> None:
     """Raise PipelineError if a file has changed since its checksum was taken."""
     if part.stamp and _stamp(part.path, part.name) != part.stamp:
-        raise PipelineError(f"{part.name}: changed while it was read; run it again when it is written")
+        raise PipelineError(
+            f"{part.name}: changed while it was read; run this again when the file is complete"
+        )

@@ -25,10 +25,10 @@ from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.files.formats import whole
 
-_BLOCK = 1 << 20  # the longest row, too; Arrow reads up to 32 blocks ahead
-_ROWS = 65_536  # so many rows make a batch,
-_BYTES = 16 << 20  # or so many bytes
-_SHOWN = 60  # so many bytes of a file that is no CSV are shown
+_BLOCK = 1 << 20  # also the longest row; Arrow reads up to 32 blocks ahead
+_ROWS = 65_536  # a batch has at most about this many rows,
+_BYTES = 16 << 20  # and about this many bytes
+_SHOWN = 60  # bytes shown of a file that is not CSV
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -51,15 +51,15 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
         text = utf8.Utf8Stream(stream)
         try:
             reader = arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip))
-            with _left_in_order(reader, text):
+            with _stopping_read_ahead(reader, text):
                 for batch in _gather(reader):
                     yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error):
                 raise
             raise PipelineError(
-                f"{name}: found no end of a row after row {rows.seen} within {_BLOCK >> 20} MB; look for a "
-                "quote that is opened and never closed"
+                f"{name}: found no end of a row within {_BLOCK >> 20} MB after row {rows.seen}; look for a "
+                "quote that is never closed"
             ) from None
         finally:
             text.stop()
@@ -74,7 +74,7 @@ def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[st
     text = io.StringIO(start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"), newline="")
     try:
         header = next((fields for fields in csv.reader(text) if fields), [])
-        "".join(header).encode()  # the rows may hold stray bytes, the header must not
+        "".join(header).encode()  # the rows may contain invalid bytes, the header must not
     except (UnicodeEncodeError, csv.Error):
         raise PipelineError(
             f"{name}: found {start[:_SHOWN]!r}…, expected the column names of a CSV file in UTF-8"
@@ -106,7 +106,7 @@ def _options(
 
 
 @contextmanager
-def _left_in_order(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) -> Iterator[None]:
+def _stopping_read_ahead(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) -> Iterator[None]:
     """Stop Arrow's read-ahead when the reader is left early, at the latest when the process exits.
 
     Its thread calls Python, which would crash an interpreter that is shutting down.
@@ -136,7 +136,7 @@ def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 yield pa.concat_batches(few)
                 few = []
     except pa.ArrowInvalid:
-        if few:  # so that the error can say how far the rows went
+        if few:  # so that the error can name the last row
             yield pa.concat_batches(few)
         raise
     if few:
@@ -149,12 +149,12 @@ class _Rows:
     def __init__(self, name: str, header: Sequence[str]) -> None:
         self.name = name
         self.header = header
-        self.seen = 0  # the number of the last row that was handed on
-        self.bad: dict[int, Malformed] = {}  # by number, not handed on yet
+        self.seen = 0  # the number of the last row that was returned
+        self.bad: dict[int, Malformed] = {}  # by number, not returned yet
 
     def skip(self, row: arrow_csv.InvalidRow) -> str:
         """Save a bad row; Arrow counts from 1 including the header, and may be a block ahead."""
-        reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
+        reason = f"{row.actual_columns} fields, but the header has {row.expected_columns}"
         self._keep(row.number - 1, row.text, reason)
         return "skip"
 
@@ -164,7 +164,7 @@ class _Rows:
         swallowed = _swallowed(batch)
         if swallowed.any():
             for row in np.flatnonzero(swallowed).tolist():
-                self._keep(int(numbers[row]), _spell(batch, row), "a quote is opened and never closed")
+                self._keep(int(numbers[row]), _spell(batch, row), "a quote is never closed")
             batch, numbers = batch.filter(pa.array(~swallowed)), numbers[~swallowed]
         malformed = [self.bad.pop(number) for number in sorted(self.bad) if number <= self.seen]
         columns = utf8.original_columns(batch) if marked else batch

@@ -54,9 +54,9 @@ def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[P
             path = Path(part.name)
             sha256 = write(part)
         return path.rename(cache / f"{sha256[:16]}-{_safe(name)}"), sha256
-    except OSError as error:  # the disk is full, say
+    except OSError as error:  # such as a full disk
         raise PipelineError(
-            f"{name}: cannot be kept in {cache}: {error}; make room or set NOTEBOOK_PIPELINE_OUTPUT"
+            f"{name}: cannot be written to {cache}: {error}; free space or set NOTEBOOK_PIPELINE_OUTPUT"
         ) from error
     finally:
         if path:
@@ -79,10 +79,10 @@ def _fetch(remote: Remote, connection: Connection, part: IO[bytes]) -> str:
     if remote.chunks:
         try:
             return _copy(remote.chunks(), part)
-        except Exception as error:  # every store that fsspec opens has errors of its own
+        except Exception as error:  # every file system of fsspec has its own errors
             raise PipelineError(f"{shown(remote.url)}: cannot be read: {error}") from error
     name = PurePosixPath(remote.name).name
-    # What is packed by name is not unpacked on the way, whatever a server calls it.
+    # A file that is compressed by name is stored as it is, whatever its Content-Encoding.
     decode = not name.endswith((".gz", ".zst"))
     with Client(connection, file_patience(connection)) as client:
         return client.stream(remote.url, lambda chunks: _copy(chunks, part), what=name, decode=decode)

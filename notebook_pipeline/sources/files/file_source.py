@@ -35,7 +35,7 @@ class FileSource:
     def ending(self) -> Ending:
         """Return the fingerprint that marks the files as loaded, and notes."""
         if self._loaded_by:
-            note = f"{self.name} is loaded already, by run {self._loaded_by}; force = True loads it again"
+            note = f"{self.name} was already loaded by run {self._loaded_by}; force = true loads it again"
             return Ending(Origin(BULK), [note], 0)
         unknown = bulk_file.unknown_columns(self._bulk, self._dataset)
         origin = Origin(BULK, fingerprint=self._fingerprint)

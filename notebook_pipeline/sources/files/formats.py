@@ -13,7 +13,7 @@ from notebook_pipeline.errors import PipelineError
 Kind = Literal["csv", "parquet"]
 Compression = Literal["gzip", "zstd"]
 
-KNOWN = ".csv or .parquet, plain or with .gz or .zst behind"
+KNOWN = ".csv or .parquet, optionally followed by .gz or .zst"
 
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 _SIGNATURES = {
@@ -62,7 +62,9 @@ def whole(name: str, what: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         said = " ".join(str(error).split())
-        raise PipelineError(f"{name}: not a whole {what} file: {said}; fetch or write it again") from None
+        raise PipelineError(
+            f"{name}: damaged or truncated {what} file: {said}; fetch or write it again"
+        ) from None
 
 
 def check_content(path: Path, name: str, promised: Format) -> None:
@@ -78,7 +80,7 @@ def check_content(path: Path, name: str, promised: Format) -> None:
         raise PipelineError(f"{name}: found {found or repr(head[:20])}, expected a Parquet file")
     if promised.kind == "csv" and found:
         raise PipelineError(
-            f"{name}: found {found}, expected CSV text in UTF-8; give the file its right name"
+            f"{name}: found {found}, expected CSV text in UTF-8; give the file the extension of its format"
         )
 
 
@@ -86,12 +88,14 @@ def _decompressed(path: Path, name: str, head: bytes, compression: str) -> bytes
     found = _recognise(head)
     if found != f"{compression} data":
         raise PipelineError(
-            f"{name}: found {found or repr(head[:20])}, expected {compression} data as the name says"
+            f"{name}: found {found or repr(head[:20])}, expected {compression} data according to its name"
         )
     with whole(name, compression), open_stream(path, compression) as stream:
         head = stream.read(_HEAD)
     if not head:
-        raise PipelineError(f"{name}: the {compression} file holds nothing; expected the dataset's columns")
+        raise PipelineError(
+            f"{name}: the {compression} file contains no data; expected the dataset's columns"
+        )
     return head
 
 

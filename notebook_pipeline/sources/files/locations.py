@@ -92,7 +92,7 @@ def _each(names: Sequence[str], connection: Connection) -> Sequence[Local | Remo
     for name in names:
         files = locate(name, connection)
         if len(files) > 1 or files[0].alone in found:
-            raise UsageError(f"{shown(name)} in a list of files: name one file a line, and each file once")
+            raise UsageError(f"{shown(name)} in a list of files: name one file per line, and each file once")
         found[files[0].alone] = replace(files[0], name=shown(files[0].alone))
     return sorted(found.values(), key=lambda file: file.name)
 
@@ -108,7 +108,7 @@ def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
     base = str(connection.extra.get("path") or "")
     if "://" in base:
         return _by_url(f"{base.rstrip('/')}/{source}", connection)
-    # A path as it is typed in the checkout, such as data/orders.csv, is accepted too.
+    # A path relative to the checkout, such as data/orders.csv, is also accepted.
     return _local(source, [settings.home() / settings.expanded(base), settings.home(), Path.cwd()])
 
 
@@ -127,7 +127,7 @@ def _spelled(file: Local) -> Local:
         str(file.path).encode()
     except UnicodeEncodeError:
         raise PipelineError(
-            f"{str(file.path)!a}: found a name that is not UTF-8 text; rename it, or use a locale of UTF-8"
+            f"{str(file.path)!a}: found a name that is not UTF-8 text; rename it, or use a UTF-8 locale"
         ) from None
     return file
 
@@ -173,7 +173,9 @@ def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
         return _by_fsspec(url, connection)
     name = unquote(PurePosixPath(urlsplit(url).path).name)
     if not formats.of_name(name):
-        raise PipelineError(f"{shown(url)}: HTTP has no folders or globs; name one file, {formats.KNOWN}")
+        raise PipelineError(
+            f"{shown(url)}: HTTP supports no folders or globs; name one file, {formats.KNOWN}"
+        )
     return [Remote(name, url, url)]
 
 
@@ -185,7 +187,7 @@ def _scheme(url: str) -> str:
     except ValueError as error:
         raise UsageError(f"{shown(url)}: not a URL ({error})") from None
     if parts.password:
-        raise UsageError(f"{shown(url)}: found a password in the source; put it into a connection instead")
+        raise UsageError(f"{shown(url)}: found a password in the source; store it in a connection instead")
     return parts.scheme.lower()
 
 

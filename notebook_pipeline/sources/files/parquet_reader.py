@@ -9,9 +9,9 @@ from pyarrow import parquet
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.sources.files.formats import whole
 
-_ROWS = 65_536  # make a batch,
-_BYTES = 16 << 20  # or so many bytes
-_BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk
+_ROWS = 65_536  # a batch has at most about this many rows,
+_BYTES = 16 << 20  # and about this many bytes
+_BUFFER = 1 << 20  # bytes of each column read at once, so that a huge row group is not read into memory
 
 
 def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
@@ -29,7 +29,7 @@ def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[Raw
     with _open(path, name) as file:
         total = file.metadata.num_rows
         columns = [column for column in file.schema_arrow.names if column not in leave_out]
-        # One thread costs less time in all; the load overlaps reading with writing instead.
+        # One thread costs less CPU time; the load overlaps reading with writing instead.
         batches = file.iter_batches(_rows_at_once(file.metadata), columns=columns, use_threads=False)
         while batch := _next(batches, name, done):
             yield RawBatch(batch, _positions(name, done + 1), share=(done + batch.num_rows) / total)
@@ -54,7 +54,7 @@ def _positions(name: str, first: int) -> Callable[[int], str]:
 
 def _open(path: Path, name: str) -> parquet.ParquetFile:
     with whole(name, "Parquet"):
-        # Checksums, where the writer left any, tell a damaged value from a good one.
+        # Checksums, if the writer stored any, reveal damaged values.
         return parquet.ParquetFile(
             path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
         )

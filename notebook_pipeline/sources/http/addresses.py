@@ -18,7 +18,8 @@ def base_address(connection: Connection) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(
-            f"connection {connection.conn_id!r} has no HTTP address: give host, schema (http, https) and port"
+            f"connection {connection.conn_id!r} has no HTTP address; set its host, schema (http or "
+            "https) and port"
         )
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
@@ -27,7 +28,7 @@ def is_same_server(url: str, other: str) -> bool:
     """Return True if two URLs have the same scheme, host and port."""
     try:
         return _origin(url) == _origin(other)
-    except ValueError:  # one of them is no URL
+    except ValueError:  # one of them is not a URL
         return False
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from notebook_pipeline.connections import Connection, base_url
 from notebook_pipeline.errors import UsageError
 
-# The names that Airflow's HttpHook takes out of a connection's extra, and those that only we know.
+# The settings that Airflow's HttpHook reads from the extra, and those that only this package reads.
 _OF_HTTP_HOOK = (
     "verify",
     "verify_ssl",
@@ -27,7 +27,7 @@ _OF_HTTP_HOOK = (
 _OURS = ("headers", "auth", "storage_options", "max_bytes", "max_seconds", "allow")
 SETTINGS = frozenset({*_OF_HTTP_HOOK, *_OURS})
 
-# Where requests, and curl, look for the certificates of a company's own authority.
+# Where requests and curl look for the certificates of additional authorities.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -42,8 +42,8 @@ def headers(connection: Connection) -> Mapping[str, str]:
     for name, value in found.items():
         if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
             raise UsageError(
-                f"connection {connection.conn_id!r}: the header {name!r} in its extra has a value that HTTP "
-                "cannot carry; give printable ASCII without line breaks"
+                f"connection {connection.conn_id!r}: the header {name!r} in its extra is not valid in "
+                "HTTP; use printable ASCII without line breaks"
             )
     return found
 
@@ -60,7 +60,7 @@ def verify(connection: Connection) -> bool | str:
     path = given if isinstance(given, str) else _authorities_of_environment(connection)
     if not path:
         return True
-    # What the environment names does not matter to a connection that needs no certificate.
+    # Without HTTPS, a missing file in an environment variable does not matter.
     if not isinstance(given, str) and not base_url(connection).startswith("https:"):
         return path
     expected = f"true, false or a file of certificates as `verify` in its extra, or in {_CA_VARIABLES[0]}"
@@ -89,7 +89,7 @@ def proxies(connection: Connection) -> Mapping[str, str] | None:
         return {"all": given} if given else {}
     if not isinstance(given, Mapping):
         raise _wrong(connection, name, 'an object such as {"https": "http://proxy:3128"}, or one address')
-    # A scheme without a proxy (null) is asked directly.
+    # A scheme without a proxy (null) connects directly.
     return {str(scheme): str(address) for scheme, address in given.items() if address}
 
 

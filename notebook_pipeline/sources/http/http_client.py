@@ -68,7 +68,7 @@ class Client:
         if not self.base:
             raise UsageError(
                 f"connection {self._connection.conn_id!r} is of type {self._connection.conn_type!r}; an API "
-                "needs one of type http"
+                "needs a connection of type http"
             )
         url = f"{self.base}/{path.lstrip('/')}"
         return f"{url}?{urlencode(query)}" if query else url
@@ -111,7 +111,7 @@ class Client:
             except BaseException as error:
                 future.set_exception(error)
 
-        # Not a ThreadPoolExecutor: Python would wait for its threads, one of which may hang in a header.
+        # Not a ThreadPoolExecutor: at exit, Python would wait for its threads, and one may hang in a header.
         threading.Thread(target=run, daemon=True).start()
         return future
 
@@ -128,15 +128,15 @@ class Client:
 
     def _wait(self, future: Future[_T], request: Request) -> _T:
         try:
-            # The thread itself gives up at the deadline, unless it hangs in a header that never ends.
+            # The thread itself stops at the deadline, unless it hangs in a header that never ends.
             return future.result(timeout=max(self._left(), 0) + 1)
         except TimeoutError:
-            if future.done():  # a disk may time out, too
+            if future.done():  # raised by the thread, such as by a disk
                 raise
             raise self._spent("no complete answer", request) from None
 
     def _spent(self, seen: str, request: Request) -> PipelineError:
-        seen = f"{seen}, and the {self._patience.budget:g} s for all requests are over"
+        seen = f"{seen}, and the time limit of {self._patience.budget:g} s for all requests was reached"
         return self.failure(seen, request.kind.when_late, request.shown, request.what)
 
     def _left(self) -> float:
@@ -156,13 +156,13 @@ class Client:
         seen = fault.seen
         is_last = tries >= self._patience.tries
         if is_last and fault.is_passing and tries > 1:
-            seen = f"{seen}, and nothing better in {tries} tries"
+            seen = f"{seen}, even after {tries} tries"
         if is_last or not fault.is_passing:
             raise self.failure(seen, fault.remedy, request.shown, request.what) from None
         seconds = self._patience.pause(tries, fault.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: GET {request.shown}: {seen}; trying again in {seconds:.1f} s"
+        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {seconds:.1f} s"
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
@@ -203,7 +203,7 @@ class Client:
         size = 0
         while True:
             with self._network_faults():
-                # One read of the socket at a time, so that a body that trickles meets the clock.
+                # Read the socket once at a time, so that the time limit also applies to a slow body.
                 piece = response.raw.read1(_CHUNK, decode_content=request.decode)
             if not piece:
                 return
@@ -222,7 +222,9 @@ class Client:
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise Fault("nobody waits for the answer any more", ASK_CONNECTION, is_passing=False)
+            raise Fault(
+                "the client was closed before the answer was complete", ASK_CONNECTION, is_passing=False
+            )
 
     @contextmanager
     def _network_faults(self) -> Iterator[None]:
@@ -236,6 +238,6 @@ class Client:
 
     def _check(self, answer: Answer, shape: Shape) -> None:
         if self._redactor.is_in(answer.body):
-            seen = "200 with a body that repeats a credential of the connection, which was not kept"
+            seen = "200 with a body that contains a credential of the connection, so it was discarded"
             raise Fault(seen, "ask the server's owner", is_passing=False)
         answer.check_shape(shape)

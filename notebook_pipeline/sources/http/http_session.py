@@ -32,7 +32,7 @@ def open_session(connection: Connection) -> requests.Session:
     session.headers.update(connection_settings.headers(connection))
     login, password = _login(connection)
     if login:
-        # As bytes, because requests would write text as latin-1.
+        # As bytes, because requests would encode text as latin-1.
         session.auth = HTTPBasicAuth(login.encode(), password.encode())
     return session
 
@@ -43,7 +43,7 @@ def open_stranger(connection: Connection) -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=4, max_retries=0))
     session.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Connection": "keep-alive"})
-    # Without an own auth requests would look for a login in ~/.netrc.
+    # Without this, requests would look for a login in ~/.netrc.
     session.auth = lambda request: request
     session.verify = connection_settings.verify(connection)
     proxies = connection_settings.proxies(connection)

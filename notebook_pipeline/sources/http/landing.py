@@ -16,7 +16,7 @@ from notebook_pipeline import settings
 
 MANIFEST = "extraction.json"
 
-# The manifest is removed last, so that what is left of a removal that was killed is still found.
+# The manifest is removed last, so that a removal that was killed is completed by the next run.
 _WRITTEN = ("page-*.json.zst", "*.part", MANIFEST)
 
 
@@ -66,7 +66,7 @@ class Landing:
         if self.is_complete:
             self.is_complete = False
             self._save()
-        # The last one first, so that what a kill leaves is still a beginning.
+        # The last one first, so that pages left by a kill still start from 0 without a gap.
         for path in sorted(self.folder.glob("page-*.json.zst"), reverse=True):
             if path >= self._path(page):
                 path.unlink()
@@ -76,7 +76,7 @@ class Landing:
         descriptor, name = mkstemp(".part", dir=self.folder)
         os.close(descriptor)
         try:
-            # Arrow opens the file itself: a thread that is still at this when Python ends needs none of it.
+            # Arrow opens the file itself: a thread still writing when Python exits needs no Python objects.
             with pa.CompressedOutputStream(name, "zstd") as sink:
                 sink.write(body)
         except BaseException:
@@ -93,7 +93,7 @@ class Landing:
         try:
             with pa.input_stream(str(self._path(page)), compression="zstd") as source:
                 return source.read()
-        except OSError:  # Arrow's own errors about a file that was cut short are OSErrors, too
+        except OSError:  # Arrow raises it for a truncated file, too
             return None
 
     def drop(self, page: int) -> None:
@@ -134,7 +134,7 @@ def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
     removed = [folder for folder in _landings(root) if _changed_at(folder) < oldest]
     for folder in removed:
         _clear(folder, *_WRITTEN)
-        with suppress(OSError):  # it is gone, or not empty
+        with suppress(OSError):  # it is missing, or not empty
             folder.rmdir()
     return removed
 
@@ -149,7 +149,7 @@ def _changed_at(folder: Path) -> float:
 def _clear(folder: Path, *patterns: str) -> None:
     """Remove only files that a landing writes, whatever folder was named."""
     for pattern in patterns:
-        with suppress(FileNotFoundError):  # the folder itself is gone
+        with suppress(FileNotFoundError):  # the folder itself is missing
             for path in folder.glob(pattern):
                 path.unlink(missing_ok=True)
 

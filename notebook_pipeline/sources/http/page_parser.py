@@ -15,7 +15,7 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.utf8 import is_utf8
 from notebook_pipeline.declare.dataset import Dataset
 
-# Arrow makes each column of a shape for every row, also where no row of a page has it.
+# Arrow fills each column of a shape for every row, even if no row of a page has that field.
 WIDEST_SHAPE = 256
 
 _BOM = b"\xef\xbb\xbf"
@@ -73,7 +73,7 @@ class Parser:
             others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
             seen = pa.schema([*self._declared, *others])
             return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
-        # Of values of many kinds, or nested very deep, no column can be made.
+        # Values of several types, or nested very deeply, do not fit into a column.
         except (pa.ArrowException, OverflowError, RecursionError):
             return None
 
@@ -104,7 +104,7 @@ class _Unparsed(Sequence[object]):
 
 def parse(body: bytes) -> object:
     """Return the value of JSON in UTF-8, or None if it is not JSON."""
-    # All that is made here stays in use until its page is done: collecting garbage meanwhile finds none, and
+    # Everything created here stays in use until the page is done: garbage collection would find nothing, and
     # would take as long as the parsing itself.
     was_enabled = gc.isenabled()
     gc.disable()
@@ -150,7 +150,7 @@ def _read(body: bytes, shape: pa.Schema) -> pa.StructArray | None:
         )
     except (pa.ArrowException, OverflowError):
         return None
-    # A body that closes the object and opens another is no list.
+    # A body that closes this object and opens another is not a list.
     lists = table.column("rows")
     is_list = len(lists) == 1 and is_utf8(text)
     return lists.chunk(0).flatten() if is_list else None

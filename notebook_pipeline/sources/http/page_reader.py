@@ -112,10 +112,10 @@ class Reader:
         reading = self._landing.reading
         self._landing.begin(reading % MAX_READINGS + 1)
         if reading == MAX_READINGS:
-            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, at last {shift}"
+            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {shift}"
             remedy = (
-                f"does the source honour {self._api.pages.offset}? If it does, run this at a quieter time or "
-                "with larger pages"
+                f"check that the source honours {self._api.pages.offset}; if it does, run this at a quieter "
+                "time or with a larger page_size"
             )
             raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
         _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
@@ -161,8 +161,8 @@ class Reader:
         batch = reading.parser.parse(answer.body, number)
         if batch is None:
             self._landing.drop(number)
-            remedy = "run it again, which asks for this page anew; look at the address in a browser"
-            seen = f"{answer.excerpt()}, which is no JSON list{fault_of(answer.body)}"
+            remedy = "run this again to request the page again, or open the address in a browser"
+            seen = f"{answer.excerpt()}, which is not a JSON list{fault_of(answer.body)}"
             raise self._client.failure(seen, remedy, url, what)
         return answer.body, batch
 
@@ -179,7 +179,7 @@ class Reader:
                 return answer, self._landing.stage(answer.body)
             except OSError as error:
                 seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
-                raise self._client.failure(seen, "see to its room and its rights", url, what) from error
+                raise self._client.failure(seen, "check its free space and permissions", url, what) from error
 
         return self._client.start(receive)
 
@@ -211,7 +211,7 @@ class Reader:
         self._check_total(reading)
         seen = f"{reading.different_rows:,} different rows, but the source counts only {total:,} in all"
         pages, counts = self._api.endpoint, declared_total(self._dataset).endpoint
-        remedy = f"compare {pages} with {counts}; do the pages end?"
+        remedy = f"compare {pages} with {counts}, and check that the pages end"
         url = self._address(reading.rows)
         raise self._client.failure(seen, remedy, url, f"pages 0 to {reading.pages - 1}")
 
@@ -222,7 +222,7 @@ class Reader:
                 f"the source's {declared_total(self._dataset).at} went from {self._landing.total} to {total}"
             )
         if self._is_sweep and reading.different_rows < total:
-            raise _ShiftSeen(f"{reading.different_rows:,} rows came of {total:,} that the source counts")
+            raise _ShiftSeen(f"received {reading.different_rows:,} rows, but the source counts {total:,}")
 
     def _expected(self) -> int | None:
         since = self._api.since

@@ -16,20 +16,20 @@ Shape = Literal["list", "object", "any"]
 
 ASK_CONNECTION = "check the connection's host, schema and port, and whether the server is up"
 
-# Every error that requests, urllib3, http.client and sockets raise; a ValueError is an address or a header
-# that no server can be asked with.
+# Every error that requests, urllib3, http.client and sockets raise; a ValueError is an invalid address or
+# header.
 NETWORK_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 _EXCERPT = 100
 _BRACKETS = {"list": (b"[", b"]"), "object": (b"{", b"}")}
 _TRUST = (
-    "give the file of the authority's certificates as `verify` in the connection's extra, and a certificate "
-    "of one's own as `cert`, or ask the server's owner for a valid one"
+    "set `verify` in the connection's extra to the file of the authority's certificates, and `cert` to the "
+    "client's own certificate, or ask the server's owner for a valid one"
 )
 CREDENTIAL_REMEDIES = {
     401: "check the login, password or token of the connection",
-    403: "check what the connection's login or token may read",
-    404: "check the connection's host, and the path behind it",
+    403: "check the permissions of the connection's login or token",
+    404: "check the connection's host, and the path after it",
 }
 _OF_CONNECTION = {ASK_CONNECTION, *CREDENTIAL_REMEDIES.values()}
 _OF_STRANGER = "check that address; the connection's credentials are sent to its own server only"
@@ -53,8 +53,8 @@ class Answer:
         first, last = _BRACKETS[shape]
         body = self.body.strip(b"\xef\xbb\xbf \t\r\n")
         if not (body.startswith(first) and body.endswith(last)):
-            seen = f"{self.excerpt()}, where a JSON {shape} was expected"
-            raise Fault(seen, f"look at the address in a browser; {ASK_CONNECTION}", is_passing=True)
+            seen = f"{self.excerpt()}, expected a JSON {shape}"
+            raise Fault(seen, f"open the address in a browser; {ASK_CONNECTION}", is_passing=True)
 
 
 class Fault(Exception):
@@ -102,10 +102,10 @@ def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Call
 def no_answer(error: BaseException) -> Fault:
     """Return the error for one of the NETWORK_ERRORS."""
     root = _innermost(error)
-    if isinstance(root, requests.exceptions.InvalidURL):  # which repeats the address, that may hold a token
-        seen = f"no address that can be asked ({type(root).__name__})"
+    if isinstance(root, requests.exceptions.InvalidURL):  # its text may contain a token
+        seen = f"an invalid address ({type(root).__name__})"
     elif _is_of_certificate(root):
-        return Fault(f"a certificate that is not accepted ({root})", _TRUST, is_passing=False)
+        return Fault(f"a certificate that was not accepted ({root})", _TRUST, is_passing=False)
     else:
         seen = f"no complete answer ({type(root).__name__}: {root})"
     return Fault(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
@@ -133,7 +133,7 @@ def _is_of_certificate(error: BaseException) -> bool:
 
 def _excerpt(status: int, content_type: str, body: bytes, mask: Callable[[str], str] = str) -> str:
     kind = content_type or "no content type"
-    # Masked before it is cut, so that the cut cannot leave half a credential that no longer looks like one.
+    # Mask before truncating, because half a credential would not be recognised.
     text = mask(body[: 4 * _EXCERPT].decode("utf-8", "replace"))
     if not text.strip():
         return f"{status} ({kind}) with an empty body"

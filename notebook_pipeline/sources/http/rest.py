@@ -115,16 +115,16 @@ class RestSource:
         yield f"{read}, changed since {self._since}" if self._since else read
         yield from note_undeclared(self._dataset, self.undeclared)
         if reading.pages_landed_before:
-            landed = f"{reading.pages_landed_before:,} of these pages were landed by an earlier try"
+            landed = f"{reading.pages_landed_before:,} of these pages were downloaded by an earlier try"
             yield f"{landed}, which began on {self.landing.day}"
         if self._full_sweep and reading.keys.without_key:
-            yield f"{reading.keys.without_key:,} rows have no key, so that none can be called missing"
+            yield f"{reading.keys.without_key:,} rows have no valid key, so none can be reported as missing"
         if self._skipped_since is not None:
             first = self._skipped_since
-            by_itself = f"begin with {first}" if first else "read everything"
+            by_default = f"begin with {first}" if first else "read everything"
             yield (
-                f"the watermark stays where it is, as what changed before {self._since} was not read: a run "
-                f"that is given no since would {by_itself}"
+                f"the watermark is unchanged, because changes before {self._since} were not read; a run "
+                f"without `since` would {by_default}"
             )
 
 
@@ -133,18 +133,18 @@ def as_day(since: str) -> str:
     try:
         return since and date.fromisoformat(since).isoformat()
     except ValueError:
-        raise UsageError(f'since = {since!r}: give a day as YYYY-MM-DD, or "" for everything') from None
+        raise UsageError(f'`since` must be a day (YYYY-MM-DD), or "" for everything, got {since!r}') from None
 
 
 def _query(dataset: Dataset, since: str, page_size: int) -> dict[str, object]:
     api = dataset.declared_api()
     size = page_size or api.page_size or PAGE_SIZE
     if size < 1:
-        raise UsageError(f"page_size = {size}: a page needs at least one row")
+        raise UsageError(f"`page_size` must be 1 or more, got {size}")
     day = as_day(since)
     if day and not api.since:
         raise UsageError(
-            f"since = {day!r}: dataset {dataset.name!r} declares no since, so its API is read as a whole; "
-            f'give "", or add since=Since(...) to the Rest in datasets/{dataset.name}.py'
+            f"`since` is {day!r}, but the API of dataset {dataset.name!r} has no since and is always "
+            f'read as a whole; use "", or add since=Since(...) to the Rest in datasets/{dataset.name}.py'
         )
     return {api.pages.limit: size, api.since.param: day} if api.since and day else {api.pages.limit: size}

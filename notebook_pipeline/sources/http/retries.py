@@ -40,15 +40,15 @@ class Patience:
     max_bytes: float = 256 * 2**20
 
     def pause(self, retry: int, asked: float, left: float) -> float:
-        """Return the seconds before a retry (from 1); `asked` is the server's wish, `left` what remains."""
+        """Return the pause before retry 1, 2 …; `asked` is the server's request, `left` what remains."""
         wished = asked if asked < left else min(asked, self.retry_after_max)
         if wished > 0:
             return wished
-        jitter = random.uniform(0, self.jitter)  # noqa: S311 (it spreads retries, and keeps no secret)
+        jitter = random.uniform(0, self.jitter)  # noqa: S311 (not used for security)
         return min(self.backoff * 2 ** (retry - 1) + jitter, self.backoff_max)
 
 
-# A file takes as long as it takes; what ends it is that it is silent, or these limits.
+# A large file takes long: its download ends only after silence, or at these limits.
 FILE_PATIENCE = Patience(answer=6 * 3600, budget=6 * 3600, max_bytes=64 * 2**30)
 
 
@@ -72,7 +72,7 @@ def asked_pause(status: int, headers: Mapping[str, str]) -> float | None:
     if status not in (403, 429):
         return None
     if status == 403 and any(_number(headers[name]) > 0 for name in _REMAINDERS if name in headers):
-        return None  # requests are left, so that it is something else that is forbidden
+        return None  # requests remain, so the 403 has another reason
     return next((_seconds_until(headers[name]) for name in _RESETS if name in headers), None)
 
 

@@ -1,6 +1,6 @@
 """The keys seen so far and their pages, in a few bytes per key."""
 
-# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyarrow generates its compute functions at run time, where a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Sequence

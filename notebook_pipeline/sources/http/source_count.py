@@ -19,7 +19,7 @@ def fetch_total(client: Client, dataset: Dataset) -> int:
     for name in declared.at.split("."):
         total = total.get(name) if isinstance(total, dict) else None
     if type(total) is not int or total < 0:
-        seen = f"{answer.excerpt()}, which gives no number as {declared.at!r}"
+        seen = f"{answer.excerpt()}, which has no number at {declared.at!r}"
         raise client.failure(seen, "compare it with `at` of the dataset's Total", url, what)
     return total
 
@@ -29,7 +29,7 @@ def declared_total(dataset: Dataset) -> Total:
     total = dataset.declared_api().total
     if total is None:
         raise UsageError(
-            f"dataset {dataset.name!r} declares no total, by which an update proves that everything came; "
+            f"dataset {dataset.name!r} has no total, which an update needs to verify that all rows came; "
             f"add total=Total(...) to the Rest in datasets/{dataset.name}.py"
         )
     return total
