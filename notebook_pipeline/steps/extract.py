@@ -83,7 +83,9 @@ def open_api(
     pages read so far.
     """
     if keep_landed_days < 1:
-        raise UsageError(f"keep_landed_days = {keep_landed_days}: give 1 or more; a retry needs the pages")
+        raise UsageError(
+            f"`keep_landed_days` must be 1 or more, got {keep_landed_days}: a retry needs the pages"
+        )
     remove_landed(_landings(), keep_landed_days)
     folder = _landings() / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -123,7 +125,7 @@ def first_day(run: Session, overlap_days: int) -> str:
     The day itself is included, for rows that change later on it; `overlap_days` go further back.
     """
     if overlap_days < 0:
-        raise UsageError(f"overlap_days = {overlap_days}: give 0 or more days")
+        raise UsageError(f"`overlap_days` must be 0 or more, got {overlap_days}")
     name = run.dataset.name
     own = read_watermark(run.database, name, rest.API.name)
     newest = own or read_watermark(run.database, name, BULK_MARK)
@@ -131,8 +133,8 @@ def first_day(run: Session, overlap_days: int) -> str:
         return (date.fromisoformat(newest) - timedelta(days=overlap_days)).isoformat() if newest else ""
     except OverflowError:
         raise UsageError(
-            f"overlap_days = {overlap_days}: so many days before {newest} there is no day; give fewer, or "
-            "full_sweep = true to read everything"
+            f"`overlap_days` is {overlap_days}, but the calendar has no day so long before {newest}; use "
+            "fewer, or full_sweep = true to read everything"
         ) from None
 
 
@@ -152,7 +154,7 @@ def _task_folder(run: Session) -> Path:
 def _declared_conn_id(dataset: Dataset) -> str:
     if not dataset.declared_api().conn_id:
         raise UsageError(
-            f"api_conn_id is empty and dataset {dataset.name!r} declares no connection; give one of the two: "
+            f"api_conn_id is empty and dataset {dataset.name!r} has no default connection; set "
             f"the parameter, or conn_id of the Rest in datasets/{dataset.name}.py"
         )
     return dataset.declared_api().conn_id

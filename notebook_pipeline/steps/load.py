@@ -129,13 +129,13 @@ class Load:
         if exceeded:
             raise DataRefused(
                 f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, "
-                f"more than {exceeded} allows; nothing was merged. First: {self._first_rejected()}. "
-                f"See them with `notebook-pipeline show {self.session.run_id}`; mend it or raise the limit"
+                f"more than {exceeded} allows; nothing was merged. The first is {self._first_rejected()}. "
+                f"List them with `notebook-pipeline show {self.session.run_id}`; fix them or raise the limit"
             )
         if self.merged.total + self.rows_rejected != self.rows_read:
             raise PipelineError(
                 f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged "
-                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a fault of the pipeline"
+                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a bug in the pipeline"
             )
 
     def counts(self) -> dict[str, int]:
@@ -168,7 +168,7 @@ class Load:
 
     def _first_rejected(self) -> str:
         if not self.rejected:
-            return "none was kept"
+            return "not stored"
         first = self.rejected[0]
         return f"{first.position}: {'; '.join(first.reasons)}"
 
@@ -183,7 +183,7 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
     load = None
     try:
         with database.transaction():
-            # Some loads of a dataset may run side by side where the database can do that; others run alone.
+            # Loads of some kinds may run side by side if the database supports that; others run alone.
             database.lock(dataset.name, shared=origin.kind.side_by_side and not origin.is_replay)
             place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
             load = Load(session, dataset, origin, limits, place)
@@ -217,7 +217,7 @@ def _commit(load: Load) -> None:
     name, origin = load.dataset.name, load.origin
     before = read_watermark(database, name, origin.source)
     if load.newest and origin.moves_watermark:
-        # A row that was read and then changed while the reading went on past midnight has a later day.
+        # A row that changed after midnight, while the source was being read, has a later day.
         newest = min(load.newest, origin.day or load.newest)
         save_watermark(database, name, origin.source, newest, run_id=run_id, now=ledger.now())
     after = read_watermark(database, name, origin.source)

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.declare.dataset import Dataset
 
-# Told apart by everyone, after Okabe and Ito; shapes and hatches say the same again.
+# Distinguishable with any colour vision (Okabe and Ito); shapes and hatches repeat the information.
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
 
 
@@ -98,11 +98,11 @@ def empty(sentence: str) -> Picture:
 
 def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], dataset: Dataset) -> Picture:
     figure, [axes] = new_figure(sentence, height=3.0)
-    # All bars are one polygon: drawn one by one, a few hundred days take half a second.
+    # Draw all bars as one polygon: a few hundred separate bars take half a second.
     middles, heights = np.array(sorted(zip(date2num(calendar), counts, strict=True))).T
     edges = np.add.outer(middles, [-0.45, -0.45, 0.45, 0.45])
     axes.fill_between(edges.ravel(), np.outer(heights, [0, 1, 1, 0]).ravel(), color=BLUE, linewidth=0)
-    # Margins must not reach out of the calendar: 0001-01-01 is what some sources write for "never".
+    # Margins must stay within the calendar: some sources write 0001-01-01 for "never".
     axes.set_xlim(*np.clip(axes.get_xlim(), *date2num([date.min, date.max])).tolist())
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))

@@ -116,14 +116,16 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
 def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Session:
     row = ledger.get_run(database, run_id)
     if row["status"] != "running":
-        raise PipelineError(f"run {run_id} is {row['status']} already ({row['error']}); start another")
+        raise PipelineError(
+            f"run {run_id} has already ended as {row['status']} ({row['error']}); start another"
+        )
     return Session(run_id, parameters, database, None)
 
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     refuse_secrets(parameters, Redactor(_connections(parameters)))
     run_id = new_run_id()
-    # Where the output cannot be reached, they wait for one who can set their artefacts right.
+    # If the output cannot be reached, a later run that can correct the artefacts settles lost runs.
     with suppress(OSError, PipelineError):
         output = open_output()
         output.stamp("runs")
@@ -183,7 +185,7 @@ def _readable(value: object) -> str:
 
 def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:
     for conn_id in named_connections(parameters):
-        with suppress(UsageError):  # one that is unknown has no secrets
+        with suppress(UsageError):  # an unknown connection has no secrets
             yield resolve(conn_id)
 
 

@@ -29,7 +29,7 @@ class Spool:
 
     def begin(self) -> None:
         """Discard all batches so far."""
-        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (it goes with the spool)
+        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (closed with the spool)
         self._writer = pa.ipc.new_stream(self._file, self._no_rows.schema)
         self._checked: list[Checked] = []
         self._rows = self._rejected = 0
