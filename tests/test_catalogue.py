@@ -132,7 +132,7 @@ def test_bad_files_make_no_other_dataset_unusable(datasets: Path) -> None:
     found = catalogue.load_all()
     assert list(found.datasets) == ["thing"]
     assert found.problems.keys() == {*BAD, "Capital"}
-    assert "the name of a declaration is that of its dataset" in found.problems["Capital"]
+    assert "a declaration file has the name of its dataset" in found.problems["Capital"]
     assert catalogue.get("thing") is found.datasets["thing"]
 
 
