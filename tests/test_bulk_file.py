@@ -167,7 +167,7 @@ UNEXPECTED = {
     "a column twice": (
         "p.csv",
         CSV.replace(b"date\n", b"date,position\n"),
-        "several columns position",
+        "duplicate columns position",
         "each name once",
     ),
 }

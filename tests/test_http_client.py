@@ -552,4 +552,4 @@ def test_half_a_credential_is_not_shown_where_the_excerpt_is_cut(source: fs.Sour
 
 def test_a_page_that_repeats_a_credential_is_not_kept(source: fs.Source):
     source.always = fs.instead(f'[{{"you sent": "{SECRET}"}}]'.encode())
-    assert "repeats a credential" in error_of(source, extra={"Authorization": f"Bearer {SECRET}"})
+    assert "contains a credential" in error_of(source, extra={"Authorization": f"Bearer {SECRET}"})

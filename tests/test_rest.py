@@ -220,7 +220,7 @@ def test_counts_that_count_nothing_fail(source: fs.Source, answer: bytes):
 
 @pytest.mark.parametrize("since", ["yesterday", "2024-13-01", "2024-09-01T00:00:00"])
 def test_a_since_that_is_no_day_is_refused(source: fs.Source, since: str):
-    with pytest.raises(UsageError, match="give a day as YYYY-MM-DD"):
+    with pytest.raises(UsageError, match=r"must be a day \(YYYY-MM-DD\)"):
         fetch(source, since=since)
 
 
