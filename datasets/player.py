@@ -1,4 +1,4 @@
-"""The players of the league, as `GET /v0/players/` and the bulk file `players.parquet` have them."""
+"""The players of the league, from `GET /v0/players/` and the bulk file `players.parquet`."""
 
 import pyarrow as pa
 
@@ -32,7 +32,7 @@ POSITIONS = ("QB", "RB", "WR", "TE", "K", "DEF")
 PLAYER = Dataset(
     name="player",
     columns=(
-        Column("player_id", pa.int64(), nullable=False, doc="the source's number of the player"),
+        Column("player_id", pa.int64(), nullable=False, doc="the source's id of the player"),
         Column("gsis_id", pa.string(), doc="the id in play-by-play statistics; a team's defence has none"),
         Column("first_name", pa.string(), nullable=False),
         Column("last_name", pa.string(), nullable=False),
@@ -41,7 +41,7 @@ PLAYER = Dataset(
             "last_changed_date",
             pa.date32(),
             nullable=False,
-            doc="when the source last changed it",
+            doc="the day on which the source last changed the row",
         ),
     ),
     key="player_id",

@@ -156,7 +156,7 @@ def test_every_notebook_runs_from_top_to_bottom_and_has_its_row_in_the_ledger(la
     lab.open("bulk_load")
     assert "20,000 rows" in shown_text(lab.run_all("bulk_load"))
     assert lab.runs() == [row("bulk_load", 20_000, 20_000, 0, 0)]
-    assert "is loaded already" in shown_text(lab.run_all("bulk_load", times=2))
+    assert "was already loaded" in shown_text(lab.run_all("bulk_load", times=2))
     assert lab.runs()[1:] == [row("bulk_load", 0, 0, 0, 0)]
     for notebook, counts in (
         ("api_incremental_update", (766, 36, 320, 410)),

@@ -110,7 +110,7 @@ def test_finds_a_source_where_it_may_lie(tmp_path: Path, home: Path, monkeypatch
         ),
         (
             "https://me:secret@host/p.csv?token=secret",
-            "https://host/p.csv: found a password in the source; put it into a connection instead",
+            "https://host/p.csv: found a password in the source; store it in a connection instead",
         ),
     ],
 )
@@ -141,8 +141,8 @@ def test_says_where_it_looked(tmp_path: Path, home: Path, monkeypatch: pytest.Mo
 
 CSV, PARQUET = csv_bytes(ROWS), parquet_bytes(ROWS)
 COLUMNS = ", ".join(PLAYER.schema.names)
-NO_CSV = "CSV text in UTF-8; give the file its right name"
-KNOWN = ".csv or .parquet, plain or with .gz or .zst behind"
+NO_CSV = "CSV text in UTF-8; give the file the extension of its format"
+KNOWN = ".csv or .parquet, optionally followed by .gz or .zst"
 DECLARED = "which dataset 'player' declares"
 
 UNEXPECTED = {
@@ -153,9 +153,9 @@ UNEXPECTED = {
     "UTF-16": ("p.csv", CSV.decode().encode("utf-16"), "UTF-16 text", NO_CSV),
     "packed HTML": ("p.csv.zst", pack(b"<html>", ".zst"), "an HTML or XML page", NO_CSV),
     "Latin": ("p.csv", b"\xe9,b\n1,2\n", "b'\\xe9,b\\n1,2\\n'…", "the column names of a CSV file in UTF-8"),
-    "no gzip": ("p.csv.gz", CSV, "b'player_id,gsis_id,fi'", "gzip data as the name says"),
+    "no gzip": ("p.csv.gz", CSV, "b'player_id,gsis_id,fi'", "gzip data according to its name"),
     "no Parquet": ("p.parquet", CSV, "b'player_id,gsis_id,fi'", "a Parquet file"),
-    "Excel": ("p.xlsx", b"PK\3\4", "a name of unknown format", KNOWN),
+    "Excel": ("p.xlsx", b"PK\3\4", "an unknown file extension", KNOWN),
     "no header": ("p.csv", b"\n\n", "no columns", f"{COLUMNS}, {DECLARED}"),
     "no names": ("p.csv", b"1,2,3\n", "columns 1, 2, 3", f"{COLUMNS}, {DECLARED}"),
     "no column": (
@@ -167,7 +167,7 @@ UNEXPECTED = {
     "a column twice": (
         "p.csv",
         CSV.replace(b"date\n", b"date,position\n"),
-        "several columns position",
+        "duplicate columns position",
         "each name once",
     ),
 }
@@ -178,18 +178,22 @@ INCOMPLETE = {
     "nothing packed": (
         "p.csv.gz",
         pack(b"", ".gz"),
-        "the gzip file holds nothing; expected the dataset's columns",
+        "the gzip file contains no data; expected the dataset's columns",
     ),
-    "cut gzip": ("p.csv.gz", pack(CSV, ".gz")[:-4], "not a whole gzip file: Truncated compressed stream; …"),
+    "cut gzip": (
+        "p.csv.gz",
+        pack(CSV, ".gz")[:-4],
+        "damaged or truncated gzip file: Truncated compressed stream; …",
+    ),
     "cut zstd": (
         "p.csv.zst",
         pack(CSV, ".zst")[:-4],
-        "not a whole zstd file: Truncated compressed stream; …",
+        "damaged or truncated zstd file: Truncated compressed stream; …",
     ),
     "cut around Parquet": (
         "p.parquet.gz",
         pack(PARQUET, ".gz")[:-4],
-        "not a whole gzip file: Truncated compressed stream; …",
+        "damaged or truncated gzip file: Truncated compressed stream; …",
     ),
 }
 
@@ -216,7 +220,7 @@ def test_fails_at_once_where_a_file_is_not_whole(tmp_path: Path, case: str) -> N
 def test_fails_at_once_where_parquet_is_cut(tmp_path: Path) -> None:
     put(tmp_path / "p.parquet", PARQUET[:-20])
     with pytest.raises(
-        PipelineError, match=r"^p\.parquet: not a whole Parquet file: .*; fetch or write it again$"
+        PipelineError, match=r"^p\.parquet: damaged or truncated Parquet file: .*; fetch or write it again$"
     ):
         fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
 
@@ -231,7 +235,7 @@ def test_names_the_row_where_parquet_is_damaged(tmp_path: Path) -> None:
     bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
     with pytest.raises(
         PipelineError,
-        match=r"^p\.parquet, after row 0: not a whole Parquet file: .*; fetch or write it again$",
+        match=r"^p\.parquet, after row 0: damaged or truncated Parquet file: .*; fetch or write it again$",
     ):
         list(read_batches(bulk, PLAYER))
 
@@ -242,7 +246,7 @@ def test_a_value_that_belies_its_checksum_is_not_read(tmp_path: Path) -> None:
     parquet.write_table(parquet_table([player(last_name="Right")]), data, **options)
     put(tmp_path / "p.parquet", data.getvalue().to_pybytes().replace(b"Right", b"Wrong"))
     bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
-    with pytest.raises(PipelineError, match=r"not a whole Parquet file: .*checksum"):
+    with pytest.raises(PipelineError, match=r"damaged or truncated Parquet file: .*checksum"):
         list(read_batches(bulk, PLAYER))
 
 
@@ -284,7 +288,7 @@ def test_refuses_a_mix_of_formats(tmp_path: Path) -> None:
     put(tmp_path / "in" / "b.parquet", PARQUET)
     with pytest.raises(PipelineError) as error:
         fetch_bulk("in", folder(tmp_path), tmp_path / "cache")
-    assert str(error.value) == "in: found CSV and Parquet files, expected one kind; name it with a glob"
+    assert str(error.value) == "in: found CSV and Parquet files, expected one format; select it with a glob"
 
 
 def test_reports_unknown_columns_and_leaves_out_ignored_ones(tmp_path: Path) -> None:
@@ -317,7 +321,7 @@ def test_notices_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     os.utime(path, ns=(0, 0))
     with pytest.raises(PipelineError) as error:
         next(batches)
-    assert str(error.value) == "p.csv: changed while it was read; run it again when it is written"
+    assert str(error.value) == "p.csv: changed while it was read; run this again when the file is complete"
 
 
 def test_says_that_a_file_is_gone(tmp_path: Path) -> None:
@@ -328,8 +332,8 @@ def test_says_that_a_file_is_gone(tmp_path: Path) -> None:
     with pytest.raises(PipelineError) as error:
         next(batches)
     assert str(error.value) == (
-        f"p.csv: cannot be read: [Errno 2] No such file or directory: '{path}'; check that it is there and "
-        "who may read it"
+        f"p.csv: cannot be read: [Errno 2] No such file or directory: '{path}'; check that it exists and "
+        "can be read"
     )
 
 

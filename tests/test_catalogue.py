@@ -82,9 +82,13 @@ BAD = {
     "a_wrong_key": (
         changed('    "id",\n', '    "ID",\n'),
         5,
-        "declares no column ['ID']; it has ['day', 'id']",
+        "uses undeclared columns ['ID']; it declares ['day', 'id']",
     ),
-    "a_wrong_type": (changed("date32", "date64"), 9, "column 'day' is declared as date64[ms]; use one of"),
+    "a_wrong_type": (
+        changed("date32", "date64"),
+        9,
+        "column 'day' has the unsupported type date64[ms]; use one of",
+    ),
     "columns_of_one_name": (changed('"day", pa', '"Id", pa'), 5, "declares the columns ['id', 'Id']"),
     "an_unknown_argument": (
         changed("int64(), False", "int64(), null=False"),
@@ -99,14 +103,14 @@ BAD = {
         18,
         "SECOND, THING",
     ),
-    "no_python": ("x = (\n", 1, "is not Python: '(' was never closed"),
+    "no_python": ("x = (\n", 1, "invalid Python: '(' was never closed"),
     "an_error": ("x = 1\ny = x / 0\n", 2, "ZeroDivisionError: division by zero"),
     "a_missing_module": (
         "\nimport not_installed\n",
         2,
         "No module named 'not_installed'",
     ),
-    "an_exit": ("raise SystemExit\n", 1, "ends the program; expected a declaration"),
+    "an_exit": ("raise SystemExit\n", 1, "exits the program; expected a declaration"),
 }
 
 
@@ -128,7 +132,7 @@ def test_bad_files_make_no_other_dataset_unusable(datasets: Path) -> None:
     found = catalogue.load_all()
     assert list(found.datasets) == ["thing"]
     assert found.problems.keys() == {*BAD, "Capital"}
-    assert "the name of a declaration is that of its dataset" in found.problems["Capital"]
+    assert "a declaration file has the name of its dataset" in found.problems["Capital"]
     assert catalogue.get("thing") is found.datasets["thing"]
 
 

@@ -195,9 +195,11 @@ def test_the_environment_names_authorities_where_the_connection_does_not(
 def test_a_certificate_that_is_not_trusted_is_said_at_once(secure: Secure, verify: object) -> None:
     with pytest.raises(PipelineError) as caught:
         health(secure.connection(verify=verify))
-    assert "a certificate that is not accepted ([SSL: CERTIFICATE_VERIFY_FAILED]" in str(caught.value)
+    assert "a certificate that was not accepted ([SSL: CERTIFICATE_VERIFY_FAILED]" in str(caught.value)
     assert "self-signed certificate" in str(caught.value)
-    assert "give the file of the authority's certificates as `verify`" in str(caught.value)
+    assert "set `verify` in the connection's extra to the file of the authority's certificates" in str(
+        caught.value
+    )
     assert "tries" not in str(caught.value)
 
 

@@ -61,9 +61,9 @@ def test_numbers_rows_across_malformed_ones(tmp_path: Path) -> None:
     good, malformed = read_one(tmp_path, b'a,b\n1\n1,2\n\n3,4,5\n6,"7\n7"\n"8,\n8"\n9,0\n')
     assert good == {"p.csv:2": ["1", "2"], "p.csv:4": ["6", "7\n7"], "p.csv:6": ["9", "0"]}
     assert malformed == [
-        Malformed("p.csv:1", b"1", "1 fields where the header has 2"),
-        Malformed("p.csv:3", b"3,4,5", "3 fields where the header has 2"),
-        Malformed("p.csv:5", b'"8,\n8"', "1 fields where the header has 2"),
+        Malformed("p.csv:1", b"1", "1 fields, but the header has 2"),
+        Malformed("p.csv:3", b"3,4,5", "3 fields, but the header has 2"),
+        Malformed("p.csv:5", b'"8,\n8"', "1 fields, but the header has 2"),
     ]
 
 
@@ -93,10 +93,10 @@ def test_keeps_what_is_not_utf8(tmp_path: Path) -> None:
         "p.csv:4": [b"\xe2\x82", "🏈".encode()],
         "p.csv:5": [None, b"z"],
     }
-    assert malformed == [Malformed("p.csv:3", b"\xff", "1 fields where the header has 2")]
+    assert malformed == [Malformed("p.csv:3", b"\xff", "1 fields, but the header has 2")]
 
 
-UNCLOSED = "a quote is opened and never closed"
+UNCLOSED = "a quote is never closed"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_value_of_several_lines_may_hold_any_commas(tmp_path: Path) -> None:
         "p.csv:2": ["2", "a,b,c\nd,e,f\n", "y"],
         "p.csv:4": ["7", "8", "9"],
     }
-    assert malformed == [Malformed("p.csv:3", b'3,"4,z\n5,6""",z', "a quote is opened and never closed")]
+    assert malformed == [Malformed("p.csv:3", b'3,"4,z\n5,6""",z', "a quote is never closed")]
 
 
 def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
@@ -133,8 +133,7 @@ def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
     with pytest.raises(PipelineError) as error:
         read(tmp_path / "p.csv", b'a,b\n1,2\n3,"4\n' + b"5,6\n" * 1_000_000)
     assert str(error.value) == (
-        "p.csv: found no end of a row after row 1 within 1 MB; look for a quote that is opened and never "
-        "closed"
+        "p.csv: found no end of a row within 1 MB after row 1; look for a quote that is never closed"
     )
 
 

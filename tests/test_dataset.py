@@ -70,38 +70,47 @@ def test_rows_are_merged_by_a_key_and_a_day(column: str, kind: pa.DataType, null
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"name": "Thing"}, r"dataset name 'Thing': use small letters, digits and _, a letter first"),
-        ({"name": "../thing"}, r"dataset name '../thing': use small letters"),
-        ({"name": "thing\n"}, r"dataset name 'thing\\n': use small letters"),
+        (
+            {"name": "Thing"},
+            r"dataset name 'Thing': use lowercase letters, digits and _, starting with a letter",
+        ),
+        ({"name": "../thing"}, r"dataset name '../thing': use lowercase letters"),
+        ({"name": "thing\n"}, r"dataset name 'thing\\n': use lowercase letters"),
         ({"name": "t" * 51}, r"at most 50 characters"),
         ({"name": "watermark"}, r"dataset 'watermark' has the name of a bookkeeping table; choose another"),
-        ({"name": "sqlite_things"}, r"dataset 'sqlite_things' has a name that the database needs"),
-        ({"name": "rejected_row_run"}, r"dataset 'rejected_row_run' has a name that the database needs"),
+        ({"name": "sqlite_things"}, r"dataset 'sqlite_things' has a name that is reserved for the database"),
+        (
+            {"name": "rejected_row_run"},
+            r"dataset 'rejected_row_run' has a name that is reserved for the database",
+        ),
         ({"name": 5}, r"Dataset: name is 5; expected text"),
         ({"columns": "id day"}, r"Dataset: columns is 'id day'; expected a tuple of Column"),
-        ({"columns": [ID, ("day", "date")]}, r"columns holds \('day', 'date'\); expected a tuple of Column"),
+        (
+            {"columns": [ID, ("day", "date")]},
+            r"columns contains \('day', 'date'\); expected a tuple of Column",
+        ),
         ({"columns": []}, r"declares 0 columns; expected 1 to 1,998"),
         ({"columns": [ID, DAY, *(Column(f"c{n}", pa.string()) for n in range(1997))]}, r"declares 1,999 col"),
         ({"columns": [ID, DAY, Column("day", pa.string())]}, r"declares the columns \['day', 'day'\]"),
         (
             {"columns": [ID, DAY, Column("Day", pa.string())]},
-            r"\['day', 'Day'\], which a data",
+            r"\['day', 'Day'\]; expected names",
         ),
-        ({"key": "number"}, r"declares no column \['number'\]; it has \['day', 'id'\]"),
-        ({"cursor": "changed"}, r"declares no column \['changed'\]; it has \['day', 'id'\]"),
+        ({"key": "number"}, r"uses undeclared columns \['number'\]; it declares \['day', 'id'\]"),
+        ({"cursor": "changed"}, r"uses undeclared columns \['changed'\]; it declares \['day', 'id'\]"),
         ({"cursor": None}, r"Dataset: cursor is None; expected text"),
-        ({"rules": (NotNull("colour"),)}, r"declares no column \['colour'\]"),
-        ({"rules": ("id is not null",)}, r"rules holds 'id is not null'; expected a tuple of NotNull or"),
+        ({"rules": (NotNull("colour"),)}, r"uses undeclared columns \['colour'\]"),
+        ({"rules": ("id is not null",)}, r"rules contains 'id is not null'; expected a tuple of NotNull or"),
         (
             {"rules": (Pattern("id", "[0-9]+"),)},
             r"does not fit id, which is declared as int64; exp",
         ),
-        ({"rules": (NotInFuture("id"),)}, r"does not fit id, .* expected a column of days"),
+        ({"rules": (NotInFuture("id"),)}, r"does not fit id, .* expected a date column"),
         (
             {"rules": (Range("day", low="2024-02-30"),)},
-            r"does not fit day, .* expected bounds that are",
+            r"does not fit day, .* expected bounds of type",
         ),
-        ({"checks": (EveryRow(Glob("id", "1*")),)}, r"does not fit id, .* expected a column of text"),
+        ({"checks": (EveryRow(Glob("id", "1*")),)}, r"does not fit id, .* expected a text column"),
         ({"ignored": ("id", "x")}, r"both declares and ignores the columns \['id'\]"),
         ({"ignored": "x"}, r"Dataset: ignored is 'x'; expected a tuple of text"),
         ({"api": "things/"}, r"Dataset: api is 'things/'; expected Rest or None"),
@@ -120,10 +129,10 @@ def test_what_cannot_be_is_refused_with_the_value_and_what_is_expected(
         (("", pa.int64()), "column '': expected a name of 1 to 63 bytes"),
         (("ö" * 32, pa.int64()), "expected a name of 1 to 63 bytes"),
         (("a\0b", pa.int64()), r"column 'a\\x00b': expected a name"),
-        (("_Run_Id", pa.string()), "column '_Run_Id': every table has a column of this name"),
+        (("_Run_Id", pa.string()), "column '_Run_Id': the engine adds a column of this name"),
         (
             ("a", pa.int32()),
-            r"column 'a' is declared as int32; use one of pa.int64\(\), pa.float64\(\)",
+            r"column 'a' has the unsupported type int32; use one of pa.int64\(\), pa.float64\(\)",
         ),
         (("a", "int64"), r"Column: type is 'int64'; expected an Arrow type such as pa.int64\(\)"),
         (("a", pa.int64(), "no"), "Column: nullable is 'no'; expected True or False"),
@@ -139,7 +148,7 @@ def test_a_column_that_cannot_be_is_refused(arguments: tuple[Any, ...], reason: 
     [
         (NotNull, (5,), "NotNull: column is 5; expected text"),
         (AllowedValues, ("a", ["x"]), r"AllowedValues: values is \['x'\]; expected a tuple of text"),
-        (AllowedValues, ("a", ("x", 1)), "AllowedValues: values holds 1; expected a tuple of text"),
+        (AllowedValues, ("a", ("x", 1)), "AllowedValues: values contains 1; expected a tuple of text"),
         (Range, ("a", True), "Range: low is True; expected a number or text or None"),
         (EveryRow, (NotNull("a"), "warning"), "severity is 'warning'; expected 'error' or 'warn'"),
         (EveryRow, ("a > 1",), "EveryRow: condition is 'a > 1'; expected NotNull or AllowedValues or"),
@@ -158,7 +167,7 @@ def test_every_type_that_may_be_declared_can_be_stored() -> None:
 
 
 def test_a_dataset_without_api_says_what_to_declare() -> None:
-    with pytest.raises(UsageError, match=r"'part' declares no api; add api=Rest\(...\) to datasets/part.py"):
+    with pytest.raises(UsageError, match=r"'part' has no api; add api=Rest\(...\) to datasets/part.py"):
         PART.declared_api()
     assert PLAYER.declared_api().endpoint == "v0/players/"
 

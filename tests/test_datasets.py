@@ -40,7 +40,7 @@ def test_one_dataset_is_shown_in_full(home: Path, capsys: pytest.CaptureFixture[
         "sportsworldcentral_url: v0/players/",
         "minimum_last_changed_date",
         "player_count of v0/counts/",
-        "the source's number of the player",
+        "the source's id of the player",
         "Range(column='player_id', low=0, high=None)",
         "player_id is unique",
     ):

@@ -79,17 +79,19 @@ def test_an_api_without_since_is_read_as_a_whole(source: fs.Source, tmp_path: Pa
     whole = replace(THINGS, since=None)
     _, rows = fetch(source, whole, tmp_path)
     assert rows == source.rows
-    with pytest.raises(UsageError, match=r"since = '2024-01-01': dataset 'player' declares no since, so"):
+    with pytest.raises(
+        UsageError, match=r"`since` is '2024-01-01', but the API of dataset 'player' has no since"
+    ):
         fetch(source, whole, tmp_path, since="2024-01-01")
 
 
 @pytest.mark.parametrize(
     ("api", "reason"),
     [
-        (None, r"dataset 'player' declares no api; add api=Rest\(...\) to datasets/player.py"),
+        (None, r"dataset 'player' has no api; add api=Rest\(...\) to datasets/player.py"),
         (
             replace(THINGS, total=None),
-            r"'player' declares no total, .* add total=Total\(...\) to the Rest in",
+            r"'player' has no total, .* add total=Total\(...\) to the Rest in",
         ),
     ],
 )
@@ -102,9 +104,7 @@ def test_what_an_update_needs_and_is_not_declared_is_named(
 
 def test_a_count_that_is_not_where_it_is_declared_is_named(source: fs.Source, tmp_path: Path) -> None:
     api = replace(THINGS, total=Total("meta.things.none", "v2/stats"))
-    with pytest.raises(
-        Exception, match=r"gives no number as 'meta.things.none'; compare it with `at` of the"
-    ):
+    with pytest.raises(Exception, match=r"has no number at 'meta.things.none'; compare it with `at` of the"):
         fetch(source, api, tmp_path)
 
 
@@ -152,7 +152,9 @@ def test_an_empty_api_conn_id_is_that_of_the_declaration(
 def test_a_connection_that_nobody_names_is_asked_for(project: Path) -> None:
     declare(project, f'conn_id="{API}",', "")
     run = session.join_run("api_incremental_update", {"api_conn_id": ""})
-    with pytest.raises(UsageError, match=r"api_conn_id is empty and dataset 'player' declares no connection"):
+    with pytest.raises(
+        UsageError, match=r"api_conn_id is empty and dataset 'player' has no default connection"
+    ):
         extract.open_api(run, "")
 
 
@@ -176,6 +178,6 @@ def test_a_run_keeps_the_declaration_that_it_began_with(project: Path) -> None:
 def test_a_bad_declaration_is_named_before_the_run_begins(project: Path) -> None:
     declare(project, 'key="player_id"', 'key="id"')
     with pytest.raises(
-        UsageError, match=r"player.py, line \d+: dataset 'player' declares no column \['id'\]"
+        UsageError, match=r"player.py, line \d+: dataset 'player' uses undeclared columns \['id'\]"
     ):
         session.join_run("bulk_load", {})

@@ -165,7 +165,7 @@ def test_tries_again_from_the_start(tmp_path: Path, fault: Reply) -> None:
 
 
 UP = "check the connection's host, schema and port, and whether the server is up"
-LATER = f"and nothing better in 6 tries; {UP}"
+LATER = f"even after 6 tries; {UP}"
 CUT = f"no complete answer (IncompleteRead: IncompleteRead({len(CSV) - 5} bytes read, 5 more expected))"
 EMPTY = "(no content type) with an empty body"
 
@@ -177,7 +177,7 @@ def moved(target: str) -> Reply:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Reply(status=404), f"404 {EMPTY}; check the connection's host, and the path behind it"),
+        (Reply(status=404), f"404 {EMPTY}; check the connection's host, and the path after it"),
         (Reply(status=401), f"401 {EMPTY}; check the login, password or token of the connection"),
         (Reply(status=500), f"500 {EMPTY}, {LATER}"),
         (Reply(CSV, cut=5), f"{CUT}, {LATER}"),
@@ -210,7 +210,8 @@ def test_says_that_a_page_is_no_file(tmp_path: Path) -> None:
     with serve({"/p.csv": [Reply(b"<html>Please log in")]}) as server, pytest.raises(PipelineError) as error:
         fetch_bulk("p.csv", connect(server), tmp_path)
     assert str(error.value) == (
-        "p.csv: found an HTML or XML page, expected CSV text in UTF-8; give the file its right name"
+        "p.csv: found an HTML or XML page, expected CSV text in UTF-8; "
+        "give the file the extension of its format"
     )
 
 
@@ -235,7 +236,7 @@ def test_what_is_packed_by_name_stays_packed_behind_a_redirect(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"max_bytes": 20}, "200 with a body of more than 20 bytes; is this the right file?"),
+        ({"max_bytes": 20}, "200 with a body of more than 20 bytes; check that this is the right file"),
         ({"max_bytes": "lots"}, "connection 'files': `max_bytes` in its extra must be a number above 0"),
     ],
 )
@@ -252,8 +253,8 @@ def test_http_has_no_folders(tmp_path: Path) -> None:
     with serve({}) as server, pytest.raises(PipelineError) as error:
         fetch_bulk("in/*", connect(server), tmp_path)
     assert str(error.value) == (
-        f"http://127.0.0.1:{server.port}/in/%2A: HTTP has no folders or globs; name one file, .csv or "
-        ".parquet, plain or with .gz or .zst behind"
+        f"http://127.0.0.1:{server.port}/in/%2A: HTTP supports no folders or globs; name one file, .csv or "
+        ".parquet, optionally followed by .gz or .zst"
     )
 
 
@@ -303,4 +304,4 @@ def test_says_where_a_file_cannot_be_kept(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file, no folder")
     with serve({"/p.csv": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
         fetch_bulk("p.csv", connect(server), tmp_path / "cache")
-    assert str(error.value).startswith(f"p.csv: cannot be kept in {tmp_path}/cache: ")
+    assert str(error.value).startswith(f"p.csv: cannot be written to {tmp_path}/cache: ")

@@ -73,7 +73,7 @@ def test_a_group_of_files_is_recognised_whatever_was_loaded_beside_it(tmp_path: 
     assert bulk_run(c)[0]["rows_inserted"] == 10
     again, notes = bulk_run(f"{b}\n{a}")
     assert again["rows_read"] == 0
-    assert notes[0].startswith(f"{b}, {a} is loaded already, by run ")
+    assert notes[0].startswith(f"{b}, {a} was already loaded by run ")
     assert bulk_run(f"{b}\n{c}")[0]["rows_unchanged"] == 20
 
 
@@ -82,7 +82,7 @@ def test_a_loaded_file_is_recognised_unless_forced() -> None:
     rows = players()
     again, notes = bulk_run("players.parquet")
     assert again["rows_read"] == 0
-    assert "is loaded already" in notes[0]
+    assert "was already loaded" in notes[0]
     forced, notes = bulk_run("players.parquet", force=True)
     assert (forced["rows_unchanged"], notes) == (sample_players.COUNT, [])
     assert players() == rows
@@ -92,7 +92,7 @@ def test_an_unknown_column_is_reported_and_left_out(tmp_path) -> None:
     table = sample_players.players(3).append_column("shoe_size", pa.array([42, 43, 44]))
     pyarrow.csv.write_csv(table, tmp_path / "shoes.csv")
     counts, notes = bulk_run(str(tmp_path / "shoes.csv"))
-    assert (counts["rows_inserted"], notes) == (3, ["player does not declare shoe_size; it was left out"])
+    assert (counts["rows_inserted"], notes) == (3, ["not declared by player, so not loaded: shoe_size"])
 
 
 def test_a_mended_contract_takes_rejected_rows_again(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,8 +209,8 @@ def test_the_first_update_moves_no_watermark_past_days_that_were_never_read(samp
     assert watermark is None
     assert [row[0] for row in players()] == served_since("2024-09-15")
     assert notes[-1] == (
-        "the watermark stays where it is, as what changed before 2024-09-15 was not read: a run that is "
-        "given no since would read everything"
+        "the watermark is unchanged, because changes before 2024-09-15 were not read; a run "
+        "without `since` would read everything"
     )
     assert api_run()[0] == "2024-09-23"
     assert [row[0] for row in players()] == served_since("0001-01-01")
@@ -220,7 +220,7 @@ def test_an_update_from_a_later_day_leaves_the_days_before_to_the_next(sample_ap
     bulk_run("players.parquet")
     watermark, notes = api_run(since="20240902")
     assert watermark is None, "the bulk file's watermark is 2024-08-31"
-    assert "a run that is given no since would begin with 2024-08-31" in notes[-1]
+    assert "a run without `since` would begin with 2024-08-31" in notes[-1]
     assert "changed since 2024-09-02" in notes[0]
     assert api_run(since="2024-08-31", overlap_days=1)[0] is None, "by itself it would begin a day before"
     watermark, notes = api_run(since="2024-08-30", overlap_days=1)
@@ -240,7 +240,10 @@ def test_a_full_sweep_moves_the_watermark_whatever_since_says(sample_api: str) -
 def test_more_overlap_than_the_calendar_has_is_refused(overlap_days: int) -> None:
     bulk_run("players.parquet")
     run = session.join_run("api_incremental_update", {})
-    with pytest.raises(UsageError, match=f"overlap_days = {overlap_days}: so many days before 2024-08-31"):
+    with pytest.raises(
+        UsageError,
+        match=f"`overlap_days` is {overlap_days}, but the calendar has no day so long before 2024-08-31",
+    ):
         extract.first_day(run, overlap_days)
     run.fail("refused")
 

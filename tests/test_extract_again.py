@@ -122,7 +122,7 @@ def test_an_update_that_goes_on_says_what_was_landed_and_when(world: World) -> N
     run = begun()
     stop_at(world, 3, run)
     world.turn_to("2024-09-22")
-    landed = "of these pages were landed by an earlier try, which began on 2024-09-20"
+    landed = "of these pages were downloaded by an earlier try, which began on 2024-09-20"
     assert opened(run).notes == ["45 rows in 5 pages", f"3 {landed}"]
     assert opened(run).notes == ["45 rows in 5 pages", f"5 {landed}"]
     assert world.asked() == [30, 40, 45]
@@ -206,7 +206,7 @@ def test_what_was_landed_for_one_login_serves_no_other(world: World, monkeypatch
 @pytest.mark.parametrize("days", [0, -1])
 def test_pages_that_a_retry_needs_cannot_be_removed_at_once(world: World, days: int) -> None:
     run = begun()
-    with pytest.raises(UsageError, match=f"keep_landed_days = {days}: give 1 or more"):
+    with pytest.raises(UsageError, match=f"`keep_landed_days` must be 1 or more, got {days}"):
         opened(run, keep_landed_days=days)
     run.fail("refused")
 

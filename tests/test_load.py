@@ -167,7 +167,7 @@ def test_more_rejected_rows_than_allowed_are_refused(
         assert len(found["rejected_row"]) == rejected
         if refused:
             assert caught
-            assert "First: f.csv:3: position: 'QB' is odd." in str(caught.value)
+            assert "The first is f.csv:3: position: 'QB' is odd." in str(caught.value)
             assert f"`notebook-pipeline show {session.run_id}`" in str(caught.value)
             assert {name: found[name] for name in ("player", "watermark", "loaded_file", "committed")} == {
                 "player": [], "watermark": [], "loaded_file": [], "committed": []

@@ -100,7 +100,7 @@ def test_a_list_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["a.csv\nb", "a.csv\nb/*.csv", "a.csv\nc.csv\na.csv"])
 def test_a_list_names_each_file_once_and_nothing_but_files(tmp_path: Path, source: str) -> None:
     connection = fill(tmp_path, NAMES)
-    with pytest.raises(UsageError, match="in a list of files: name one file a line, and each file once"):
+    with pytest.raises(UsageError, match="in a list of files: name one file per line, and each file once"):
         locate(source, connection)
 
 

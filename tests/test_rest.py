@@ -214,18 +214,18 @@ def test_rows_without_a_key_are_counted(source: fs.Source):
 )
 def test_counts_that_count_nothing_fail(source: fs.Source, answer: bytes):
     source.answer = lambda request: answer  # pyright: ignore[reportAttributeAccessIssue]
-    with pytest.raises(PipelineError, match="which gives no number as 'player_count'"):
+    with pytest.raises(PipelineError, match="which has no number at 'player_count'"):
         fetch(source)
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2024-13-01", "2024-09-01T00:00:00"])
 def test_a_since_that_is_no_day_is_refused(source: fs.Source, since: str):
-    with pytest.raises(UsageError, match="give a day as YYYY-MM-DD"):
+    with pytest.raises(UsageError, match=r"must be a day \(YYYY-MM-DD\)"):
         fetch(source, since=since)
 
 
 def test_a_page_size_below_zero_is_refused(source: fs.Source):
-    with pytest.raises(UsageError, match="page_size = -1"):
+    with pytest.raises(UsageError, match="`page_size` must be 1 or more, got -1"):
         fetch(source, page_size=-1)
 
 
@@ -324,7 +324,9 @@ def test_rows_that_never_hold_still_fail_after_three_readings(source: fs.Source,
 
 def test_a_page_that_repeats_for_ever_fails(source: fs.Source):
     source.ignores_skip = True
-    with pytest.raises(PipelineError, match="player_id 1001 came on page 0 and on page 1; does the source"):
+    with pytest.raises(
+        PipelineError, match="player_id 1001 came on page 0 and on page 1; check that the source"
+    ):
         fetch(source)
     assert len(source.pages_asked) < 15
 
@@ -350,7 +352,7 @@ def test_pages_that_never_end_fail(source: fs.Source):
 
 def test_a_sweep_that_misses_rows_fails(source: fs.Source):
     source.total = 50
-    with pytest.raises(PipelineError, match="45 rows came of 50 that the source counts"):
+    with pytest.raises(PipelineError, match="received 45 rows, but the source counts 50"):
         fetch(source, full_sweep=True)
     assert fetch(source, since="2024-01-01").total == 50, "in an ordinary run that is for the checks to say"
 
@@ -419,7 +421,7 @@ def test_a_page_for_which_there_is_no_room_is_named(source: fs.Source, tmp_path:
     folder = tmp_path / "landing"
     source.before[2] = lambda: shutil.rmtree(folder)
     with pytest.raises(
-        PipelineError, match=rf"page 2: GET .*cannot be written to {folder}: .*; see to its room"
+        PipelineError, match=rf"page 2: GET .*cannot be written to {folder}: .*; check its free space"
     ):
         fetch(source, folder)
 
@@ -446,7 +448,7 @@ def test_a_page_that_is_no_json_is_not_landed(source: fs.Source, tmp_path: Path)
 def test_what_makes_a_page_no_json_is_shown(source: fs.Source):
     source.faults[1] = fs.instead(json.dumps(source.rows).encode()[:-3] + b"NaN}]")
     with pytest.raises(
-        PipelineError, match=r"which is no JSON list \(unexpected character.*near '.*NaN}\]'\)"
+        PipelineError, match=r"which is not a JSON list \(unexpected character.*near '.*NaN}\]'\)"
     ):
         fetch(source)
 

@@ -11,7 +11,7 @@ from notebook_pipeline.errors import UsageError
 
 
 def test_a_check_on_a_column_that_is_not_declared_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"declares no column \['colour'\]"):
+    with pytest.raises(UsageError, match=r"uses undeclared columns \['colour'\]"):
         replace(PART, checks=(EveryRow(NotNull("colour")),))
     with pytest.raises(UsageError, match=r"several checks named \['kind is not null'\]"):
         replace(PART, checks=(EveryRow(NotNull("kind")), EveryRow(NotNull("kind"), "warn")))

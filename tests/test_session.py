@@ -175,7 +175,9 @@ def test_under_the_runner_the_run_is_the_runners(database: Database, monkeypatch
     run.fail("the cell failed")
     assert [row[2] for row in runs(database)] == ["running"]
     ledger.finish_run(database, "r", "failed", "process lost")
-    with pytest.raises(PipelineError, match=r"run r is failed already \(process lost\); start another"):
+    with pytest.raises(
+        PipelineError, match=r"run r has already ended as failed \(process lost\); start another"
+    ):
         session.join_run("bulk_load", {})
     monkeypatch.setenv(RUN_ID, "unknown")
     with pytest.raises(UsageError, match="no run 'unknown'"):

@@ -104,5 +104,5 @@ def test_it_is_not_told_that_its_rows_are_safe_if_they_are_refused(tmp_path: Pat
 
 @pytest.mark.parametrize(("name", "is_live"), [("bulk", True), ("memory", False)])
 def test_only_bulk_loads_are_stored_as_bulk(name: str, is_live: bool) -> None:
-    with pytest.raises(ValueError, match="bulk kinds, and no others"):
+    with pytest.raises(ValueError, match="bulk kinds, and only those"):
         SourceKind(name, is_live=is_live)

@@ -1,4 +1,4 @@
-"""Know a few things about Arrow arrays that its own functions do not say in one word."""
+"""Small functions on Arrow arrays and types."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-pc: Any = compute  # its functions are made at import, where type checkers do not see them
+pc: Any = compute  # type checkers do not see its functions, which are generated at import
 Mask = np.ndarray
 
 
 def text_bytes(text: pa.Array) -> np.ndarray:
-    """Return all bytes of a text column (offsets of 32 bits), end to end, without a copy."""
+    """Return all bytes of a text column (with 32-bit offsets), end to end, without a copy."""
     _, offsets, data = text.buffers()
     if data is None or not len(text):
         return np.empty(0, np.uint8)
@@ -20,17 +20,17 @@ def text_bytes(text: pa.Array) -> np.ndarray:
 
 
 def mask(bools: pa.Array) -> Mask:
-    """Return Arrow bools as a mask, null counting as false."""
+    """Return Arrow booleans as a NumPy mask; null counts as false."""
     return bools.fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def all_true(bools: pa.Array) -> bool:
-    """Say whether no bool is false; null counts as true."""
+    """Return True if no value is false; null counts as true."""
     return pc.all(bools, min_count=0).as_py()
 
 
 def try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
-    """Cast a column, or return None where a cell does not convert."""
+    """Return the column cast to a type, or None if a cell does not convert."""
     try:
         return column.cast(target)
     except pa.ArrowInvalid:
@@ -38,30 +38,30 @@ def try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
 
 
 def is_text(received: pa.DataType) -> bool:
-    """Say whether a type holds text or bytes."""
+    """Return True if a type holds text or bytes."""
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
     more = (pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
     return any(kind(received) for kind in (*kinds, *more))
 
 
 def is_number(received: pa.DataType) -> bool:
-    """Say whether a type holds numbers, or nothing at all."""
+    """Return True if a type holds numbers, or only nulls."""
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
     return any(kind(received) for kind in kinds)
 
 
 def is_moment(received: pa.DataType) -> bool:
-    """Say whether a type holds days or moments."""
+    """Return True if a type holds dates or timestamps."""
     return pa.types.is_date(received) or pa.types.is_timestamp(received)
 
 
 def moments(column: pa.Array) -> pa.Array:
-    """Return dates as they are, and timestamps in UTC without a zone."""
+    """Return dates unchanged, and timestamps in UTC without a zone."""
     return column.cast(pa.timestamp(column.type.unit)) if pa.types.is_timestamp(column.type) else column
 
 
 def spell_moments(column: pa.Array) -> pa.Array:
-    """Return dates and timestamps as ISO text, midnights as their day."""
+    """Return dates and timestamps as ISO text; midnights are written as dates."""
     exact = moments(column)
     days = exact.cast(pa.date32())
     return pc.if_else(pc.equal(days.cast(exact.type), exact), days.cast(pa.string()), exact.cast(pa.string()))

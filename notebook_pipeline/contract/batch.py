@@ -1,4 +1,4 @@
-"""Say what reading hands on: received rows in batches, each row with its position, nothing judged yet."""
+"""Received rows in batches, each row with its position, not checked yet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from notebook_pipeline.contract.source_kind import SourceKind
 
 
 def nothing() -> None:
-    """Do nothing; most sources need not be told that their rows are safe."""
+    """Do nothing; most sources need no acknowledgement."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where batches come from, which decides who wins in the merge.
+    """Where batches come from, which decides which version of a row wins in the merge.
 
-    `place` names the run whose extraction the rows belong to, where that is not the run that merges
-    them but replays what was rejected. `moves_watermark` is false where the watermark must stay: it is past
-    rows that are replayed, and may not go past rows that were never read. `day` is when reading began,
-    where the source may have changed since: what changed after it may be missing among the rows.
-    `fingerprint` marks a file as loaded once its rows are committed. `acknowledge` is called after the
-    commit: it tells the source that its rows are safe.
+    `place` is the run that extracted the rows if another run merges them, as in a replay of rejected rows;
+    else it is empty. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
+    and must not pass rows that were never read. `day` is the day on which reading began, if the source may
+    have changed since: later changes may be missing from the rows. `fingerprint` marks a file as loaded once
+    its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
+    safe.
     """
 
     kind: SourceKind
@@ -34,18 +34,18 @@ class Origin:
 
     @property
     def source(self) -> str:
-        """Return the name under which the rows are stored."""
+        """Return the name of the source that is stored with the rows."""
         return self.kind.name
 
     @property
     def is_replay(self) -> bool:
-        """Say whether the rows were read by an earlier run."""
+        """Return True if the rows were read by an earlier run."""
         return bool(self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Hold one row that could not be cut into its fields, as received, and why."""
+    """One row that could not be split into fields, as received, and the reason."""
 
     position: str
     content: bytes
@@ -54,13 +54,13 @@ class Malformed:
 
 @dataclass(frozen=True)
 class RawBatch:
-    """Hold one batch as received: the columns of a file, or the values of a JSON list.
+    """One batch as received: the columns of a file, or the values of a JSON list.
 
-    `received` is a record batch (CSV: every column binary; Parquet: its own types) or a sequence of
-    parsed JSON values, one per row. `position` gives `file:row` or `page:index` for a row's index in
-    `received`. `malformed` rows are not in `received`. `share` is how much of the whole source has been
-    read after this batch, 0 to 1, where that is known. JSON values with `from_text` may spell numbers as
-    text, as a CSV file does. `typed` holds the declared columns of JSON values that all have their types.
+    `received` is a record batch (CSV: every column binary; Parquet: its own types) or a sequence of parsed
+    JSON values, one per row. `position` returns `file:row` or `page:index` for a row's index in `received`.
+    `malformed` rows are not in `received`. `share` is the fraction of the whole source, 0 to 1, that has been
+    read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
+    file. `typed` holds the declared columns of JSON values if all of them have their declared types.
     """
 
     received: pa.RecordBatch | Sequence[object]
@@ -72,11 +72,11 @@ class RawBatch:
 
     @property
     def columns(self) -> pa.RecordBatch | None:
-        """Return the batch as columns, None where there are only JSON values."""
+        """Return the batch as columns, or None if there are only JSON values."""
         return (
             cast("pa.RecordBatch", self.received) if isinstance(self.received, pa.RecordBatch) else self.typed
         )
 
     def __len__(self) -> int:
-        """Count the rows that were read, malformed ones included."""
+        """Return the number of rows read, including malformed ones."""
         return len(self.received) + len(self.malformed)

@@ -1,4 +1,4 @@
-"""Hold a received batch to its dataset's contract: good rows as they are stored, the rest with reasons."""
+"""The check of a received batch against its dataset: good rows as they are stored, the rest with reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from notebook_pipeline.declare.dataset import Dataset
 
 @dataclass(frozen=True)
 class Rejected:
-    """Hold one row that broke the contract: where it stood, what was received (JSON), and every reason."""
+    """One row that broke the contract: its position, the row as received (JSON), and every reason."""
 
     position: str
     row: str
@@ -26,10 +26,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Checked:
-    """Hold a batch split in two: `good` in stored types, `rejected` spelled out; `read` rows in all.
+    """A checked batch: `good` rows in stored types and `rejected` rows; `read` is the number of both.
 
-    `rejected` may be shorter than `rejected_count`, where the caller asked for fewer to be spelled out.
-    `share` is how much of the whole source has been read, 0 to 1, where that is known.
+    `rejected` may be shorter than `rejected_count` if the caller asked for fewer. `share` is the fraction of
+    the whole source, 0 to 1, that has been read, if known.
     """
 
     good: pa.RecordBatch
@@ -39,23 +39,23 @@ class Checked:
 
     @property
     def rejected_count(self) -> int:
-        """Count all rejected rows, spelled out or not."""
+        """Return the number of all rejected rows, including those left out of `rejected`."""
         return self.read - self.good.num_rows
 
 
 def stored_schema(dataset: Dataset) -> pa.Schema:
-    """Return the schema that good rows have and the database stores: days are ISO text."""
+    """Return the schema of good rows as the database stores them: days are ISO text."""
     return pa.schema([field.with_type(stored_type(field.type)) for field in dataset.schema])
 
 
 def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | None = None) -> Checked:
     """Split a batch into good rows and rejected rows with all their reasons.
 
-    At most `keep` rejected rows are spelled out (None: every one); all are counted.
+    At most `keep` rejected rows are returned (None: every one); all are counted.
     """
     rejected = [_malformed(row) for row in raw.malformed[:keep]]
     objects, others = _objects(raw)
-    rejected += [_no_object(raw, row) for row in others[:keep]]
+    rejected += [_not_an_object(raw, row) for row in others[:keep]]
     columns = row_codec.convert(objects, dataset)
     breaches = _breaches(columns, dataset, today)
     good = pa.RecordBatch.from_arrays(
@@ -64,13 +64,13 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
     if breaches:
         bad = np.logical_or.reduce([breach.bad for breach in breaches])
         good = good.filter(pa.array(~bad))
-        guilty = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
-        rejected += _rejected(objects, guilty.tolist(), breaches)
+        failed = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
+        rejected += _rejected(objects, failed.tolist(), breaches)
     return Checked(good, rejected[:keep], len(raw), raw.share)
 
 
 def _breaches(columns: Mapping[str, Cells], dataset: Dataset, today: date) -> list[Breach]:
-    """Return every breach of the batch, column by column, with the column's name in its reason."""
+    """Return every breach in the batch, in the order of columns, with the column's name in its reason."""
     found = [
         (name, breach) for name, cells in columns.items() for breach in cells.breaches if breach.bad.any()
     ]
@@ -95,13 +95,13 @@ def _malformed(row: Malformed) -> Rejected:
     return Rejected(row.position, row_codec.to_json(row.content), [row.reason])
 
 
-def _no_object(raw: RawBatch, row: int) -> Rejected:
+def _not_an_object(raw: RawBatch, row: int) -> Rejected:
     value = raw.received[row]
     return Rejected(raw.position(row), row_codec.to_json(value), [f"{shown(value)} is not a JSON object"])
 
 
 def _objects(raw: RawBatch) -> tuple[RawBatch, list[int]]:
-    """Take the values that are no JSON objects out of a batch of JSON values; return their places."""
+    """Return the JSON objects of a batch, and the indexes of its other JSON values."""
     if raw.columns is not None or set(map(type, raw.received)) <= {dict}:
         return raw, []
     values = raw.received

@@ -1,7 +1,7 @@
-"""Know columns: turn one as received into the one that is stored, and say which cells do not convert.
+"""The conversion of received columns to stored ones, which also finds the cells that do not convert.
 
-Whole columns are cast at once; only where that fails are the guilty cells looked for (see scalars.py for
-what counts as what).
+Whole columns are cast at once; only if that fails are the failed cells looked for (see scalars.py for which
+values are valid).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ from notebook_pipeline.errors import UsageError
 Judge = Callable[[object], object]
 
 _FIRST_DAY, _LAST_DAY = -719162, 2932896  # 0001-01-01 and 9999-12-31 as date32
-_SAFE_DIGITS = 18  # so many digits always fit into 64 bits
+_SAFE_DIGITS = 18  # a number of this many digits fits into 64 bits
 
 
 @dataclass(frozen=True)
 class Breach:
-    """Say which rows of a batch break one demand (one bool a row), and why row i does."""
+    """The rows of a batch that break one requirement (one bool per row), and the reason for row i."""
 
     bad: Mask
     reason: Callable[[int], str]
@@ -43,9 +43,9 @@ class Breach:
 
 @dataclass(frozen=True)
 class Cells:
-    """Hold a converted column: `values` for the rules (days as date32), `stored` for the database.
+    """A converted column: `values` for the rules (days as date32), `stored` for the database.
 
-    Cells that do not convert are null in both and named by `breaches`.
+    Cells that do not convert are null in both, and marked in `breaches`.
     """
 
     values: pa.Array
@@ -61,11 +61,11 @@ def stored_type(declared: pa.DataType) -> pa.DataType:
 
 
 def can_convert(received: pa.DataType, declared: pa.DataType) -> bool:
-    """Say whether cells of a type can convert at all: those of text can, those of a list never."""
+    """Return True if cells of a type may convert: text may, lists never do."""
     if pa.types.is_dictionary(received):
         return can_convert(received.value_type, declared)
     if is_text(received) or pa.types.is_null(received) or pa.types.is_floating(received):
-        return True  # a column without a single value often comes as floats
+        return True  # a column without values is often written as floats
     return is_moment(received) if pa.types.is_date(declared) else is_number(received) and is_number(declared)
 
 
@@ -85,13 +85,13 @@ def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
 
 
 def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
-    """Convert one column of parsed JSON values; `from_text` lets numbers come as text."""
+    """Convert one column of parsed JSON values; with `from_text`, numbers may be text."""
     kinds = set(map(type, values)) - {type(None)}
     if kinds <= {int} and declared == pa.int64():
         try:
             return _same(pa.array(values, declared))
         except OverflowError:
-            pass  # judged one by one below
+            pass  # converted one by one below
     if kinds <= {str, bytes} and (from_text or declared in (pa.string(), pa.date32())):
         try:
             return _from_text(pa.array(values, pa.binary() if bytes in kinds else pa.string()), declared)
@@ -105,13 +105,13 @@ def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool 
     judge = _JUDGES[declared]
     if from_text and declared in (pa.int64(), pa.float64()):
         judge = partial(judge, from_text=True)
-    found, breach = _ask(values, judge)
+    found, breach = _convert_each(values, judge)
     array = pa.array(found, declared)
     return Cells(array, _stored(array), [breach])
 
 
 def _from_moments(column: pa.Array) -> Cells:
-    """Convert dates and timestamps; a moment that is not a midnight (UTC) is no day."""
+    """Convert dates and timestamps; a timestamp other than midnight (UTC) is not a day."""
     days = moments(column).cast(pa.date32())
     if all_true(pc.equal(days.cast(moments(column).type), moments(column))) and _in_range(days):
         return Cells(days, _stored(days))
@@ -125,14 +125,14 @@ def _from_text(column: pa.Array, declared: pa.DataType) -> Cells:
 
 
 def _utf8(column: pa.Array) -> tuple[pa.Array, Sequence[Breach]]:
-    """Return the column as text, without the cells that are not UTF-8, and a breach that names those."""
+    """Return the column as text, with null for cells that are not UTF-8, and a breach that marks those."""
     received = column.cast(pa.binary())
     text = try_cast(received, pa.string())
     if text is not None:
         return text, ()
-    # ASCII is beyond doubt; of the rest each distinct text is judged.
+    # ASCII is always valid; of the other cells each distinct value is decoded.
     bad = mask(pc.invert(pc.string_is_ascii(received.view(pa.string()))))
-    bad[bad] = _ask_distinct(received.filter(pa.array(bad)), _decoded, pa.string())[1]
+    bad[bad] = _convert_distinct(received.filter(pa.array(bad)), _decoded, pa.string())[1]
     kept = pc.if_else(pa.array(bad), pa.scalar(None, pa.binary()), received)
     return kept.cast(pa.string()), [_breach(bad, received, _decoded)]
 
@@ -162,16 +162,16 @@ def _parse_integers(text: pa.Array) -> Cells:
 
 
 def _parse_numbers(text: pa.Array) -> Cells:
-    # Arrow reads "nan" and "inf" too; at most 17 digits before the point, no exponent, are surely finite.
+    # Arrow also reads "nan" and "inf"; this pattern matches finite numbers only.
     return _parse_odd(text, pc.match_substring_regex(text, r"\A-?[0-9]{1,17}(\.[0-9]+)?\z"), pa.float64())
 
 
 def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
-    """Cast the plainly written cells at once, and judge the others one by one."""
+    """Cast the cells in plain notation at once, and convert the others one by one."""
     odd = mask(pc.invert(plain))
     values = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(declared)
     judge = partial(_JUDGES[declared], from_text=True)
-    found, breach = _ask(text.filter(pa.array(odd)).to_pylist(), judge)
+    found, breach = _convert_each(text.filter(pa.array(odd)).to_pylist(), judge)
     values = pc.replace_with_mask(values, pa.array(odd), pa.array(found, declared))
     bad = odd.copy()
     bad[odd] = breach.bad
@@ -182,7 +182,7 @@ def _parse_days(text: pa.Array) -> Cells:
     values = try_cast(text, pa.date32())
     if values is not None and _in_range(values):
         return Cells(values, text)
-    values, bad = _ask_distinct(text, scalars.day, pa.date32())
+    values, bad = _convert_distinct(text, scalars.day, pa.date32())
     stored = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), text)
     return Cells(values, stored, [_breach(bad, text, scalars.day)])
 
@@ -206,15 +206,15 @@ def _same(array: pa.Array) -> Cells:
 
 
 def _stored(values: pa.Array) -> pa.Array:
-    """Return values as they are stored: days as ISO text, each distinct day spelled once."""
+    """Return values as they are stored: days as ISO text, each distinct day formatted once."""
     if not pa.types.is_date32(values.type):
         return values
     encoded = values.dictionary_encode()
     return encoded.dictionary.cast(pa.string()).take(encoded.indices)
 
 
-def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
-    """Judge values one by one: what they mean (None where they do not fit) and the breach."""
+def _convert_each(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
+    """Convert values one by one; return the results (None if a value does not convert) and the breach."""
     found: list[object] = [None] * len(values)
     bad = np.zeros(len(values), bool)
     for index, value in enumerate(values):
@@ -224,21 +224,21 @@ def _ask(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
             found[index] = judge(value)
         except scalars.UnfitError:
             bad[index] = True
-    return found, Breach(bad, lambda index: _why(values[index], judge))
+    return found, Breach(bad, lambda index: _reason(values[index], judge))
 
 
-def _ask_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
-    """Judge each distinct value once, because values repeat; return what all mean, and which do not fit."""
+def _convert_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Convert each distinct value once; return the results, and a mask of cells that do not convert."""
     encoded = column.dictionary_encode()
-    found, breach = _ask(encoded.dictionary.to_pylist(), judge)
+    found, breach = _convert_each(encoded.dictionary.to_pylist(), judge)
     return pa.array(found, meant).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))
 
 
 def _breach(bad: Mask, column: pa.Array, judge: Judge) -> Breach:
-    return Breach(bad, lambda index: _why(column[index].as_py(), judge))
+    return Breach(bad, lambda index: _reason(column[index].as_py(), judge))
 
 
-def _why(value: object, judge: Judge) -> str:
+def _reason(value: object, judge: Judge) -> str:
     try:
         judge(value)
     except scalars.UnfitError as unfit:

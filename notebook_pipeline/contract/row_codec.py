@@ -1,9 +1,9 @@
-"""Know rows as they were received: their columns converted, and each row spelled as JSON, and read again.
+"""Received rows: their columns converted, and each row written as JSON and read again.
 
-A row of a file is spelled so that it means the same when it is read again. Numbers are JSON's, a decimal
-with all its digits. What JSON has no word for is an object: bytes that are no text are {"base64": …}, and
-floats that are no finite number are {"number": "NaN"}, "Infinity" or "-Infinity". What is nested deeper than
-`DEEPEST` levels is named only.
+A row of a file is written so that it means the same when it is read again. Numbers are JSON numbers, decimals
+with all their digits. Values that JSON cannot express are written as objects: bytes that are not UTF-8 as
+{"base64": …}, floats that are not finite as {"number": "NaN"}, "Infinity" or "-Infinity". Values nested
+deeper than `DEEPEST` levels are replaced by a note.
 """
 
 import base64
@@ -24,14 +24,14 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.columns import Breach, Cells, from_column, from_values
 from notebook_pipeline.declare.dataset import Dataset
 
-# orjson writes 254 levels; deeper ones would meet Python's own limit sooner or later.
+# orjson writes at most 254 levels, and Python's recursion is limited as well.
 DEEPEST = 200
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:
-    """Convert the declared columns of a batch; JSON rows have to be objects."""
+    """Convert the declared columns of a batch; JSON rows must be objects."""
     columns = raw.columns
     if columns is not None:
         return {field.name: from_column(columns.column(field.name), field.type) for field in dataset.schema}
@@ -71,12 +71,12 @@ def to_json(value: object) -> str:
 
 
 def from_json(text: str) -> object:
-    """Return what `to_json` spelled, but for the objects that stand for what JSON has no word for."""
+    """Return the value that `to_json` wrote; objects that stand for bytes or floats stay objects."""
     return json.loads(text, parse_float=_number)
 
 
 def meant(value: object) -> object:
-    """Return the bytes or the float that an object stands for, any other value as it is."""
+    """Return the bytes or the float that an object of `to_json` stands for, and any other value unchanged."""
     match value:
         case {"base64": str(content), **rest} if not rest:
             return base64.b64decode(content)
@@ -86,7 +86,7 @@ def meant(value: object) -> object:
 
 
 def _spelled(value: object, depth: int = 0) -> object:
-    """Return a value as what orjson spells: it knows no large integers, and takes NaN for null."""
+    """Return a value that orjson writes correctly: it refuses large integers, and writes NaN as null."""
     match value:
         case dict() | list() | tuple() if depth == DEEPEST:
             return f"<nested deeper than {DEEPEST} levels>"
@@ -115,15 +115,15 @@ def _text(content: bytes) -> object:
 
 
 def _number(text: str) -> float | Decimal:
-    """Return a number as the float that is spelled so, or else as the decimal that it was."""
+    """Return a number as a float if it is written exactly like this, else as a Decimal."""
     found = float(text)
     return found if orjson.dumps(found) == text.encode() else Decimal(text)
 
 
 def _plain(column: pa.Array) -> list[object]:
-    """Return a column's values for JSON; moments as text, since Python's own are narrower than Arrow's."""
+    """Return a column's values for JSON; dates and timestamps as text, as Python's have a smaller range."""
     column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     try:
         return (spell_moments(column) if is_moment(column.type) else column).to_pylist()
-    except (ArithmeticError, ValueError):  # a day beyond Python's years, deep in an undeclared list
+    except (ArithmeticError, ValueError):  # a date outside Python's range, nested in an undeclared column
         return [f"<{column.type}>"] * len(column)

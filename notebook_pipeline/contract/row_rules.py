@@ -1,4 +1,4 @@
-"""Know row rules: which rows of a converted column break one, and in what words."""
+"""The row rules: which rows of a converted column break a rule, and for what reason."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -20,16 +20,16 @@ from notebook_pipeline.declare.rules_and_checks import (
 
 
 def rules_of(dataset: Dataset) -> Sequence[Rule]:
-    """Return the dataset's rules; a column declared not nullable is NotNull without saying so twice."""
-    said = {rule.column for rule in dataset.rules if isinstance(rule, NotNull)}
+    """Return the dataset's rules, with NotNull added for columns that are not nullable."""
+    explicit = {rule.column for rule in dataset.rules if isinstance(rule, NotNull)}
     implied = [
-        NotNull(field.name) for field in dataset.schema if not field.nullable and field.name not in said
+        NotNull(field.name) for field in dataset.schema if not field.nullable and field.name not in explicit
     ]
     return (*implied, *dataset.rules)
 
 
 def broken(rule: Rule, cells: Cells, today: date) -> list[Breach]:
-    """Return the breaches of one rule by the cells of its column, an empty list where all keep it."""
+    """Return the breaches of one rule in its column, an empty list if there are none."""
     match rule:
         case NotNull():
             return _not_null(cells)
@@ -47,7 +47,7 @@ def _not_null(cells: Cells) -> list[Breach]:
     if not cells.values.null_count:
         return []
     bad = mask(cells.values.is_null())
-    for breach in cells.breaches:  # what did not convert was not missing
+    for breach in cells.breaches:  # a cell that does not convert is not missing
         bad &= ~breach.bad
     return _breach(bad, lambda index: "is missing")
 

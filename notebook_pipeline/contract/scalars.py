@@ -1,7 +1,7 @@
-"""Know single values: what counts as a whole number, a number, a day or text, however it arrives.
+"""Single values: what counts as a whole number, a number, a day or text, whatever the source.
 
-A whole number is, in text, digits with an optional minus sign ("7" and "007", never "7.0", "+7", " 7" or
-"0x7"), and elsewhere any integral number of 64 bits. A day is a real calendar day of the years 1 to 9999:
+In text, a whole number is digits with an optional minus sign ("7" and "007", never "7.0", "+7", " 7" or
+"0x7"); elsewhere it is any integral number of 64 bits. A day is a calendar day in the years 1 to 9999:
 YYYY-MM-DD in text, elsewhere a date or a midnight (UTC). Text is UTF-8 without NUL characters.
 """
 
@@ -17,21 +17,21 @@ _LONGEST_SHOWN = 80
 
 
 class UnfitError(ValueError):
-    """Say in a few words what a value is not, as in "is not a whole number"."""
+    """The reason why a value does not convert, such as "is not a whole number", to follow the value."""
 
 
 def shown(value: object) -> str:
-    """Return a value as a reason shows it, cut where it is long."""
+    """Return a value as a reason shows it, truncated if it is long."""
     try:
         text = value.isoformat() if isinstance(value, date) else repr(value)
     except RecursionError:
-        text = f"<a {type(value).__name__} nested very deep>"
+        text = f"<a {type(value).__name__} nested too deeply>"
     text = str(value) if isinstance(value, Decimal) else text
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def whole_number(value: object, *, from_text: bool = False) -> int:
-    """Return the 64-bit integer that a value means, or raise UnfitError."""
+    """Return a value as a 64-bit integer, or raise UnfitError."""
     if from_text and isinstance(value, str) and _INTEGER.fullmatch(value) and len(value) <= 1000:
         value = int(value)
     if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
@@ -39,12 +39,12 @@ def whole_number(value: object, *, from_text: bool = False) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnfitError("is not a whole number")
     if not -(2**63) <= value < 2**63:
-        raise UnfitError("is beyond 64 bits")
+        raise UnfitError("does not fit into 64 bits")
     return value
 
 
 def number(value: object, *, from_text: bool = False) -> float:
-    """Return the finite number that a value means, or raise UnfitError."""
+    """Return a value as a finite float, or raise UnfitError."""
     if from_text and isinstance(value, str) and _NUMBER.fullmatch(value):
         value = Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
@@ -59,7 +59,7 @@ def number(value: object, *, from_text: bool = False) -> float:
 
 
 def day(value: object) -> date:
-    """Return the day that a value means, or raise UnfitError."""
+    """Return a value as a date, or raise UnfitError."""
     if isinstance(value, datetime):
         moment = value.astimezone(UTC) if value.tzinfo else value
         if moment.time() == datetime.min.time():
@@ -70,19 +70,19 @@ def day(value: object) -> date:
         try:
             return date.fromisoformat(value)
         except ValueError:
-            raise UnfitError("is not a day of the calendar") from None
+            raise UnfitError("is not a calendar date") from None
     raise UnfitError("is not a day (YYYY-MM-DD)")
 
 
 def text(value: object) -> str:
-    """Return the text that a value is, or raise UnfitError."""
+    """Return a value as text, or raise UnfitError."""
     try:
         found = value.decode() if isinstance(value, bytes) else value
         if not isinstance(found, str):
             raise UnfitError("is not text")
-        found.encode()  # a lone surrogate, which JSON can spell, is not text either
+        found.encode()  # a lone surrogate, which JSON can contain, is not valid text
     except UnicodeError:
         raise UnfitError("is not UTF-8 text") from None
     if "\0" in found:
-        raise UnfitError("holds a NUL character")
+        raise UnfitError("contains a NUL character")
     return found

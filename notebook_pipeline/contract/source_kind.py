@@ -1,20 +1,20 @@
-"""What the engine needs to know of a kind of source; only `sources/` knows the kinds by name."""
+"""The properties of a kind of source that the engine uses; only `sources/` knows the kinds by name."""
 
 from dataclasses import dataclass
 
-# What `_source` says of the rows of every bulk load; a live kind has a name of its own.
+# The `_source` of rows from every bulk load; each live kind has a name of its own.
 BULK_MARK = "bulk"
 
 
 @dataclass(frozen=True)
 class SourceKind:
-    """State how rows of a kind of source are read and merged.
+    """How rows of one kind of source are read and merged.
 
-    `name` is what `_source` says of the rows. A live source is read as it is at that moment: of two readings
-    the one that began later wins a tie, and it keeps a watermark. Bulk loads win ties in the order of their
-    commits, and lose them to live rows. A source that `is_read_first` may turn out to have changed while it
-    is read, so nothing is merged before its end. Loads of a dataset run one after the other unless the kind
-    says that they may run `side_by_side`. `is_text`: a rejected row may hold numbers and days as text.
+    `name` is stored as `_source` with the rows. A live source is read in its current state: of two readings
+    the one that began later wins a tie, and it has a watermark. Bulk loads win ties in the order of their
+    commits, and lose them to live rows. A source that `is_read_first` may change while it is read, so nothing
+    is merged before it has been read to its end. Loads of a dataset run one after the other unless the kind
+    allows `side_by_side`. With `is_text`, a rejected row may contain numbers and days as text.
     """
 
     name: str
@@ -25,4 +25,4 @@ class SourceKind:
 
     def __post_init__(self) -> None:
         if self.is_live == (self.name == BULK_MARK):
-            raise ValueError(f"{self.name!r}: bulk kinds, and no others, are named {BULK_MARK!r}")
+            raise ValueError(f"{self.name!r}: bulk kinds, and only those, must be named {BULK_MARK!r}")

@@ -1,4 +1,4 @@
-"""Let a reader that insists on UTF-8 pass over bytes that are not, without losing them."""
+"""A stream that passes invalid UTF-8 through a reader that accepts only valid UTF-8, without losing bytes."""
 
 import codecs
 import re
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from notebook_pipeline.contract.arrow_functions import pc, text_bytes
 
-# A stray byte (always 0x80 or above) travels as a character of the last private-use plane.
+# An invalid byte (always 0x80 or above) is represented by a character of the last private-use plane.
 _FIRST_MARK = 0x10FF00
 _MARKS = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
 _TO_SURROGATE = {_FIRST_MARK + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
@@ -27,7 +27,7 @@ codecs.register_error("mark-stray-bytes", _mark)
 
 
 class Utf8Stream:
-    """Read a byte stream as valid UTF-8: stray bytes come marked, and `marked` tells that there were any."""
+    """A byte stream as valid UTF-8: marks replace invalid bytes; `marked` is true if there were any."""
 
     closed = False
 
@@ -40,20 +40,20 @@ class Utf8Stream:
         self._stopped = False
 
     def read(self, nbytes: int) -> pa.Buffer | bytes:
-        """Return up to `nbytes` bytes of valid UTF-8 (a character may be cut), nothing at the end."""
+        """Return up to `nbytes` bytes of valid UTF-8 (a character may be split), and no bytes at the end."""
         with self._reading:
             return b"" if self._stopped else self._read(nbytes)
 
     def stop(self) -> None:
-        """Wait for a read under way in another thread, and let every later one find the end."""
+        """Wait for a read in another thread to finish, and make every later read return no bytes."""
         with self._reading:
             self._stopped = True
 
     def close(self) -> None:
-        """Do nothing; whoever opened the stream below closes it."""
+        """Do nothing; the underlying stream is closed by whoever opened it."""
 
     def _read(self, nbytes: int) -> pa.Buffer | bytes:
-        # As many as asked for: Arrow takes a short read for a whole block, and a row may span only two.
+        # Return all bytes asked for: Arrow treats a short read as a whole block, and a row may span only two.
         valid = self._surplus
         if len(valid) < nbytes:
             more = self._next(nbytes)
@@ -63,16 +63,16 @@ class Utf8Stream:
 
     def _next(self, nbytes: int) -> pa.Buffer | bytes:
         while True:
-            # Arrow's own buffers; Python would scatter its copies over the heap.
+            # Use Arrow's own buffers, because Python's copies would fragment the heap.
             chunk = self._stream.read_buffer(nbytes)
-            valid = self._mended(chunk) if len(chunk) else self._decoded(b"", final=True)
+            valid = self._repaired(chunk) if len(chunk) else self._decoded(b"", final=True)
             if len(valid) or not len(chunk):
                 return valid
 
-    def _mended(self, chunk: pa.Buffer) -> pa.Buffer | bytes:
+    def _repaired(self, chunk: pa.Buffer) -> pa.Buffer | bytes:
         if self._is_whole(chunk):
             return chunk
-        # Only the pieces that need it, because decoding and encoding again is slow.
+        # Decode only invalid pieces, because decoding and encoding again is slow.
         pieces = (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
         return b"".join(piece if self._is_whole(piece) else self._decoded(piece) for piece in pieces)
 
@@ -82,12 +82,12 @@ class Utf8Stream:
         return text.encode()
 
     def _is_whole(self, data: pa.Buffer) -> bool:
-        """Say whether data is valid by itself: no character was begun before it, none is left unfinished."""
+        """Return True if data is valid by itself: no character begins before it or continues after it."""
         return not self._decoder.getstate()[0] and is_utf8(data)
 
 
 def is_utf8(chunk: pa.Buffer) -> bool:
-    """Say whether bytes are UTF-8."""
+    """Return True if bytes are valid UTF-8."""
     bounds = pa.py_buffer(np.array([0, len(chunk)], np.int32))
     try:
         pa.Array.from_buffers(pa.binary(), 1, [None, bounds, chunk]).cast(pa.string())
@@ -97,19 +97,19 @@ def is_utf8(chunk: pa.Buffer) -> bool:
 
 
 def original(text: str) -> bytes:
-    """Return the bytes that a marked text was read from."""
+    """Return the bytes from which a text with marks was read."""
     return text.translate(_TO_SURROGATE).encode("utf-8", "surrogateescape")
 
 
 def original_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch of text whose columns with marks are binary, as they were read."""
+    """Return a batch of text in which columns with marks are binary, as they were read."""
     return pa.RecordBatch.from_arrays(
         [_original_column(column) for column in batch.columns], batch.schema.names
     )
 
 
 def _original_column(column: pa.Array) -> pa.Array:
-    """Put the stray byte back in the place of each mark (four bytes), in all cells at once."""
+    """Replace each mark (four bytes) by its original byte, in all cells at once."""
     data = text_bytes(column)
     begin = np.flatnonzero(data == 0xF4)
     begin = begin[(data[begin + 1] == 0x8F) & (data[begin + 2] >= 0xBE)]

@@ -1,4 +1,4 @@
-"""The vocabulary in which a project declares its tables, one file a table: see catalogue.py."""
+"""The classes with which a project declares its tables, one table per file: see catalogue.py."""
 
 from notebook_pipeline.declare.dataset import Column, Dataset
 from notebook_pipeline.declare.rules_and_checks import (

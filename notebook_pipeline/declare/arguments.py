@@ -1,4 +1,4 @@
-"""Check the arguments of a declaration against the types that its class declares."""
+"""The check of a declaration's arguments against the type annotations of its class."""
 
 import types
 import typing
@@ -20,7 +20,7 @@ _WORDS = {
 
 
 class Declaration:
-    """Check the arguments of a declaration, which is a frozen dataclass, when it is made."""
+    """The base class of declarations, which are frozen dataclasses: it checks the arguments on creation."""
 
     def __post_init__(self) -> None:
         check_arguments(self)
@@ -32,7 +32,7 @@ def check_arguments(declared: Any) -> None:
         value, expected = getattr(declared, field.name), _types(type(declared))[field.name]
         if not _is(value, expected):
             wrong = _wrong_items(value, expected)
-            seen = f"holds {wrong[0]!r}" if wrong else f"is {value!r}"
+            seen = f"contains {wrong[0]!r}" if wrong else f"is {value!r}"
             what = f"{type(declared).__name__}: {field.name}"
             raise UsageError(f"{what} {seen}; expected {_in_words(expected)}")
 
@@ -43,7 +43,7 @@ def _types(declaration: type) -> dict[str, Any]:
 
 
 def _is(value: object, expected: Any) -> bool:
-    """Return True if a value is of a type; whole numbers are numbers, but no bool is one."""
+    """Return True if a value is of a type; an int counts as a float, a bool never as a number."""
     origin, inner = typing.get_origin(expected), typing.get_args(expected)
     if origin is Literal:
         return isinstance(value, str) and value in inner
@@ -57,7 +57,7 @@ def _is(value: object, expected: Any) -> bool:
 
 
 def _wrong_items(value: object, expected: Any) -> list[object]:
-    """Return the items of a tuple that are not of the type that its items should have."""
+    """Return the items of a tuple that do not have the expected item type."""
     if not isinstance(value, tuple) or typing.get_origin(expected) not in (tuple, Sequence):
         return []
     return [item for item in value if not _is(item, typing.get_args(expected)[0])]

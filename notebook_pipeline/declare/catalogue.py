@@ -1,4 +1,4 @@
-"""Find what a project declares: `datasets/<name>.py` below the home folder, one dataset a file."""
+"""The datasets that a project declares: `datasets/<name>.py` below the home folder, one dataset per file."""
 
 import ast
 import inspect
@@ -22,7 +22,7 @@ _read: dict[Path, tuple[tuple[int, int], Dataset]] = {}
 
 
 class Catalogue(NamedTuple):
-    """Hold the declared datasets by name, and by name what is wrong with the files that cannot be used."""
+    """The declared datasets by name, and the errors of the files that cannot be used, also by name."""
 
     datasets: Mapping[str, Dataset]
     problems: Mapping[str, str]
@@ -31,7 +31,7 @@ class Catalogue(NamedTuple):
 def get(name: str) -> Dataset:
     """Return the dataset that `datasets/<name>.py` declares; no other file is read.
 
-    Raises UsageError where there is no such file, or its declaration is wrong.
+    Raises UsageError if there is no such file, or if its declaration is wrong.
     """
     path = settings.datasets() / f"{name}.py"
     if not (NAME.fullmatch(name) and path.is_file()):
@@ -41,7 +41,7 @@ def get(name: str) -> Dataset:
 
 
 def load_all() -> Catalogue:
-    """Return every declared dataset, and the problems of those whose files cannot be used."""
+    """Return every declared dataset, and the errors of the files that cannot be used."""
     datasets: dict[str, Dataset] = {}
     problems: dict[str, str] = {}
     for path in _files():
@@ -53,14 +53,14 @@ def load_all() -> Catalogue:
 
 
 def read_declaration(path: Path) -> Dataset:
-    """Return the one dataset that a file declares, which has the file's name; a changed file is read again.
+    """Return the one dataset that a file declares, named after the file; read the file again if it changed.
 
-    Raises UsageError, which names the file and the line, where the file declares no such dataset.
+    Raises UsageError, with the file and the line, if the file does not declare this dataset.
     """
     if not NAME.fullmatch(path.stem):
         raise UsageError(
-            f"{path}: the name of a declaration is that of its dataset; use small letters, digits and _, a "
-            "letter first"
+            f"{path}: a declaration file has the name of its dataset; use lowercase letters, digits and "
+            "_, starting with a letter"
         )
     try:
         status = path.stat()
@@ -77,14 +77,14 @@ def read_declaration(path: Path) -> Dataset:
 
 
 class _Loader(SourceFileLoader):
-    """Load a file from its source: bytecode is told by whole seconds, and would be written beside it."""
+    """A loader without bytecode, which is checked to the second only, and would be written beside it."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _execute(path: Path) -> ModuleType:
-    """Run a file as a module of a private name, which other modules cannot import by accident."""
+    """Execute a file as a module with a private name, which no other module imports by accident."""
     name = f"_notebook_pipeline_datasets.{path.stem}"
     spec = spec_from_loader(name, loader := _Loader(name, str(path)))
     assert spec  # noqa: S101 - there is one for every loader
@@ -95,7 +95,7 @@ def _execute(path: Path) -> ModuleType:
 
 
 def _only_dataset(path: Path, module: ModuleType) -> Dataset:
-    """Return the dataset of an executed file; raise UsageError unless it is the only one and has its name."""
+    """Return the dataset of an executed file; raise UsageError unless it is the only one, with its name."""
     found = {id(value): name for name, value in vars(module).items() if isinstance(value, Dataset)}
     names = sorted(found.values())
     place = f"{path}, line {_line_of(path, names)}"
@@ -117,7 +117,7 @@ def _only_dataset(path: Path, module: ModuleType) -> Dataset:
 
 
 def _files() -> list[Path]:
-    """Return the files that declare something; what begins with . or _ is an editor's or Python's own."""
+    """Return the declaration files; those that begin with . or _ belong to editors or to Python."""
     return sorted(path for path in settings.datasets().glob("*.py") if path.name[0] not in "._")
 
 
@@ -133,9 +133,9 @@ def _words(error: BaseException) -> str:
     if isinstance(error, UsageError):
         return str(error)
     if isinstance(error, SyntaxError):
-        return f"is not Python: {error.msg}"
+        return f"invalid Python: {error.msg}"
     if isinstance(error, SystemExit):
-        return "ends the program; expected a declaration"
+        return "exits the program; expected a declaration"
     unexpected = _UNEXPECTED.match(str(error))
     known = getattr(declare, unexpected[1], None) if unexpected else None
     takes = f"; it takes {', '.join(inspect.signature(known).parameters)}" if known else ""
@@ -143,7 +143,7 @@ def _words(error: BaseException) -> str:
 
 
 def _line_of(path: Path, names: list[str]) -> int:
-    """Return the line in which the last of these names is assigned, 1 where none is."""
+    """Return the line in which the last of these names is assigned, or 1 if none is."""
     lines = [
         node.lineno
         for node in ast.walk(ast.parse(path.read_bytes()))

@@ -36,7 +36,7 @@ CURSOR_TYPES = (pa.date32(),)
 MARKS = ("_run_id", "_source")
 # SQLite has at most 2,000 columns in a table.
 MOST_COLUMNS = 2_000 - len(MARKS)
-# PostgreSQL cuts longer names off, and an index is named after the dataset.
+# PostgreSQL truncates longer names, and an index is named after the dataset.
 MOST_BYTES = 63
 MOST_CHARACTERS = 50
 
@@ -58,14 +58,14 @@ BOOKKEEPING = frozenset(
         "sweep",
     }
 )
-"""The tables in which the engine keeps its own accounts."""
+"""The engine's own tables."""
 _INDEXES = {"pipeline_run_running", "quality_result_run", "extraction_place"}
 _RESERVED = ("sqlite_", "pg_", "rejected_row_")
 
 
 @dataclass(frozen=True)
 class Column(Declaration):
-    """Declare one column; `doc` says what it holds, and is shown with the dataset."""
+    """One column; `doc` describes it wherever the dataset is shown."""
 
     name: str
     type: pa.DataType
@@ -80,20 +80,22 @@ class Column(Declaration):
                 f"column {self.name!r}: expected a name of 1 to {MOST_BYTES} bytes without a null character"
             )
         if self.name.lower() in MARKS:
-            raise UsageError(f"column {self.name!r}: every table has a column of this name; choose another")
+            raise UsageError(
+                f"column {self.name!r}: the engine adds a column of this name to every table; choose another"
+            )
         if self.type not in TYPES.values():
             raise UsageError(
-                f"column {self.name!r} is declared as {self.type}; use one of {', '.join(TYPES)}"
+                f"column {self.name!r} has the unsupported type {self.type}; use one of {', '.join(TYPES)}"
             )
 
 
 @dataclass(frozen=True)
 class Dataset(Declaration):
-    """Declare one table of the analytics database and where its rows come from.
+    """One table of the analytics database, and where its rows come from.
 
-    `columns` are the dataset's own, in order; dates are stored as ISO days in text. The key is a whole number
-    or a text, the cursor a day; no row is without them, or without what is not nullable. `ignored` columns
-    may arrive and are dropped; any other unknown column is reported as drift.
+    `columns` are in the table's order; dates are stored as ISO text. The key is a whole number or text, the
+    cursor a day, and neither may be null. A row with null in any other column that is not nullable is
+    rejected. `ignored` columns may arrive and are dropped; any other unknown column is reported as drift.
 
     Raises UsageError if the declaration contradicts itself.
     """
@@ -129,12 +131,12 @@ class Dataset(Declaration):
         """Return the declared API, or raise UsageError."""
         if self.api is None:
             raise UsageError(
-                f"dataset {self.name!r} declares no api; add api=Rest(...) to datasets/{self.name}.py"
+                f"dataset {self.name!r} has no api; add api=Rest(...) to datasets/{self.name}.py"
             )
         return self.api
 
     def conn_id(self, parameter: str) -> str:
-        """Return the connection that the declaration names for a run's parameter, "" if it names none."""
+        """Return the connection that the declaration names for a run's parameter, or "" if it names none."""
         if parameter == "file_conn_id":
             return self.files.conn_id
         return self.api.conn_id if self.api and parameter == "api_conn_id" else ""
@@ -142,13 +144,15 @@ class Dataset(Declaration):
     def _check_name(self) -> None:
         if not NAME.fullmatch(self.name) or len(self.name) > MOST_CHARACTERS:
             raise UsageError(
-                f"dataset name {self.name!r}: use small letters, digits and _, a letter first, at most "
-                f"{MOST_CHARACTERS} characters"
+                f"dataset name {self.name!r}: use lowercase letters, digits and _, starting with a letter, "
+                f"at most {MOST_CHARACTERS} characters"
             )
         if self.name in BOOKKEEPING:
             raise UsageError(f"dataset {self.name!r} has the name of a bookkeeping table; choose another")
         if self.name in _INDEXES or self.name.startswith(_RESERVED) or self.name.endswith("_pkey"):
-            raise UsageError(f"dataset {self.name!r} has a name that the database needs; choose another")
+            raise UsageError(
+                f"dataset {self.name!r} has a name that is reserved for the database; choose another"
+            )
 
     def _check_columns(self) -> None:
         names = [column.name for column in self.columns]
@@ -160,8 +164,8 @@ class Dataset(Declaration):
         twice = [name for name in names if counts[name.lower()] > 1]
         if twice:
             raise UsageError(
-                f"dataset {self.name!r} declares the columns {twice}, which a database cannot tell apart: "
-                "capital and small letters are the same; name each column once"
+                f"dataset {self.name!r} declares the columns {twice}; expected names that differ in more "
+                "than upper and lower case"
             )
         both = sorted(set(names) & set(self.ignored))
         if both:
@@ -174,14 +178,14 @@ class Dataset(Declaration):
         unknown = {self.key, self.cursor, *named} - set(self.schema.names)
         if unknown:
             raise UsageError(
-                f"dataset {self.name!r} declares no column {sorted(unknown)}; it has "
+                f"dataset {self.name!r} uses undeclared columns {sorted(unknown)}; it declares "
                 f"{sorted(self.schema.names)}"
             )
         for name, kinds in ((self.key, KEY_TYPES), (self.cursor, CURSOR_TYPES)):
             field = self.schema.field(name)
             if field.nullable or field.type not in kinds:
                 raise UsageError(
-                    f"dataset {self.name!r} declares {name} as {field}; rows are merged by it, so declare it "
+                    f"dataset {self.name!r} declares {name} as {field}; a key or cursor must be declared "
                     f"as {' or '.join(map(str, kinds))} with nullable=False"
                 )
 
@@ -197,19 +201,19 @@ class Dataset(Declaration):
         counts = Counter(check.name for check in self.checks)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
-            raise UsageError(f"dataset {self.name!r} has several checks named {twice}; name each by itself")
+            raise UsageError(f"dataset {self.name!r} has several checks named {twice}; expected unique names")
 
 
 def _mismatch(condition: object, kind: pa.DataType) -> str | None:
-    """Return what a condition expects of its column, or None where a column of this type will do."""
+    """Return what a condition expects of its column, or None if it accepts this type."""
     match condition:
         case AllowedValues() | Pattern() | Glob():
-            return None if pa.types.is_string(kind) else "a column of text"
+            return None if pa.types.is_string(kind) else "a text column"
         case NotInFuture():
-            return None if pa.types.is_date(kind) else "a column of days"
+            return None if pa.types.is_date(kind) else "a date column"
         case Range(low=low, high=high):
             fits = all(bound is None or _is_of(bound, kind) for bound in (low, high))
-            return None if fits else f"bounds that are {kind}"
+            return None if fits else f"bounds of type {kind}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The words in which a dataset is declared: rules for rows that come in, checks for what is stored."""
+"""The classes that declare rules for incoming rows and checks of stored rows."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,19 +10,19 @@ Side = Literal["drop", "jump"]
 
 
 class Named(Declaration):
-    """Give a declaration the name under which its results are kept and compared over time."""
+    """A declaration with a name, under which its results are stored and compared over time."""
 
     phrase: ClassVar[str]
 
     @property
     def name(self) -> str:
-        """Return the class's phrase, filled with the declaration's own fields."""
+        """Return the phrase of the class, with this declaration's fields filled in."""
         return self.phrase.format_map(vars(self))
 
 
 @dataclass(frozen=True)
 class NotNull(Named):
-    """Require a value in every row."""
+    """The condition that every row has a value."""
 
     phrase = "{column} is not null"
     column: str
@@ -30,7 +30,7 @@ class NotNull(Named):
 
 @dataclass(frozen=True)
 class AllowedValues(Named):
-    """Require one of a few values (null passes; pair with NotNull)."""
+    """The condition that a text is one of `values` (null passes; combine with NotNull)."""
 
     phrase = "{column} is an allowed value"
     column: str
@@ -39,7 +39,7 @@ class AllowedValues(Named):
 
 @dataclass(frozen=True)
 class Pattern(Declaration):
-    """Require that the whole text matches an RE2 expression (null passes)."""
+    """The condition that the whole text matches an RE2 expression (null passes)."""
 
     column: str
     expression: str
@@ -47,7 +47,7 @@ class Pattern(Declaration):
 
 @dataclass(frozen=True)
 class Range(Named):
-    """Require `low <= value <= high`; a bound of None is open (null passes)."""
+    """The condition `low <= value <= high`; a bound of None is open (null passes)."""
 
     phrase = "{column} is in range"
     column: str
@@ -57,7 +57,7 @@ class Range(Named):
 
 @dataclass(frozen=True)
 class NotInFuture(Named):
-    """Require a day at most `days` after today (null passes)."""
+    """The condition that a day is at most `days` after today (null passes)."""
 
     phrase = "{column} is not in the future"
     column: str
@@ -69,7 +69,7 @@ Rule = NotNull | AllowedValues | Pattern | Range | NotInFuture
 
 @dataclass(frozen=True)
 class Glob(Named):
-    """Require that the whole text matches an SQLite GLOB: `*`, `?`, `[0-9]` (null passes)."""
+    """The condition that the whole text matches an SQLite GLOB: `*`, `?`, `[0-9]` (null passes)."""
 
     phrase = "{column} has its form"
     column: str
@@ -78,7 +78,7 @@ class Glob(Named):
 
 @dataclass(frozen=True)
 class References(Named):
-    """Require that the value is found in another table's column, which should be indexed (null passes)."""
+    """The condition that a value exists in another table's column, which should be indexed (null passes)."""
 
     phrase = "{column} is in {table}"
     column: str
@@ -88,7 +88,7 @@ class References(Named):
 
 @dataclass(frozen=True)
 class Condition(Declaration):
-    """Require that an SQL condition on one row is not false (null passes)."""
+    """The condition that an SQL expression on one row is not false (null passes)."""
 
     name: str
     sql: str
@@ -99,7 +99,7 @@ RowCondition = NotNull | AllowedValues | Range | NotInFuture | Glob | References
 
 @dataclass(frozen=True)
 class EveryRow(Declaration):
-    """Check a condition on every row; up to `max_rows`, or `max_percent` of the rows, may break it."""
+    """The check of a condition on every row; up to `max_rows`, or `max_percent` of the rows, may break it."""
 
     condition: RowCondition
     severity: Severity = "error"
@@ -114,7 +114,7 @@ class EveryRow(Declaration):
 
 @dataclass(frozen=True)
 class Unique(Named):
-    """Check that no value occurs twice; free where an index forbids it, else it costs a sort."""
+    """The check that no value occurs twice; without a unique index it needs a sort."""
 
     phrase = "{column} is unique"
     column: str
@@ -123,7 +123,7 @@ class Unique(Named):
 
 @dataclass(frozen=True)
 class NoRows(Declaration):
-    """Check that an SQL query finds no rows, or at most `max_rows`: those it finds are the offenders."""
+    """The check that an SQL query, which selects violations, returns at most `max_rows` rows."""
 
     name: str
     sql: str
@@ -133,7 +133,7 @@ class NoRows(Declaration):
 
 @dataclass(frozen=True)
 class RowCount(Named):
-    """Check that the table has at least `low` and at most `high` rows."""
+    """The check that the table has at least `low` and at most `high` rows."""
 
     phrase = "number of rows"
     low: int = 1
@@ -143,7 +143,7 @@ class RowCount(Named):
 
 @dataclass(frozen=True)
 class MatchesSource(Named):
-    """Check the number of rows against the source's own count, if it was counted since the last load."""
+    """The check of the number of rows against the source's own count, if taken since the last load."""
 
     phrase = "number of rows matches the source"
     max_percent: float = 1.0
@@ -152,9 +152,9 @@ class MatchesSource(Named):
 
 @dataclass(frozen=True)
 class Fresh(Named):
-    """Check that the newest cursor is at most `max_days` before today.
+    """The check that the newest cursor is at most `max_days` before today.
 
-    Add the days between two scheduled runs to those that the source itself may lag behind.
+    Add the days between two scheduled runs to the delay of the source itself.
     """
 
     phrase = "newest change is recent"
@@ -164,7 +164,7 @@ class Fresh(Named):
 
 @dataclass(frozen=True)
 class RejectedShare(Named):
-    """Check the share of rows that the judged run rejected, by default the newest load."""
+    """The check of the share of rows that a run rejected, by default the newest load."""
 
     phrase = "share of rejected rows"
     max_percent: float = 1.0
@@ -173,7 +173,7 @@ class RejectedShare(Named):
 
 @dataclass(frozen=True)
 class UsualRowCount(Named):
-    """Check the number of rows against its history; a change below `tolerance_percent` is always usual."""
+    """The check of the number of rows against its history; a change below `tolerance_percent` passes."""
 
     phrase = "no {side} in the number of rows"
     side: Side
@@ -183,10 +183,10 @@ class UsualRowCount(Named):
 
 @dataclass(frozen=True)
 class UsualChanges(Named):
-    """Check that about as many rows changed yesterday, the last full day, as the history leads to expect.
+    """The check that about as many rows changed yesterday, the last full day, as the history predicts.
 
-    It finds a feed that is stuck although it answers. Quiet weekends are usual: only a drop by more
-    than `tolerance_percent` counts.
+    It detects a feed that still answers but no longer changes. Quiet weekends pass: only a drop by more than
+    `tolerance_percent` counts.
     """
 
     phrase = "rows changed yesterday"
@@ -196,7 +196,7 @@ class UsualChanges(Named):
 
 @dataclass(frozen=True)
 class UsualNulls(Named):
-    """Check a column's share of nulls against its history."""
+    """The check of a column's share of nulls against its history."""
 
     phrase = "share of nulls in {column}"
     column: str
@@ -206,7 +206,7 @@ class UsualNulls(Named):
 
 @dataclass(frozen=True)
 class UsualMix(Named):
-    """Check the shares of a column's values against their history; values not named count as `other`."""
+    """The check of the shares of a column's values against their history; other values count as `other`."""
 
     phrase = "mix of {column}"
     column: str
@@ -231,5 +231,5 @@ Check = (
 
 
 def column_of(declared: Rule | Check) -> str | None:
-    """Return the one column that a rule or check is about, or None."""
+    """Return the column of a rule or check, or None if it is not about a single column."""
     return getattr(declared.condition if isinstance(declared, EveryRow) else declared, "column", None)

@@ -1,4 +1,4 @@
-"""The words in which a dataset says where its rows come from."""
+"""The classes that declare where a dataset's rows come from."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -9,27 +9,27 @@ from notebook_pipeline.errors import UsageError
 def _refuse_empty(declared: Declaration, *names: str) -> None:
     for name in names:
         if not getattr(declared, name):
-            raise UsageError(f"{type(declared).__name__}: {name} is empty; expected a parameter's name")
+            raise UsageError(f"{type(declared).__name__}: {name} is empty; expected the name of a parameter")
 
 
 def _refuse_address(declared: Declaration, endpoint: str) -> None:
     if "://" in endpoint or endpoint.startswith("//"):
         raise UsageError(
-            f"{type(declared).__name__}: endpoint is {endpoint!r}; expected a path such as 'v1/things/': "
-            "the host belongs to the connection"
+            f"{type(declared).__name__}: endpoint is {endpoint!r}; expected a path such as 'v1/things/', "
+            "because the host belongs in the connection"
         )
 
 
 @dataclass(frozen=True)
 class Files(Declaration):
-    """Declare that bulk files come from the place that a connection names."""
+    """Bulk files, at the location that a connection names."""
 
     conn_id: str = "repository_raw_url"
 
 
 @dataclass(frozen=True)
 class Offset(Declaration):
-    """Name the query parameters by which an API skips rows, and sends so many at most."""
+    """The query parameters of an API for the number of rows to skip and the most rows to return."""
 
     offset: str = "skip"
     limit: str = "limit"
@@ -41,7 +41,7 @@ class Offset(Declaration):
 
 @dataclass(frozen=True)
 class Since(Declaration):
-    """Name the query parameter by which an API sends rows changed on a day (YYYY-MM-DD) or later."""
+    """The query parameter of an API that selects rows changed on a day (YYYY-MM-DD) or later."""
 
     param: str
 
@@ -52,9 +52,9 @@ class Since(Declaration):
 
 @dataclass(frozen=True)
 class Total(Declaration):
-    """Say where an API tells how many rows it has, whatever is asked for.
+    """Where an API reports the number of all its rows, whatever the filter.
 
-    `at` is the path of the number in what `endpoint` answers: a name, or names with dots between them.
+    `at` is the path of the number in the response of `endpoint`: a name, or names joined by dots.
     """
 
     at: str
@@ -69,9 +69,9 @@ class Total(Declaration):
 
 @dataclass(frozen=True)
 class Rest(Declaration):
-    """Declare a REST API: `endpoint` is relative to the address that the connection holds.
+    """A REST API; `endpoint` is relative to the connection's address.
 
-    Without `since` every update reads everything. A `page_size` of 0 leaves it to the run.
+    Without `since`, every update reads everything. With a `page_size` of 0, the run chooses it.
     """
 
     endpoint: str

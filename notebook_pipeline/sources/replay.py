@@ -15,12 +15,12 @@ from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.ledger import get_run
 
 PREFIX = "rejected:"
-# Of these kinds more is known than the name that is stored; any other is live and has JSON values.
+# Only the name of a kind is stored; any kind not listed here is live and has JSON values.
 _KINDS = {kind.name: kind for kind in (BULK, API)}
 
 
 class ReplaySource:
-    """Read the rejected rows of a run, to be merged at the place of the run that extracted them first.
+    """The rejected rows of a run, merged at the place of the run that first extracted them.
 
     Raises UsageError if there is no such run, or if it rejected no row of this dataset.
     """
@@ -36,8 +36,7 @@ class ReplaySource:
         if not self._kept:
             raise UsageError(
                 f"run {run_id} rejected no row of dataset {dataset.name!r} (its dataset is "
-                f"{self._run['dataset']!r}), so there is nothing to replay; `notebook-pipeline runs` shows "
-                "which runs rejected rows"
+                f"{self._run['dataset']!r}); `notebook-pipeline runs` lists the runs that rejected rows"
             )
         [(source, self._place)] = database.execute(
             "SELECT source, place FROM extraction WHERE run_id = ?", [run_id]
@@ -45,17 +44,17 @@ class ReplaySource:
         self.kind = _KINDS.get(source) or SourceKind(source, is_live=True)
 
     def batches(self) -> Iterator[RawBatch]:
-        """Yield all kept rows as one batch."""
+        """Yield all stored rows as one batch."""
         yield _batch(self._kept, from_text=self.kind.is_text)
 
     def ending(self) -> Ending:
-        """Return the place of the rows, and say which cannot be replayed."""
+        """Return the place of the rows, with a note if some of them cannot be replayed."""
         origin = Origin(self.kind, place=self._place, moves_watermark=False)
         return Ending(origin, _notes(self._run, len(self._kept)), len(self._kept))
 
 
 def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch:
-    """Return kept rows as one batch; lines of a file that had no fields stay malformed, as they were."""
+    """Return stored rows as one batch; lines that could not be split into fields stay malformed."""
     received: list[tuple[str, object]] = []
     malformed: list[Malformed] = []
     for position, row, reasons in kept:
@@ -74,7 +73,7 @@ def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch
 
 
 def _line(value: object) -> bytes | None:
-    """Return the bytes of a line that was recorded whole, None for a row that had fields."""
+    """Return the bytes of a line that was stored whole, or None for a row with fields."""
     match meant(value):
         case str(line):
             return line.encode()
@@ -88,6 +87,6 @@ def _notes(run: Mapping[str, object], kept: int) -> list[str]:
     if not isinstance(rejected, int) or rejected <= kept:
         return []
     return [
-        f"run {run['run_id']} rejected {rejected:,} rows, of which the first {kept:,} were kept: the other "
-        f"{rejected - kept:,} cannot be replayed; load their source again (force = true) to reach them"
+        f"run {run['run_id']} rejected {rejected:,} rows, but only the first {kept:,} were stored; to load "
+        f"the other {rejected - kept:,}, load their source again (force = true)"
     ]

@@ -1,4 +1,4 @@
-"""The one interface behind which every kind of source stands."""
+"""The interface that every kind of source implements."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ from notebook_pipeline.contract.source_kind import SourceKind
 
 
 class BeginAgain:
-    """Stands among the batches where all those before it are void: the source is read from its start."""
+    """A marker between batches: the source is read again from its start, and earlier batches are void."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What a source says of its rows as a whole; `origin` is what is stored beside them.
+    """What a source reports about all its rows; `origin` is stored with them.
 
-    `notes` are for a person. `keys` are those of all rows read, as far as they were collected;
+    `notes` are messages for people. `keys` are the keys of all rows read, if they were collected;
     `shows_missing` is true if a stored row whose key is not among them is certainly missing at the source.
-    `source_count` is the source's own count of all its rows, None if it has none.
+    `source_count` is the source's own count of all its rows, or None if it has none.
     """
 
     origin: Origin
@@ -32,7 +32,7 @@ class Ending:
 
 
 class Source(Protocol):
-    """Rows to be read by one run, once."""
+    """A source of rows, read once by one run."""
 
     @property
     def kind(self) -> SourceKind:
@@ -41,7 +41,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what is read, without a secret."""
+        """Return what is read, without secrets."""
         ...
 
     def batches(self) -> Iterator[RawBatch | BeginAgain]:
@@ -49,5 +49,5 @@ class Source(Protocol):
         ...
 
     def ending(self) -> Ending:
-        """Return what is known of the rows as a whole; of a kind that is read first, after the last batch."""
+        """Return what is known about all rows; if the kind is read first, call this after the last batch."""
         ...

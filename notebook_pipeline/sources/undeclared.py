@@ -1,4 +1,4 @@
-"""Note what a source holds beyond what its dataset declares."""
+"""The note about data that a source has but its dataset does not declare."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,6 @@ from notebook_pipeline.declare.dataset import Dataset
 
 
 def note_undeclared(dataset: Dataset, names: Iterable[str]) -> list[str]:
-    """Return a note that names the columns or fields that were left out; none if there are none."""
+    """Return a note that names the columns or fields left out, or an empty list if there are none."""
     listed = ", ".join(names)
-    return [f"{dataset.name} does not declare {listed}; it was left out"] if listed else []
+    return [f"not declared by {dataset.name}, so not loaded: {listed}"] if listed else []

@@ -1,4 +1,4 @@
-"""What a notebook's cells call, in the order in which they call it."""
+"""The functions and classes that a notebook's cells use."""
 
 from notebook_pipeline.steps.early_end import end_run
 from notebook_pipeline.steps.extract import Extract, open_api, open_bulk, open_source

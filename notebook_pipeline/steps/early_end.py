@@ -1,4 +1,4 @@
-"""End a run before its last cell, with success."""
+"""The successful end of a run before its last cell."""
 
 from typing import NoReturn
 
@@ -9,6 +9,6 @@ from notebook_pipeline.running.mime_types import END
 
 
 def end_run(reason: str) -> NoReturn:
-    """End the run here with success; the cells that follow are not run, and the artefact gives the reason."""
+    """End the run as a success without running the cells that follow; the artefact shows the reason."""
     display({END: reason, "text/plain": f"The run ends here: {reason}"}, raw=True)
     raise EndRun(reason)

@@ -1,4 +1,4 @@
-"""Open what a run reads, a bulk file or the API, as checked batches with their origin."""
+"""The source of a run, a bulk file or the API, opened as checked batches with their origin."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -34,10 +34,10 @@ Items = Iterable[RawBatch | BeginAgain]
 
 @dataclass
 class Extract:
-    """Checked batches, to be read once; `rows` is None if only reading can tell how many rows there are.
+    """Checked batches, to be read once; `rows` is None if their number is not known before reading.
 
     `shows_missing` is true if a stored row whose key is not among `keys` is certainly missing at the source.
-    `source_count` is the source's own count of everything, None if it has none.
+    `source_count` is the source's own count of all its rows, or None if it has none.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Extract:
 def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = False) -> Extract:
     """Open a bulk file, or the rejected rows of an earlier run as `rejected:RUN`.
 
-    A file that is already loaded under the same contract gives no rows, unless `force`.
+    A file that is already loaded under the same contract yields no rows, unless `force`.
     """
     if source.startswith(replay.PREFIX):
         rejected_run = source.removeprefix(replay.PREFIX)
@@ -75,15 +75,17 @@ def open_api(
     keep_landed_days: int = 7,
     progress: Callable[[int, int | None, int], object] = lambda rows, total, pages: None,
 ) -> Extract:
-    """Fetch what changed on the day `since` or later, by default since the watermark, onto this disk.
+    """Fetch the rows that changed on the day `since` or later, by default since the watermark, to disk.
 
-    A `since` later than where the run would begin by itself leaves days unread: the rows are merged all the
-    same, but the watermark stays, for the next run to read those days. A retry of the same task goes on at
-    the page where the last try stopped. `progress` is called with the rows read so far, the rows there will
-    be, where that is known, and the pages read so far.
+    If `since` is later than the default, days stay unread: the rows are merged, but the watermark stays, so
+    that the next run reads those days. A retry of the same task continues at the page where the last try
+    stopped. `progress` is called with the rows read so far, the expected number of rows, if known, and the
+    pages read so far.
     """
     if keep_landed_days < 1:
-        raise UsageError(f"keep_landed_days = {keep_landed_days}: give 1 or more; a retry needs the pages")
+        raise UsageError(
+            f"`keep_landed_days` must be 1 or more, got {keep_landed_days}: a retry needs the pages"
+        )
     remove_landed(_landings(), keep_landed_days)
     folder = _landings() / _task_folder(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,7 +108,7 @@ def open_api(
 
 
 def open_source(run: Session, source: Source) -> Extract:
-    """Open any source: read it to its end first if its kind asks for that, else while it is merged."""
+    """Open any source: read it to its end first if its kind requires that, else while it is merged."""
     dataset = run.dataset
     if source.kind.is_read_first:
         spool = Spool(_landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
@@ -118,12 +120,12 @@ def open_source(run: Session, source: Source) -> Extract:
 
 
 def first_day(run: Session, overlap_days: int) -> str:
-    """Return the day from which to ask the API: its watermark, before its first run the bulk file's.
+    """Return the first day to request: the API's watermark, or the bulk file's before the first API run.
 
-    The boundary is closed, for rows that change later on the same day; `overlap_days` go further back.
+    The day itself is included, for rows that change later on it; `overlap_days` go further back.
     """
     if overlap_days < 0:
-        raise UsageError(f"overlap_days = {overlap_days}: give 0 or more days")
+        raise UsageError(f"`overlap_days` must be 0 or more, got {overlap_days}")
     name = run.dataset.name
     own = read_watermark(run.database, name, rest.API.name)
     newest = own or read_watermark(run.database, name, BULK_MARK)
@@ -131,8 +133,8 @@ def first_day(run: Session, overlap_days: int) -> str:
         return (date.fromisoformat(newest) - timedelta(days=overlap_days)).isoformat() if newest else ""
     except OverflowError:
         raise UsageError(
-            f"overlap_days = {overlap_days}: so many days before {newest} there is no day; give fewer, or "
-            "full_sweep = true to read everything"
+            f"`overlap_days` is {overlap_days}, but the calendar has no day so long before {newest}; use "
+            "fewer, or full_sweep = true to read everything"
         ) from None
 
 
@@ -143,7 +145,7 @@ def _landings() -> Path:
 
 
 def _task_folder(run: Session) -> Path:
-    """Return a folder that every try of a task shares, and no other task."""
+    """Return the name of a folder that all tries of a task share, and no other task."""
     row = ledger.get_run(run.database, run.run_id)
     task = "\0".join(str(row[name]) for name in ("dag_id", "dag_run_id", "task_id", "map_index"))
     return Path(hashlib.sha256(task.encode()).hexdigest()[:32])
@@ -152,14 +154,14 @@ def _task_folder(run: Session) -> Path:
 def _declared_conn_id(dataset: Dataset) -> str:
     if not dataset.declared_api().conn_id:
         raise UsageError(
-            f"api_conn_id is empty and dataset {dataset.name!r} declares no connection; give one of the two: "
+            f"api_conn_id is empty and dataset {dataset.name!r} has no default connection; set "
             f"the parameter, or conn_id of the Rest in datasets/{dataset.name}.py"
         )
     return dataset.declared_api().conn_id
 
 
 def _fill(spool: Spool, items: Items) -> None:
-    """Check and keep each batch while the next one is read."""
+    """Check and store each batch while the next one is read."""
     with ThreadPoolExecutor(1) as worker:
         taking: Future[None] | None = None
         for item in items:
@@ -178,7 +180,7 @@ def _take(spool: Spool, item: RawBatch | BeginAgain) -> None:
 
 
 def _extract(name: str, dataset: Dataset, checked: Iterator[Checked], ending: Ending) -> Extract:
-    """Look at the first batch now: it is the preview, and shows a broken file at once."""
+    """Read the first batch now: it is the preview, and reveals a broken file at once."""
     first = next(checked, None)
     preview = pa.Table.from_batches([first.good] if first else [], stored_schema(dataset))
     return Extract(

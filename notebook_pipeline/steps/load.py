@@ -1,4 +1,4 @@
-"""Load checked batches in one transaction: rows, deletions, watermark, counts, or nothing at all."""
+"""The load of checked batches in one transaction: rows, deletions, watermark and counts, or nothing."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -26,13 +26,13 @@ BATCHES_AHEAD = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """Say how many rejected rows a run may have; -1 rows means no limit but the percentage."""
+    """The limits of rejected rows; if `max_rejected_rows` is -1, only the percentage applies."""
 
     max_rejected_rows: int = -1
     max_rejected_percent: float = 1.0
 
     def exceeded_by(self, rejected: int, read: int) -> str | None:
-        """Return the limit that so many rejected rows exceed, in words, or None."""
+        """Return the limit that the number of rejected rows exceeds, as text, or None."""
         if 0 <= self.max_rejected_rows < rejected:
             return f"max_rejected_rows = {self.max_rejected_rows}"
         if rejected > read * self.max_rejected_percent / 100:
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass
 class Load:
-    """Merge batches inside one open transaction and keep account of every row."""
+    """The merge of batches inside one open transaction, with the counts of all rows."""
 
     session: Session
     dataset: Dataset
@@ -65,7 +65,8 @@ class Load:
     ) -> None:
         """Merge good rows batch by batch, reading and checking the next while the last is written.
 
-        `progress` is told the rows of each batch, and how much of the whole is read, where that is known.
+        `progress` is called with the rows of each batch and the fraction of the source that is read, if
+        known.
         """
         merge = Merge(
             self.session.database,
@@ -81,9 +82,9 @@ class Load:
                 progress(batch.read, batch.share)
 
     def compare_keys(self, present: pa.Array, *, delete: bool, max_deleted_percent: float) -> None:
-        """Find the rows whose key the source no longer has; delete them, with tombstones, if asked to.
+        """Find stored rows whose key is missing at the source; if `delete`, delete them with tombstones.
 
-        Raises DataRefused where they are more than `max_deleted_percent` of the table.
+        Raises DataRefused if they are more than `max_deleted_percent` of the table.
         """
         asked = self.origin.day or settings.today().isoformat()
         database, day = self.session.database, max(asked, self.newest or "")
@@ -100,9 +101,9 @@ class Load:
             )
 
     def compare_count(self, source_count: int | None) -> bool:
-        """Record whether the table holds as many rows as the source; a difference is only a warning.
+        """Save whether the table has as many rows as the source; a difference is only a warning.
 
-        A source that does not count its rows (None) is not compared.
+        A source without a count (None) is not compared.
         """
         if source_count is None:
             return True
@@ -120,21 +121,21 @@ class Load:
         return stored == source_count
 
     def verify(self) -> None:
-        """Hold the merge to its thresholds and its accounts, before anything is committed.
+        """Check the limits of rejected rows and the sum of all counts, before anything is committed.
 
-        Raises DataRefused above a threshold, PipelineError where the accounts do not add up.
+        Raises DataRefused above a limit, PipelineError if the counts do not add up.
         """
         exceeded = self.limits.exceeded_by(self.rows_rejected, self.rows_read)
         if exceeded:
             raise DataRefused(
                 f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, "
-                f"more than {exceeded} allows; nothing was merged. First: {self._first_rejected()}. "
-                f"See them with `notebook-pipeline show {self.session.run_id}`; mend it or raise the limit"
+                f"more than {exceeded} allows; nothing was merged. The first is {self._first_rejected()}. "
+                f"List them with `notebook-pipeline show {self.session.run_id}`; fix them or raise the limit"
             )
         if self.merged.total + self.rows_rejected != self.rows_read:
             raise PipelineError(
                 f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged "
-                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a fault of the pipeline"
+                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a bug in the pipeline"
             )
 
     def counts(self) -> dict[str, int]:
@@ -150,7 +151,7 @@ class Load:
         }
 
     def result(self) -> dict[str, object]:
-        """Return what the run hands on: its counts and the watermark it left, all small and plain."""
+        """Return the result of the run: its counts and the new watermark, all small and plain."""
         watermark = read_watermark(self.session.database, self.dataset.name, self.origin.source)
         found = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
         if self.in_table_and_source:
@@ -167,22 +168,22 @@ class Load:
 
     def _first_rejected(self) -> str:
         if not self.rejected:
-            return "none was kept"
+            return "not stored"
         first = self.rejected[0]
         return f"{first.position}: {'; '.join(first.reasons)}"
 
 
 @contextmanager
 def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Load]:
-    """Open the one transaction of a run; what is merged in it is committed with its accounts at the end.
+    """Open the one transaction of a run; rows are committed together with the counts at its end.
 
-    Rejected rows are recorded also when they are the reason to give up.
+    Rejected rows are saved even if they are the reason for refusing the load.
     """
     database, dataset = session.database, session.dataset
     load = None
     try:
         with database.transaction():
-            # Some loads of a dataset may run side by side where the database can do that; others run alone.
+            # Loads of some kinds may run side by side if the database supports that; others run alone.
             database.lock(dataset.name, shared=origin.kind.side_by_side and not origin.is_replay)
             place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
             load = Load(session, dataset, origin, limits, place)
@@ -198,7 +199,7 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
 
 
 def prefetched(items: Iterable[T]) -> Generator[T]:
-    """Yield the items, making the next ones in a thread while the last is used."""
+    """Yield the items, computing the next ones in a thread while the last is used."""
     end = object()
     source = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as reader:
@@ -216,7 +217,7 @@ def _commit(load: Load) -> None:
     name, origin = load.dataset.name, load.origin
     before = read_watermark(database, name, origin.source)
     if load.newest and origin.moves_watermark:
-        # A row that was read and then changed while the reading went on past midnight has a later day.
+        # A row that changed after midnight, while the source was being read, has a later day.
         newest = min(load.newest, origin.day or load.newest)
         save_watermark(database, name, origin.source, newest, run_id=run_id, now=ledger.now())
     after = read_watermark(database, name, origin.source)

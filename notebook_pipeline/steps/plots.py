@@ -1,4 +1,4 @@
-"""Draw what people ask of rows: each picture answers in a sentence, and can be read without colour."""
+"""Plots of rows: each illustrates a sentence, and can be read without colour."""
 
 import io
 import textwrap
@@ -16,13 +16,13 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.declare.dataset import Dataset
 
-# Told apart by everyone, after Okabe and Ito; shapes and hatches say the same again.
+# Distinguishable with any colour vision (Okabe and Ito); shapes and hatches repeat the information.
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Hold a figure and the sentence it shows, which is also its text where no picture can be seen."""
+    """A figure and the sentence that it illustrates, which is also its alternative text."""
 
     sentence: str
     figure: Figure
@@ -37,7 +37,7 @@ class Picture:
 
 
 def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
-    """Draw on which days the given rows changed last."""
+    """Draw how many of the given rows last changed on each day."""
     days = pc.drop_null(rows[dataset.cursor])
     if not len(days):
         those = f"{dataset.name} rows with a day" if rows.num_rows else f"{dataset.name} rows"
@@ -52,7 +52,7 @@ def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
 
 
 def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
-    """Draw how many rows changed last on each of the last days, oldest first."""
+    """Draw how many rows last changed on each of the given days, oldest first."""
     changed = [day for day, count in rows.items() if count]
     if changed:
         found = f"Changes came in on {len(changed)} of the last {len(rows)} days"
@@ -63,7 +63,7 @@ def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
 
 
 def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = "{:,.0f}") -> Picture:
-    """Draw one horizontal bar for each named value, written beside it; `label` says what is measured."""
+    """Draw one horizontal bar for each named value, with the value beside it; `label` is the axis label."""
     figure, [axes] = new_figure(sentence, height=0.9 + 0.36 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color=BLUE)
     axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4)
@@ -76,7 +76,7 @@ def bars(values: Mapping[str, float], sentence: str, *, label: str, form: str = 
 
 
 def new_figure(sentence: str, *, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a white figure with a sentence above its panels, one below the other."""
+    """Return a white figure with a sentence as its title and panels one below the other."""
     title = textwrap.fill(sentence, 78)
     figure = Figure(figsize=(8.4, height + 0.22 * title.count("\n")), facecolor="white", layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
@@ -98,11 +98,11 @@ def empty(sentence: str) -> Picture:
 
 def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], dataset: Dataset) -> Picture:
     figure, [axes] = new_figure(sentence, height=3.0)
-    # All bars are one polygon: drawn one by one, a few hundred days take half a second.
+    # Draw all bars as one polygon: a few hundred separate bars take half a second.
     middles, heights = np.array(sorted(zip(date2num(calendar), counts, strict=True))).T
     edges = np.add.outer(middles, [-0.45, -0.45, 0.45, 0.45])
     axes.fill_between(edges.ravel(), np.outer(heights, [0, 1, 1, 0]).ravel(), color=BLUE, linewidth=0)
-    # Margins must not reach out of the calendar: 0001-01-01 is what some sources write for "never".
+    # Margins must stay within the calendar: some sources write 0001-01-01 for "never".
     axes.set_xlim(*np.clip(axes.get_xlim(), *date2num([date.min, date.max])).tolist())
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))

@@ -1,4 +1,4 @@
-"""Show how far a long step is: one line that changes in place, whoever is watching."""
+"""The progress of a long step, shown as one line that changes in place."""
 
 import html
 import time
@@ -13,10 +13,10 @@ SECONDS_BETWEEN = 1.0
 
 
 class Progress:
-    """Report rows done; in a notebook as one display that is replaced, elsewhere not at all.
+    """The number of rows done; in a notebook a display that is updated in place, elsewhere not shown.
 
-    The runner turns the same messages into a bar in a terminal and lines in a task log. The last
-    state holds no time, so that a saved notebook reads the same for the same work.
+    The runner turns the same messages into a bar in a terminal and lines in a task log. The last state
+    contains no time, so that a saved notebook is the same for the same work.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Progress:
         self.close()
 
     def advance(self, count: int, share: float | None = None) -> None:
-        """Add `count` to what is done; `share` is how much of the whole that makes, where it is known."""
+        """Add `count` to the number done; `share` is the fraction of the whole done so far, if known."""
         done = self._done + count
         self.reach(done, round(done / share) if self._is_estimate and share else self._total)
 
     def reach(self, done: int, total: int | None, pages: int = 0) -> None:
-        """Say how much is done in all, of how much, where that is known, and in how many pages, if in any."""
+        """Set the number done, the total, if known, and the number of pages, if there are any."""
         self._done, self._total, self._pages = done, total, pages
         if self._clock() - self._shown >= SECONDS_BETWEEN:
             self._shown = self._clock()

@@ -1,4 +1,4 @@
-"""Read a dataset's table into a DataFrame, for notebooks that look at data and write none."""
+"""A dataset's table as a DataFrame, for notebooks that only read."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from notebook_pipeline.storage.database import quoted
 
 
 def read_table(dataset: str, database_conn_id: str) -> pd.DataFrame:
-    """Return all rows of a dataset's table; reading waits for no writer and keeps none waiting.
+    """Return all rows of a dataset's table, without waiting for writers or blocking them.
 
     Raises UsageError if there is no such dataset, or no database yet.
     """

@@ -1,4 +1,4 @@
-"""Join a notebook's cells to their run: the one that the runner started, or one of their own."""
+"""The run that a notebook's cells belong to: the runner's, or one started by hand."""
 
 import atexit
 import hashlib
@@ -36,9 +36,9 @@ _joined: list["Session"] = []
 
 
 class Session:
-    """Give a notebook its run: id, parameters, dataset and open database.
+    """A notebook's run: id, parameters, dataset and open database.
 
-    A run by hand has a `lock`, and its own last word in the ledger; under the runner both are the runner's.
+    A run by hand has a `lock` and writes its own end to the ledger; otherwise the runner does both.
     """
 
     def __init__(
@@ -51,31 +51,31 @@ class Session:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Return the dataset that the run's parameters name, as declared when first asked for."""
+        """Return the dataset that the run's parameters name, as declared when first used."""
         return get(self.parameters["dataset"])
 
     @property
     def is_open_by_hand(self) -> bool:
-        """Say whether the run belongs to this kernel alone, as in JupyterLab, and is not closed yet."""
+        """Return True if the run was started by hand, as in JupyterLab, and is not closed yet."""
         return self._lock is not None
 
     def show(self, result: Mapping[str, object]) -> None:
-        """Show the run's one result as a table, and publish it for the runner."""
+        """Show the run's result as a table, and publish it for the runner."""
         table = pd.DataFrame({"": [_readable(value) for value in result.values()]}, index=list(result))
         bundle = {RESULT: dict(result), "text/plain": table.to_string(header=False)}
         display(bundle | {"text/html": table.to_html(header=False, border=0)}, raw=True)
 
     def finish(self, result: Mapping[str, object]) -> None:
-        """Show the result and close a run by hand as a success; its database stays open to look at."""
+        """Show the result and close a run by hand as a success; its database stays open for queries."""
         self.show(result)
         self._close("success", None)
 
     def end_early(self) -> None:
-        """Close a run by hand as a success that has no result."""
+        """Close a run by hand as a success without a result."""
         self._close("success", None)
 
     def fail(self, error: str) -> None:
-        """Close a run by hand as failed, unless it is closed."""
+        """Close a run by hand as failed, unless it is already closed."""
         self._close("failed", Redactor(_connections(self.parameters)).text(error))
 
     def _close(self, status: str, error: str | None) -> None:
@@ -86,11 +86,11 @@ class Session:
 
 
 def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
-    """Return the run that these cells belong to, its database open, with the table of its dataset.
+    """Return the run that these cells belong to, with its database open and its dataset's table created.
 
-    `namespace` is the notebook's `globals()`, in which the parameters cell has run. Under the runner
-    the run exists already. By hand a new one begins, with `manual` as its dag_id; one that was left
-    open in this kernel is closed as failed first.
+    `namespace` is the notebook's `globals()` after the parameters cell. Under the runner the run already
+    exists. By hand a new one starts, with `manual` as its dag_id, after closing as failed one that was left
+    open in this kernel.
     """
     _leave("started again before it was finished")
     declared = read_parameters(settings.notebooks() / f"{notebook}.ipynb") or []
@@ -116,14 +116,16 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
 def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Session:
     row = ledger.get_run(database, run_id)
     if row["status"] != "running":
-        raise PipelineError(f"run {run_id} is {row['status']} already ({row['error']}); start another")
+        raise PipelineError(
+            f"run {run_id} has already ended as {row['status']} ({row['error']}); start another"
+        )
     return Session(run_id, parameters, database, None)
 
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     refuse_secrets(parameters, Redactor(_connections(parameters)))
     run_id = new_run_id()
-    # Where the output cannot be reached, they wait for one who can set their artefacts right.
+    # If the output cannot be reached, a later run that can correct the artefacts settles lost runs.
     with suppress(OSError, PipelineError):
         output = open_output()
         output.stamp("runs")
@@ -150,7 +152,7 @@ def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Datab
 
 @atexit.register
 def _leave(why: str = "the kernel was shut down before the run was finished") -> None:
-    """Part from the run that this kernel had joined, and close its database."""
+    """Close the run that this kernel joined, and its database."""
     while _joined:
         run = _joined.pop()
         run.fail(why)
@@ -158,7 +160,7 @@ def _leave(why: str = "the kernel was shut down before the run was finished") ->
 
 
 def _watch_cells() -> None:
-    """Close a run by hand as failed when one of its cells raises, for there is no runner to do it."""
+    """Close a run by hand as failed when one of its cells raises, since there is no runner to do it."""
     shell = get_ipython()
     if shell and _fail_with_cell not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", _fail_with_cell)
@@ -183,7 +185,7 @@ def _readable(value: object) -> str:
 
 def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:
     for conn_id in named_connections(parameters):
-        with suppress(UsageError):  # one that is unknown has no secrets
+        with suppress(UsageError):  # an unknown connection has no secrets
             yield resolve(conn_id)
 
 

@@ -1,4 +1,4 @@
-"""Know checked batches on disk: what was read whole before any of it is merged, however much it is."""
+"""Checked batches on disk, for a source that is read to its end before any row is merged."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from notebook_pipeline.declare.dataset import Dataset
 
 
 class Spool:
-    """Check batches as they come and keep their good rows in a nameless file in `folder`.
+    """Batches that are checked as they come, with their good rows in an unnamed file in `folder`.
 
-    At most `keep` rejected rows are spelled out; all are counted.
+    At most `keep` rejected rows are kept; all are counted.
     """
 
     def __init__(self, folder: Path, dataset: Dataset, today: date, *, keep: int) -> None:
@@ -28,14 +28,14 @@ class Spool:
         self.begin()
 
     def begin(self) -> None:
-        """Forget every batch so far."""
-        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (it goes with the spool)
+        """Discard all batches so far."""
+        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (closed with the spool)
         self._writer = pa.ipc.new_stream(self._file, self._no_rows.schema)
         self._checked: list[Checked] = []
         self._rows = self._rejected = 0
 
     def add(self, batch: RawBatch) -> None:
-        """Check a batch and keep it."""
+        """Check a batch and store it."""
         keep = max(self._keep - self._rejected, 0)
         checked = check_batch(batch, self._dataset, self._today, keep=keep)
         self._writer.write_batch(checked.good)
@@ -44,7 +44,7 @@ class Spool:
         self._rejected += len(checked.rejected)
 
     def batches(self) -> Iterator[Checked]:
-        """Yield the checked batches in the order they came; nothing can be added any more."""
+        """Yield the checked batches in the order they came; no more can be added after that."""
         self._writer.close()
         self._file.seek(0)
         done = 0

@@ -1,1 +1,1 @@
-"""Read bulk files: locate, download, detect the format, yield batches."""
+"""Bulk files: locate, download, detect the format, yield batches."""

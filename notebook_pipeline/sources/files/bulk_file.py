@@ -1,4 +1,4 @@
-"""Know bulk files: fetch what a source names, fingerprint it, and read it in batches."""
+"""Bulk files: fetch what a source names, compute its fingerprint, and read it in batches."""
 
 import hashlib
 from collections import Counter
@@ -22,7 +22,7 @@ from notebook_pipeline.sources.files.locations import Local, Remote, locate, sho
 
 @dataclass(frozen=True)
 class Stamp:
-    """Tell one state of a file from the next."""
+    """The size and modification time of a file, by which a change is detected."""
 
     size: int
     changed_ns: int
@@ -30,10 +30,11 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Part:
-    """Hold one file of a bulk: its name in positions, where it lies, its checksum, and its columns.
+    """One file of a bulk load: its name in positions, its path, its checksum and its columns.
 
-    `path` is what is read: the file itself, its copy, or its unpacked copy. Of the file itself `stamp` tells
-    when it changes; a copy is named by its content, and another run may put the same one in its place.
+    `path` is what is read: the file itself, its copy, or its unpacked copy. `stamp` detects changes of the
+    file itself; it is None for a copy, which is named by its content, so that another run may replace it with
+    the same.
     """
 
     name: str
@@ -48,10 +49,10 @@ class Part:
 
 @dataclass(frozen=True)
 class BulkFile:
-    """Hold what a source named: one file or several of one format, read in the order of their names.
+    """What a source names: one file or several of one format, read in the order of their names.
 
-    `sha256` is the checksum of the one file, or of the names and checksums of all; `rows` is None where
-    only reading can tell (CSV).
+    `sha256` is the checksum of the one file, or of the names and checksums of all; `rows` is None if the
+    number is not known before reading (CSV).
     """
 
     name: str
@@ -63,16 +64,16 @@ class BulkFile:
 
 
 def fetch_bulk(source: str, connection: Connection, cache: Path) -> BulkFile:
-    """Find what `source` names, relative to the connection, and bring it to this machine.
+    """Find the files that `source` names, relative to the connection, and bring them to this machine.
 
-    Remote files are copied into `cache`; local ones are used in place. Raises PipelineError where there
-    is none, or where a file is not what its name promises.
+    Remote files are copied into `cache`; local ones are used in place. Raises PipelineError if there are
+    none, or if a file's content does not match its name.
     """
     parts = [_part(found, connection, cache) for found in locate(source, connection)]
     kinds = {part.format.kind for part in parts}
     if len(kinds) > 1:
         raise PipelineError(
-            f"{shown(source)}: found CSV and Parquet files, expected one kind; name it with a glob"
+            f"{shown(source)}: found CSV and Parquet files, expected one format; select it with a glob"
         )
     rows = [part.rows for part in parts if part.rows is not None]
     return BulkFile(
@@ -88,8 +89,8 @@ def fetch_bulk(source: str, connection: Connection, cache: Path) -> BulkFile:
 def read_batches(bulk: BulkFile, dataset: Dataset) -> Iterator[RawBatch]:
     """Yield the rows of a bulk file, at most about 85,000 at a time.
 
-    Raises PipelineError before the first batch where a declared column is missing (also one that may be
-    null: a file without it would wipe it out), appears twice, or has a type that never converts.
+    Raises PipelineError before the first batch if a declared column is missing (even a nullable one, whose
+    stored values would be lost), appears twice, or has a type that never converts.
     """
     for part in bulk.parts:
         _check_columns(part, dataset)
@@ -111,7 +112,7 @@ def unknown_columns(bulk: BulkFile, dataset: Dataset) -> list[str]:
 def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
     name, promised = found.name, formats.of_name(found.name)
     if promised is None:
-        raise PipelineError(f"{name}: found a name of unknown format, expected {formats.KNOWN}")
+        raise PipelineError(f"{name}: found an unknown file extension, expected {formats.KNOWN}")
     path, sha256 = (found.path, None) if isinstance(found, Local) else download(found, connection, cache)
     stamp = _stamp(path, name)
     sha256 = sha256 or _sha256(path, name)
@@ -146,7 +147,7 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise PipelineError(
-            f"{name}: cannot be read: {error}; check that it is there and who may read it"
+            f"{name}: cannot be read: {error}; check that it exists and can be read"
         ) from None
 
 
@@ -166,7 +167,9 @@ def _check_columns(part: Part, dataset: Dataset) -> None:
         raise PipelineError(f"{part.name}: found {found}, expected {declared}")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise PipelineError(f"{part.name}: found several columns {', '.join(twice)}, expected each name once")
+        raise PipelineError(
+            f"{part.name}: found duplicate columns {', '.join(twice)}, expected each name once"
+        )
     for field in dataset.schema:
         received = part.schema.field(field.name).type
         if not can_convert(received, field.type):
@@ -182,6 +185,8 @@ def _read_part(part: Part, dataset: Dataset) -> Iterator[RawBatch]:
 
 
 def _check_unchanged(part: Part) -> None:
-    """Raise where a file was written to since its checksum was taken; nobody could tell what was read."""
+    """Raise PipelineError if a file has changed since its checksum was taken."""
     if part.stamp and _stamp(part.path, part.name) != part.stamp:
-        raise PipelineError(f"{part.name}: changed while it was read; run it again when it is written")
+        raise PipelineError(
+            f"{part.name}: changed while it was read; run this again when the file is complete"
+        )

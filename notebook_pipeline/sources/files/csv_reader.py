@@ -1,9 +1,9 @@
-"""Know CSV: its header, and its rows as text in batches; rows that cannot be cut into fields by themselves.
+"""CSV files: the header, the rows as text in batches, and the rows that cannot be split into fields.
 
-Fields are separated by commas and may stand in double quotes. Nothing is guessed: every column is text,
-empty is null. A quoted value may hold line breaks; one that holds as many commas as the lines it spans
-should have, and a quote or the row's end behind them, is taken for the work of a quote that was never
-closed, and is malformed. Rows are counted from 1 after the header; empty lines are no rows.
+Fields are separated by commas and may be enclosed in double quotes. Nothing is guessed: every column is text,
+empty is null. A quoted value may contain line breaks; if it also contains as many commas as the lines it
+spans should have, followed by a quote or the end of the row, its quote is taken as never closed and the row
+is malformed. Rows are counted from 1 after the header; empty lines are not rows.
 """
 
 import atexit
@@ -25,22 +25,22 @@ from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.files.formats import whole
 
-_BLOCK = 1 << 20  # the longest row, too; Arrow reads up to 32 blocks ahead
-_ROWS = 65_536  # so many rows make a batch,
-_BYTES = 16 << 20  # or so many bytes
-_SHOWN = 60  # so many bytes of a file that is no CSV are shown
+_BLOCK = 1 << 20  # also the longest row; Arrow reads up to 32 blocks ahead
+_ROWS = 65_536  # a batch has at most about this many rows,
+_BYTES = 16 << 20  # and about this many bytes
+_SHOWN = 60  # bytes shown of a file that is not CSV
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def read_header(path: Path, name: str, compression: str | None) -> list[str]:
-    """Return the column names of a CSV file, none where it is empty."""
+    """Return the column names of a CSV file, or an empty list if it is empty."""
     return _read_start(path, name, compression)[0]
 
 
 def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBatch]:
-    """Yield the rows of a CSV file; `name` stands in positions and messages.
+    """Yield the rows of a CSV file; `name` is used in positions and messages.
 
-    Raises PipelineError where the file is truncated or a row has no end.
+    Raises PipelineError if the file is truncated or a row has no end.
     """
     header, has_rows = _read_start(path, name, compression)
     if not has_rows:
@@ -51,15 +51,15 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
         text = utf8.Utf8Stream(stream)
         try:
             reader = arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip))
-            with _left_in_order(reader, text):
+            with _stopping_read_ahead(reader, text):
                 for batch in _gather(reader):
                     yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error):
                 raise
             raise PipelineError(
-                f"{name}: found no end of a row after row {rows.seen} within {_BLOCK >> 20} MB; look for a "
-                "quote that is opened and never closed"
+                f"{name}: found no end of a row within {_BLOCK >> 20} MB after row {rows.seen}; look for a "
+                "quote that is never closed"
             ) from None
         finally:
             text.stop()
@@ -68,13 +68,13 @@ def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBat
 
 
 def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[str], bool]:
-    """Return the fields of the first line that is not empty, and whether anything may follow it."""
+    """Return the fields of the first line that is not empty, and whether rows may follow."""
     with _open(path, name, compression) as (_, stream):
         start = stream.read(_BLOCK)
     text = io.StringIO(start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"), newline="")
     try:
         header = next((fields for fields in csv.reader(text) if fields), [])
-        "".join(header).encode()  # the rows may hold stray bytes, the header must not
+        "".join(header).encode()  # the rows may contain invalid bytes, the header must not
     except (UnicodeEncodeError, csv.Error):
         raise PipelineError(
             f"{name}: found {start[:_SHOWN]!r}…, expected the column names of a CSV file in UTF-8"
@@ -84,7 +84,7 @@ def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[st
 
 @contextmanager
 def _open(path: Path, name: str, compression: str | None) -> Iterator[tuple[pa.NativeFile, pa.NativeFile]]:
-    """Open a file and the stream of its decompressed bytes (the same where it is plain)."""
+    """Open a file and the stream of its decompressed bytes (the same object if it is not compressed)."""
     with whole(name, compression or "CSV"), pa.OSFile(str(path)) as file:
         yield file, pa.CompressedInputStream(file, compression) if compression else file
 
@@ -106,10 +106,10 @@ def _options(
 
 
 @contextmanager
-def _left_in_order(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) -> Iterator[None]:
-    """End Arrow's reading ahead where the reader is left early, at the latest when the process ends.
+def _stopping_read_ahead(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) -> Iterator[None]:
+    """Stop Arrow's read-ahead when the reader is left early, at the latest when the process exits.
 
-    Its thread calls Python, and an interpreter that ends does not survive that.
+    Its thread calls Python, which would crash an interpreter that is shutting down.
     """
 
     def leave() -> None:
@@ -127,7 +127,7 @@ def _left_in_order(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) 
 
 
 def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield larger batches, which cost less each row; blocks stay small because Arrow holds many of them."""
+    """Yield larger batches, which cost less per row; blocks stay small because Arrow holds many of them."""
     few: list[pa.RecordBatch] = []
     try:
         for batch in batches:
@@ -136,7 +136,7 @@ def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 yield pa.concat_batches(few)
                 few = []
     except pa.ArrowInvalid:
-        if few:  # so that the error can say how far the rows went
+        if few:  # so that the error can name the last row
             yield pa.concat_batches(few)
         raise
     if few:
@@ -144,17 +144,17 @@ def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 class _Rows:
-    """Number the rows of one file, as Arrow gives them: good ones in batches, bad ones by a callback."""
+    """The row numbers of one file; Arrow returns good rows in batches, and bad ones through a callback."""
 
     def __init__(self, name: str, header: Sequence[str]) -> None:
         self.name = name
         self.header = header
-        self.seen = 0  # the number of the last row that was handed on
-        self.bad: dict[int, Malformed] = {}  # by number, not handed on yet
+        self.seen = 0  # the number of the last row that was returned
+        self.bad: dict[int, Malformed] = {}  # by number, not returned yet
 
     def skip(self, row: arrow_csv.InvalidRow) -> str:
-        """Keep a bad row; Arrow counts from 1 with the header, and may run a block ahead."""
-        reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
+        """Save a bad row; Arrow counts from 1 including the header, and may be a block ahead."""
+        reason = f"{row.actual_columns} fields, but the header has {row.expected_columns}"
         self._keep(row.number - 1, row.text, reason)
         return "skip"
 
@@ -164,7 +164,7 @@ class _Rows:
         swallowed = _swallowed(batch)
         if swallowed.any():
             for row in np.flatnonzero(swallowed).tolist():
-                self._keep(int(numbers[row]), _spell(batch, row), "a quote is opened and never closed")
+                self._keep(int(numbers[row]), _spell(batch, row), "a quote is never closed")
             batch, numbers = batch.filter(pa.array(~swallowed)), numbers[~swallowed]
         malformed = [self.bad.pop(number) for number in sorted(self.bad) if number <= self.seen]
         columns = utf8.original_columns(batch) if marked else batch
@@ -176,7 +176,7 @@ class _Rows:
         return RawBatch(nothing, str, [self.bad[number] for number in sorted(self.bad)], 1.0)
 
     def _number(self, good: int) -> np.ndarray:
-        """Return the numbers of the next good rows, stepping over the bad rows between them."""
+        """Return the numbers of the next good rows, skipping the bad rows between them."""
         bad = np.array(sorted(self.bad), np.int64)
         good_before = bad - self.seen - 1 - np.arange(len(bad))
         bad = bad[good_before <= good]
@@ -188,7 +188,7 @@ class _Rows:
 
 
 def _swallowed(batch: pa.RecordBatch) -> np.ndarray:
-    """Say which rows have a value that spans lines with the commas that those lines should have."""
+    """Return a mask of rows with a value that spans lines and has the commas that those lines should have."""
     found = np.zeros(batch.num_rows, bool)
     for place, column in enumerate(batch.columns):
         data = text_bytes(column)
@@ -201,10 +201,11 @@ def _swallowed(batch: pa.RecordBatch) -> np.ndarray:
 
 
 def _spans_rows(value: str, place: int, commas: int) -> bool:
-    """Say whether a value with line breaks looks as if it held the ends of rows of so many commas.
+    """Return True if a value with line breaks seems to contain the ends of rows of `commas` commas each.
 
-    What seems to close such a value opens a later one, whose own last quote is then left in the text. Only
-    in the last column it may not be: behind it the file may end, or that later value break the line too.
+    The quote that seems to close such a value opens a later one, whose own closing quote then remains in the
+    text. In the last column there may be none: the file may end there, or the later value may break the line
+    as well.
     """
     lines = _BREAK.split(value.rstrip("\r\n"))
     if place < commas and '"' not in lines[-1]:
@@ -215,7 +216,7 @@ def _spans_rows(value: str, place: int, commas: int) -> bool:
 
 
 def _spell(batch: pa.RecordBatch, row: int) -> str:
-    """Return a row as a line of CSV, which is what was received but for needless quotes."""
+    """Return a row as a line of CSV, which is what was received except for unnecessary quotes."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow([column[row].as_py() for column in batch.columns])
     return line.getvalue()[:-1]

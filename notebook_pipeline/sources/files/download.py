@@ -1,4 +1,4 @@
-"""Downloads: a remote file on this machine's disk, hashed on the way, whole or not at all."""
+"""Downloads: a remote file copied to the local disk, hashed while it is copied, complete or not at all."""
 
 import hashlib
 import re
@@ -24,13 +24,13 @@ _KEPT_DAYS = 2
 def download(remote: Remote, connection: Connection, cache: Path) -> tuple[Path, str]:
     """Copy a remote file into the cache folder; return its path there and its SHA-256.
 
-    A file that is not complete is never seen under its name. Raises PipelineError.
+    An incomplete file never has its final name. Raises PipelineError.
     """
     return _store(remote.name, cache, lambda part: _fetch(remote, connection, part))
 
 
 def unpack(path: Path, name: str, compression: str, cache: Path) -> Path:
-    """Write the content of a compressed file into the cache folder, for a format that is read in jumps."""
+    """Decompress a file into the cache folder, for a format that needs random access."""
 
     def copy(part: IO[bytes]) -> str:
         with formats.open_stream(path, compression) as stream:
@@ -54,9 +54,9 @@ def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[P
             path = Path(part.name)
             sha256 = write(part)
         return path.rename(cache / f"{sha256[:16]}-{_safe(name)}"), sha256
-    except OSError as error:  # the disk is full, say
+    except OSError as error:  # such as a full disk
         raise PipelineError(
-            f"{name}: cannot be kept in {cache}: {error}; make room or set NOTEBOOK_PIPELINE_OUTPUT"
+            f"{name}: cannot be written to {cache}: {error}; free space or set NOTEBOOK_PIPELINE_OUTPUT"
         ) from error
     finally:
         if path:
@@ -64,7 +64,7 @@ def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[P
 
 
 def _forget_old(cache: Path) -> None:
-    """Remove what earlier runs fetched, and what killed ones left behind."""
+    """Remove old downloads, and files that killed runs left behind."""
     limit = time.time() - _KEPT_DAYS * 86_400
     for path in cache.iterdir():
         if path.is_file() and path.stat().st_mtime < limit:
@@ -79,10 +79,10 @@ def _fetch(remote: Remote, connection: Connection, part: IO[bytes]) -> str:
     if remote.chunks:
         try:
             return _copy(remote.chunks(), part)
-        except Exception as error:  # every store that fsspec opens has errors of its own
+        except Exception as error:  # every file system of fsspec has its own errors
             raise PipelineError(f"{shown(remote.url)}: cannot be read: {error}") from error
     name = PurePosixPath(remote.name).name
-    # What is packed by name is not unpacked on the way, whatever a server calls it.
+    # A file that is compressed by name is stored as it is, whatever its Content-Encoding.
     decode = not name.endswith((".gz", ".zst"))
     with Client(connection, file_patience(connection)) as client:
         return client.stream(remote.url, lambda chunks: _copy(chunks, part), what=name, decode=decode)

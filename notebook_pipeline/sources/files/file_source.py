@@ -17,7 +17,7 @@ BULK = SourceKind(BULK_MARK, is_live=False, side_by_side=True, is_text=True)
 
 
 class FileSource:
-    """Read bulk files; those that are loaded already under the same contract give no rows, unless `force`."""
+    """Bulk files; those already loaded under the same contract yield no rows, unless `force`."""
 
     kind = BULK
 
@@ -33,9 +33,9 @@ class FileSource:
         return iter(()) if self._loaded_by else bulk_file.read_batches(self._bulk, self._dataset)
 
     def ending(self) -> Ending:
-        """Return the fingerprint that marks the files as loaded."""
+        """Return the fingerprint that marks the files as loaded, and notes."""
         if self._loaded_by:
-            note = f"{self.name} is loaded already, by run {self._loaded_by}; force = True loads it again"
+            note = f"{self.name} was already loaded by run {self._loaded_by}; force = true loads it again"
             return Ending(Origin(BULK), [note], 0)
         unknown = bulk_file.unknown_columns(self._bulk, self._dataset)
         origin = Origin(BULK, fingerprint=self._fingerprint)
@@ -43,6 +43,6 @@ class FileSource:
 
 
 def contract_fingerprint(dataset: Dataset) -> str:
-    """Return a digest of what decides whether a row is accepted, and as what."""
+    """Return a digest of everything that decides whether and how a row is accepted."""
     contract = (str(dataset.schema), dataset.key, dataset.cursor, sorted(dataset.ignored), dataset.rules)
     return hashlib.sha256(repr(contract).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Know file formats by name and by first bytes."""
+"""File formats, recognised by name and by first bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from notebook_pipeline.errors import PipelineError
 Kind = Literal["csv", "parquet"]
 Compression = Literal["gzip", "zstd"]
 
-KNOWN = ".csv or .parquet, plain or with .gz or .zst behind"
+KNOWN = ".csv or .parquet, optionally followed by .gz or .zst"
 
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 _SIGNATURES = {
@@ -34,14 +34,14 @@ _HEAD = 512
 
 @dataclass(frozen=True)
 class Format:
-    """Say how a file is written: its kind, and what it is compressed with around that."""
+    """The format of a file: its kind, and how that is compressed, if at all."""
 
     kind: Kind
     compression: Compression | None = None
 
 
 def of_name(name: str) -> Format | None:
-    """Return the format that a file's name promises, None where it promises none that is known."""
+    """Return the format that a file's extension indicates, or None if it is unknown."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     kind = suffixes[-2:-1] if compression else suffixes[-1:]
@@ -51,22 +51,24 @@ def of_name(name: str) -> Format | None:
 
 
 def open_stream(path: Path, compression: str | None) -> pa.NativeFile:
-    """Open a file for reading, decompressed on the way."""
+    """Open a file for reading, decompressed."""
     return pa.input_stream(str(path), compression=compression)
 
 
 @contextmanager
 def whole(name: str, what: str) -> Iterator[None]:
-    """Turn what Arrow says of a damaged file into a PipelineError that names it."""
+    """Turn Arrow's error about a damaged file into a PipelineError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
         said = " ".join(str(error).split())
-        raise PipelineError(f"{name}: not a whole {what} file: {said}; fetch or write it again") from None
+        raise PipelineError(
+            f"{name}: damaged or truncated {what} file: {said}; fetch or write it again"
+        ) from None
 
 
 def check_content(path: Path, name: str, promised: Format) -> None:
-    """Raise PipelineError where a file's first bytes are not what its name promises."""
+    """Raise PipelineError if a file's first bytes do not match its name."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if not head:
@@ -78,7 +80,7 @@ def check_content(path: Path, name: str, promised: Format) -> None:
         raise PipelineError(f"{name}: found {found or repr(head[:20])}, expected a Parquet file")
     if promised.kind == "csv" and found:
         raise PipelineError(
-            f"{name}: found {found}, expected CSV text in UTF-8; give the file its right name"
+            f"{name}: found {found}, expected CSV text in UTF-8; give the file the extension of its format"
         )
 
 
@@ -86,12 +88,14 @@ def _decompressed(path: Path, name: str, head: bytes, compression: str) -> bytes
     found = _recognise(head)
     if found != f"{compression} data":
         raise PipelineError(
-            f"{name}: found {found or repr(head[:20])}, expected {compression} data as the name says"
+            f"{name}: found {found or repr(head[:20])}, expected {compression} data according to its name"
         )
     with whole(name, compression), open_stream(path, compression) as stream:
         head = stream.read(_HEAD)
     if not head:
-        raise PipelineError(f"{name}: the {compression} file holds nothing; expected the dataset's columns")
+        raise PipelineError(
+            f"{name}: the {compression} file contains no data; expected the dataset's columns"
+        )
     return head
 
 

@@ -1,4 +1,4 @@
-"""Know what a source names: local files or remote ones, relative to a connection or by itself."""
+"""The files that a source names: local or remote, relative to a connection or absolute."""
 
 import glob
 import os
@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Local:
-    """Name a file on this machine; `name` stands in positions, `alone` is the source that names only it."""
+    """A file on this machine; `name` is used in positions, `alone` is the source that names only it."""
 
     name: str
     path: Path
@@ -32,7 +32,7 @@ class Local:
 
 @dataclass(frozen=True)
 class Remote:
-    """Name a file elsewhere: an HTTP `url`, or something that opens its bytes; `alone` names only it."""
+    """A remote file: an HTTP `url`, or a function that yields its bytes; `alone` names only this file."""
 
     name: str
     url: str
@@ -41,10 +41,10 @@ class Remote:
 
 
 def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
-    """Return the files that a source names: one file, a folder's or a glob's, sorted by name.
+    """Return the files that a source names: one file, or those of a folder or glob, sorted by name.
 
-    A relative name is looked for where the connection points; several files may be named one a line.
-    Raises PipelineError where there is none.
+    A relative name is relative to the connection; several files may be listed, one per line. Raises
+    PipelineError if there are none.
     """
     if not source or "\0" in source:
         raise UsageError(f"source {source!r} names no file; give a path, a folder, a glob or a URL")
@@ -60,16 +60,16 @@ def locate(source: str, connection: Connection) -> Sequence[Local | Remote]:
 
 
 def shown(source: str) -> str:
-    """Return a source as messages show it: each URL without what may be secret in it."""
+    """Return a source for display: each URL without the parts that may be secret."""
     if "\n" in source:
         return ", ".join(shown_address(line) for line in source.splitlines() if line)
     return shown_address(source)
 
 
 def groups(source: str, connection: Connection, at_most: int) -> Sequence[str]:
-    """Return sources that together name the files of this one, each file once, in the order of the names.
+    """Return sources that together name the files of this one, each file once, in the order of names.
 
-    There are as many as there are files, and at most so many; a single file stays as it is named.
+    There is one source per file, but at most `at_most`; a single file is returned as it is named.
     """
     names = [found.alone for found in locate(source, connection)]
     if not all(_is_plain(name) for name in names):
@@ -82,17 +82,17 @@ def groups(source: str, connection: Connection, at_most: int) -> Sequence[str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Say whether a name means the same file again when it stands by itself in a list."""
+    """Return True if a name refers to the same file when it is listed by itself."""
     return len(name.splitlines()) == 1 and not ("://" in name and _MAGIC.search(name))
 
 
 def _each(names: Sequence[str], connection: Connection) -> Sequence[Local | Remote]:
-    """Return the files of a list, each under a name that no other file has."""
+    """Return the files of a list, each with a unique name."""
     found: dict[str, Local | Remote] = {}
     for name in names:
         files = locate(name, connection)
         if len(files) > 1 or files[0].alone in found:
-            raise UsageError(f"{shown(name)} in a list of files: name one file a line, and each file once")
+            raise UsageError(f"{shown(name)} in a list of files: name one file per line, and each file once")
         found[files[0].alone] = replace(files[0], name=shown(files[0].alone))
     return sorted(found.values(), key=lambda file: file.name)
 
@@ -108,7 +108,7 @@ def _relative(source: str, connection: Connection) -> Sequence[Local | Remote]:
     base = str(connection.extra.get("path") or "")
     if "://" in base:
         return _by_url(f"{base.rstrip('/')}/{source}", connection)
-    # A path as it is typed in the checkout, such as data/orders.csv, is accepted too.
+    # A path relative to the checkout, such as data/orders.csv, is also accepted.
     return _local(source, [settings.home() / settings.expanded(base), settings.home(), Path.cwd()])
 
 
@@ -122,12 +122,12 @@ def _local(source: str, bases: Sequence[Path]) -> Sequence[Local]:
 
 
 def _spelled(file: Local) -> Local:
-    """Return a file whose name can be kept and shown, which is UTF-8 text, or raise PipelineError."""
+    """Return a file if its name is UTF-8 text, which can be stored and shown, or raise PipelineError."""
     try:
         str(file.path).encode()
     except UnicodeEncodeError:
         raise PipelineError(
-            f"{str(file.path)!a}: found a name that is not UTF-8 text; rename it, or use a locale of UTF-8"
+            f"{str(file.path)!a}: found a name that is not UTF-8 text; rename it, or use a UTF-8 locale"
         ) from None
     return file
 
@@ -147,7 +147,7 @@ def _below(base: Path, source: str) -> Sequence[Local]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return the bulk files below a folder; what is hidden or of another kind is passed over."""
+    """Return the bulk files below a folder; hidden files and other formats are ignored."""
     return [
         path
         for path in folder.rglob("*")
@@ -160,7 +160,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _named(paths: Sequence[Path], base: Path, source: str) -> Sequence[Local]:
-    """Name files by their place below `base`, which `source` names, in the order of the names."""
+    """Return files sorted and named by their path below `base`, which `source` names."""
     names = {path.relative_to(base).as_posix(): path for path in paths}
     return [Local(name, path, str(PurePosixPath(source, name))) for name, path in sorted(names.items())]
 
@@ -173,19 +173,21 @@ def _by_url(url: str, connection: Connection) -> Sequence[Local | Remote]:
         return _by_fsspec(url, connection)
     name = unquote(PurePosixPath(urlsplit(url).path).name)
     if not formats.of_name(name):
-        raise PipelineError(f"{shown(url)}: HTTP has no folders or globs; name one file, {formats.KNOWN}")
+        raise PipelineError(
+            f"{shown(url)}: HTTP supports no folders or globs; name one file, {formats.KNOWN}"
+        )
     return [Remote(name, url, url)]
 
 
 def _scheme(url: str) -> str:
-    """Return the scheme of a URL that names a place and holds no password, or raise UsageError."""
+    """Return the scheme of a URL, or raise UsageError if it is invalid or contains a password."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
         raise UsageError(f"{shown(url)}: not a URL ({error})") from None
     if parts.password:
-        raise UsageError(f"{shown(url)}: found a password in the source; put it into a connection instead")
+        raise UsageError(f"{shown(url)}: found a password in the source; store it in a connection instead")
     return parts.scheme.lower()
 
 

@@ -1,4 +1,4 @@
-"""Know Parquet: its columns, its length, and its rows in batches of one size however it was written."""
+"""Parquet files: columns, number of rows, and rows in batches of similar size, however they were written."""
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -9,9 +9,9 @@ from pyarrow import parquet
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.sources.files.formats import whole
 
-_ROWS = 65_536  # make a batch,
-_BYTES = 16 << 20  # or so many bytes
-_BUFFER = 1 << 20  # bytes read at a time of each column, so that a huge row group stays on disk
+_ROWS = 65_536  # a batch has at most about this many rows,
+_BYTES = 16 << 20  # and about this many bytes
+_BUFFER = 1 << 20  # bytes of each column read at once, so that a huge row group is not read into memory
 
 
 def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
@@ -21,15 +21,15 @@ def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
 
 
 def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[RawBatch]:
-    """Yield the rows of a Parquet file; `name` stands in positions and messages, counted from 1.
+    """Yield the rows of a Parquet file; `name` is used in messages and in positions, which count from 1.
 
-    Raises PipelineError where the file is damaged.
+    Raises PipelineError if the file is damaged.
     """
     done = 0
     with _open(path, name) as file:
         total = file.metadata.num_rows
         columns = [column for column in file.schema_arrow.names if column not in leave_out]
-        # One thread costs less time in all; the load overlaps reading with writing instead.
+        # One thread costs less CPU time; the load overlaps reading with writing instead.
         batches = file.iter_batches(_rows_at_once(file.metadata), columns=columns, use_threads=False)
         while batch := _next(batches, name, done):
             yield RawBatch(batch, _positions(name, done + 1), share=(done + batch.num_rows) / total)
@@ -37,7 +37,7 @@ def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[Raw
 
 
 def _rows_at_once(metadata: parquet.FileMetaData) -> int:
-    """Return how many rows make a batch, by what the row that is written largest takes in its group."""
+    """Return the number of rows in a batch, from the largest average size of a row in a row group."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     row = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
     return max(1, min(_ROWS, int(_BYTES / row))) if row else _ROWS
@@ -54,7 +54,7 @@ def _positions(name: str, first: int) -> Callable[[int], str]:
 
 def _open(path: Path, name: str) -> parquet.ParquetFile:
     with whole(name, "Parquet"):
-        # Checksums, where the writer left any, tell a damaged value from a good one.
+        # Checksums, if the writer stored any, reveal damaged values.
         return parquet.ParquetFile(
             path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
         )

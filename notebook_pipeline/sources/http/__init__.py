@@ -1,1 +1,1 @@
-"""Read HTTP APIs: the client, pages, and where pages are kept until they are merged."""
+"""HTTP APIs: the client, pages, and where pages are stored until they are merged."""

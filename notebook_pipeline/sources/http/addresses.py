@@ -1,4 +1,4 @@
-"""Addresses: a connection's base URL, the server that a URL asks, a URL without what is secret in it."""
+"""URLs: a connection's base URL, a comparison of servers, and URLs for display without secrets."""
 
 import re
 from urllib.parse import urlsplit, urlunsplit
@@ -10,7 +10,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def base_address(connection: Connection) -> str:
-    """Return the connection's base URL without the login that may stand in it, or raise UsageError."""
+    """Return the connection's base URL without a login in it, or raise UsageError."""
     try:
         parts = urlsplit(base_url(connection))
         _ = parts.port
@@ -18,16 +18,17 @@ def base_address(connection: Connection) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(
-            f"connection {connection.conn_id!r} has no HTTP address: give host, schema (http, https) and port"
+            f"connection {connection.conn_id!r} has no HTTP address; set its host, schema (http or "
+            "https) and port"
         )
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
 
 def is_same_server(url: str, other: str) -> bool:
-    """Return True if both URLs ask one server: scheme, host and port are the same."""
+    """Return True if two URLs have the same scheme, host and port."""
     try:
         return _origin(url) == _origin(other)
-    except ValueError:  # one of them is no URL
+    except ValueError:  # one of them is not a URL
         return False
 
 
@@ -37,7 +38,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def shown_address(url: str) -> str:
-    """Return a URL without login, query and fragment, which may hold secrets; any other text as it is."""
+    """Return a URL without login, query and fragment, which may be secret; other text is unchanged."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return url

@@ -1,4 +1,4 @@
-"""What the extra of an `http` connection says: settings, which are never sent, and otherwise headers."""
+"""The extra of an `http` connection: settings, which are never sent, and headers."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from typing import cast
 from notebook_pipeline.connections import Connection, base_url
 from notebook_pipeline.errors import UsageError
 
-# The names that Airflow's HttpHook takes out of a connection's extra, and those that only we know.
+# The settings that Airflow's HttpHook reads from the extra, and those that only this package reads.
 _OF_HTTP_HOOK = (
     "verify",
     "verify_ssl",
@@ -27,12 +27,12 @@ _OF_HTTP_HOOK = (
 _OURS = ("headers", "auth", "storage_options", "max_bytes", "max_seconds", "allow")
 SETTINGS = frozenset({*_OF_HTTP_HOOK, *_OURS})
 
-# Where requests, and curl, look for the certificates of a company's own authority.
+# Where requests and curl look for the certificates of additional authorities.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def headers(connection: Connection) -> Mapping[str, str]:
-    """Return the headers to send: those below `headers`, and what else is not a setting."""
+    """Return the headers to send: those in `headers`, and everything in the extra that is not a setting."""
     extra = connection.extra
     given = extra.get("headers") or {}
     if not isinstance(given, Mapping):
@@ -42,16 +42,16 @@ def headers(connection: Connection) -> Mapping[str, str]:
     for name, value in found.items():
         if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
             raise UsageError(
-                f"connection {connection.conn_id!r}: the header {name!r} in its extra has a value that HTTP "
-                "cannot carry; give printable ASCII without line breaks"
+                f"connection {connection.conn_id!r}: the header {name!r} in its extra is not valid in "
+                "HTTP; use printable ASCII without line breaks"
             )
     return found
 
 
 def verify(connection: Connection) -> bool | str:
-    """Return whether servers' certificates are checked, or the file or folder of the authorities to trust.
+    """Return whether to verify servers' certificates, or the file or folder of authorities to trust.
 
-    The connection decides; only where it does not, the environment's variables name the authorities.
+    The connection's setting takes precedence over the environment variables.
     """
     name = "verify" if "verify" in connection.extra else "verify_ssl"
     given = _switch(connection.extra.get(name))
@@ -60,7 +60,7 @@ def verify(connection: Connection) -> bool | str:
     path = given if isinstance(given, str) else _authorities_of_environment(connection)
     if not path:
         return True
-    # What the environment names does not matter to a connection that needs no certificate.
+    # Without HTTPS, a missing file in an environment variable does not matter.
     if not isinstance(given, str) and not base_url(connection).startswith("https:"):
         return path
     expected = f"true, false or a file of certificates as `verify` in its extra, or in {_CA_VARIABLES[0]}"
@@ -68,7 +68,7 @@ def verify(connection: Connection) -> bool | str:
 
 
 def certificate(connection: Connection) -> str | tuple[str, str] | None:
-    """Return the client's certificate: a file, or a file and that of its key."""
+    """Return the client's certificate: one file with its key, or two files, certificate and key."""
     given = connection.extra.get("cert")
     if not given:
         return None
@@ -80,7 +80,7 @@ def certificate(connection: Connection) -> str | tuple[str, str] | None:
 
 
 def proxies(connection: Connection) -> Mapping[str, str] | None:
-    """Return the proxies by scheme; a text is the proxy of all. None leaves them to the environment."""
+    """Return the proxies by scheme; one address is for all. None leaves them to the environment."""
     name = "proxies" if "proxies" in connection.extra else "proxy"
     given = connection.extra.get(name)
     if given is None:
@@ -89,12 +89,12 @@ def proxies(connection: Connection) -> Mapping[str, str] | None:
         return {"all": given} if given else {}
     if not isinstance(given, Mapping):
         raise _wrong(connection, name, 'an object such as {"https": "http://proxy:3128"}, or one address')
-    # A scheme without a proxy (null) is asked directly.
+    # A scheme without a proxy (null) connects directly.
     return {str(scheme): str(address) for scheme, address in given.items() if address}
 
 
 def flag(connection: Connection, name: str) -> bool:
-    """Return a setting that is true or false, and true where it is not given."""
+    """Return a boolean setting, True if it is not given."""
     given = _switch(connection.extra.get(name))
     if given is None:
         return True
@@ -132,7 +132,7 @@ def _authorities_of_environment(connection: Connection) -> str:
 
 
 def _switch(given: object) -> object:
-    """Return true and false as booleans also where they are written as text, as in a connection's URI."""
+    """Return true and false as booleans even if they are text, as in a connection's URI."""
     if isinstance(given, str):
         return {"true": True, "false": False, "": None}.get(given.strip().lower(), given)
     return given

@@ -1,4 +1,4 @@
-"""The HTTP client: get whole pages and stream files from a connection's server, by one policy."""
+"""The HTTP client: get pages and stream files from a connection's server, with one policy for both."""
 
 import logging
 import threading
@@ -29,10 +29,11 @@ _log = logging.getLogger(__name__)
 
 
 class Client:
-    """Ask one server, as its connection says; every failure is a PipelineError without a credential.
+    """A client of one connection; every failure is a PipelineError without credentials.
 
-    The connection's credentials go to its own scheme, host and port only. A file may be anywhere else, and
-    any answer may redirect to elsewhere: there nothing is sent that the connection holds, nor after that.
+    The connection's credentials are sent only to its own scheme, host and port. A file may be on another
+    server, and any response may redirect to one: nothing from the connection is sent there, or to any server
+    after it.
     """
 
     def __init__(
@@ -67,15 +68,15 @@ class Client:
         if not self.base:
             raise UsageError(
                 f"connection {self._connection.conn_id!r} is of type {self._connection.conn_type!r}; an API "
-                "needs one of type http"
+                "needs a connection of type http"
             )
         url = f"{self.base}/{path.lstrip('/')}"
         return f"{url}?{urlencode(query)}" if query else url
 
     def get(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
-        """Return the answer of status 200; one with a `shape` begins and ends with that JSON's brackets.
+        """Return the answer with status 200; with a `shape`, it must begin and end with that JSON's brackets.
 
-        `what` names the answer in errors and warnings, for instance "page 3".
+        `what` names the answer in errors and warnings, such as "page 3".
         """
 
         def receive(pieces: Iterator[bytes], content_type: str) -> Answer:
@@ -86,22 +87,22 @@ class Client:
         return self._try(page_request(url, what), receive)
 
     def get_in_time(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
-        """Return what `get` returns, or raise PipelineError when the budget is gone, also amid a header."""
+        """Return the result of `get`, or raise PipelineError when time is up, even within a header."""
         return self.wait(self.start(partial(self.get, url, what=what, shape=shape)), url, what=what)
 
     def stream(
         self, url: str, take: Callable[[Iterator[bytes]], _T], *, what: str, decode: bool = True
     ) -> _T:
-        """Return what `take` makes of the body, which comes in pieces; each try calls it anew.
+        """Return the result of `take`, which is called with the pieces of the body, again on each retry.
 
-        `decode` unpacks what the server has packed for the way. The query of the URL is not shown.
+        `decode` decodes the content encoding. The query of the URL is not shown.
         """
         request = file_request(url, what, decode=decode)
         return self._wait(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
-        """Begin to ask in a thread of its own, which never keeps the process from ending."""
+        """Call a function in a separate thread, which never keeps the process from exiting."""
         future: Future[_T] = Future()
 
         def run() -> None:
@@ -110,16 +111,16 @@ class Client:
             except BaseException as error:
                 future.set_exception(error)
 
-        # Not a ThreadPoolExecutor: Python would wait for its threads, one of which may hang in a header.
+        # Not a ThreadPoolExecutor: at exit, Python would wait for its threads, and one may hang in a header.
         threading.Thread(target=run, daemon=True).start()
         return future
 
     def wait(self, future: Future[_T], url: str, *, what: str) -> _T:
-        """Return what `start` began, or raise PipelineError when the budget is gone."""
+        """Return the result of what `start` started, or raise PipelineError when time is up."""
         return self._wait(future, page_request(url, what))
 
     def failure(self, seen: str, remedy: str, url: str, what: str) -> PipelineError:
-        """Return the error that says what was asked where, what came and what to do, without a secret."""
+        """Return an error with the request, what was received and what to do, without secrets."""
         conn_id = self._connection.conn_id
         return PipelineError(
             self._redactor.text(f"{what}: GET {url} (connection {conn_id!r}): {seen}; {remedy}")
@@ -127,15 +128,15 @@ class Client:
 
     def _wait(self, future: Future[_T], request: Request) -> _T:
         try:
-            # The thread itself gives up at the deadline, unless it hangs in a header that never ends.
+            # The thread itself stops at the deadline, unless it hangs in a header that never ends.
             return future.result(timeout=max(self._left(), 0) + 1)
         except TimeoutError:
-            if future.done():  # a disk may time out, too
+            if future.done():  # raised by the thread, such as by a disk
                 raise
             raise self._spent("no complete answer", request) from None
 
     def _spent(self, seen: str, request: Request) -> PipelineError:
-        seen = f"{seen}, and the {self._patience.budget:g} s for all requests are over"
+        seen = f"{seen}, and the time limit of {self._patience.budget:g} s for all requests was reached"
         return self.failure(seen, request.kind.when_late, request.shown, request.what)
 
     def _left(self) -> float:
@@ -151,22 +152,22 @@ class Client:
                 tries += 1
 
     def _wait_for_retry(self, tries: int, fault: Fault, request: Request) -> None:
-        """Wait as the server or the back-off says, or raise PipelineError if no try is left."""
+        """Wait as the server or the back-off requires, or raise PipelineError if no retry is left."""
         seen = fault.seen
         is_last = tries >= self._patience.tries
         if is_last and fault.is_passing and tries > 1:
-            seen = f"{seen}, and nothing better in {tries} tries"
+            seen = f"{seen}, even after {tries} tries"
         if is_last or not fault.is_passing:
             raise self.failure(seen, fault.remedy, request.shown, request.what) from None
         seconds = self._patience.pause(tries, fault.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: GET {request.shown}: {seen}; trying again in {seconds:.1f} s"
+        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {seconds:.1f} s"
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
     def _attempt(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
-        """Follow redirects; credentials stay behind for good when one leaves the connection's own server."""
+        """Send a request, follow redirects; once one leaves the connection's server, send no credentials."""
         until = min(time.monotonic() + self._patience.answer, self._deadline)
         url, is_home = request.url, True
         for _ in range(MAX_REDIRECTS + 1):
@@ -202,7 +203,7 @@ class Client:
         size = 0
         while True:
             with self._network_faults():
-                # One read of the socket at a time, so that a body that trickles meets the clock.
+                # Read the socket once at a time, so that the time limit also applies to a slow body.
                 piece = response.raw.read1(_CHUNK, decode_content=request.decode)
             if not piece:
                 return
@@ -221,11 +222,13 @@ class Client:
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise Fault("nobody waits for the answer any more", ASK_CONNECTION, is_passing=False)
+            raise Fault(
+                "the client was closed before the answer was complete", ASK_CONNECTION, is_passing=False
+            )
 
     @contextmanager
     def _network_faults(self) -> Iterator[None]:
-        """Turn what the network raises into a Fault; what `take` raises, of a full disk say, stays."""
+        """Turn network errors into a Fault; other errors of `take`, such as a full disk, are not changed."""
         try:
             yield
         except responses.NETWORK_ERRORS as error:
@@ -235,6 +238,6 @@ class Client:
 
     def _check(self, answer: Answer, shape: Shape) -> None:
         if self._redactor.is_in(answer.body):
-            seen = "200 with a body that repeats a credential of the connection, which was not kept"
+            seen = "200 with a body that contains a credential of the connection, so it was discarded"
             raise Fault(seen, "ask the server's owner", is_passing=False)
         answer.check_shape(shape)

@@ -19,31 +19,31 @@ USER_AGENT = f"notebook-pipeline/{__version__}"
 
 
 def asker(connection: Connection) -> str:
-    """Return a digest of who asks for what: of the login and all headers, but of no password or token."""
+    """Return a digest of the login and all headers, without passwords and tokens, to identify the client."""
     headers = connection_settings.headers(connection).items()
     who = [_login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
     return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
 def open_session(connection: Connection) -> requests.Session:
-    """Return a pooled session that sends the connection's credentials: basic from its login, or headers."""
+    """Return a pooled session that sends the connection's credentials: login (basic) and headers."""
     session = open_stranger(connection)
     session.cert = connection_settings.certificate(connection)
     session.headers.update(connection_settings.headers(connection))
     login, password = _login(connection)
     if login:
-        # As bytes, because requests would write text as latin-1.
+        # As bytes, because requests would encode text as latin-1.
         session.auth = HTTPBasicAuth(login.encode(), password.encode())
     return session
 
 
 def open_stranger(connection: Connection) -> requests.Session:
-    """Return a pooled session over the same network settings that sends no credential of any kind."""
+    """Return a pooled session with the same network settings that sends no credentials."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=4, max_retries=0))
     session.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Connection": "keep-alive"})
-    # Without an own auth requests would look for a login in ~/.netrc.
+    # Without this, requests would look for a login in ~/.netrc.
     session.auth = lambda request: request
     session.verify = connection_settings.verify(connection)
     proxies = connection_settings.proxies(connection)
@@ -55,9 +55,10 @@ def open_stranger(connection: Connection) -> requests.Session:
 def send(
     session: requests.Session, url: str, headers: Mapping[str, str], timeout: tuple[float, float]
 ) -> requests.Response:
-    """Ask for a URL and return the response, its body not yet read; a redirect is not followed.
+    """Send a GET request and return the response with its body unread; redirects are not followed.
 
-    The session's own headers win over `headers`. `timeout` is for connecting and for the next byte.
+    The session's own headers take precedence over `headers`. `timeout` is for connecting and for the next
+    byte.
     """
     missing = {name: value for name, value in headers.items() if name not in session.headers}
     request = session.prepare_request(requests.Request("GET", url, headers=missing))
@@ -70,7 +71,7 @@ def send(
 
 
 def _login(connection: Connection) -> tuple[str, str]:
-    """Return login and password; HttpHook lets them stand in the host as well."""
+    """Return login and password, which may also be part of the host, as HttpHook allows."""
     if connection.login:
         return connection.login, connection.password
     parts = urlsplit(base_url(connection))

@@ -1,4 +1,4 @@
-"""Know landed pages: what a server sent, kept on disk as received, when, and how far the reading came."""
+"""Landed pages: what a server sent, stored on disk as received, with the date and state of the reading."""
 
 import json
 import math
@@ -16,16 +16,16 @@ from notebook_pipeline import settings
 
 MANIFEST = "extraction.json"
 
-# The manifest is removed last, so that what is left of a removal that was killed is still found.
+# The manifest is removed last, so that a removal that was killed is completed by the next run.
 _WRITTEN = ("page-*.json.zst", "*.part", MANIFEST)
 
 
 class Landing:
-    """Keep the pages of one extraction in a folder; another extraction than the one in it starts afresh.
+    """The pages of one extraction in a folder; a folder with another extraction is cleared.
 
-    `request` says what is asked (address, filter, page size …): landed pages answer nothing else. A page
-    is there in whole or not at all. `day` is the day on which page 0 was asked for, or earlier. Files and
-    folder are for their owner alone.
+    `request` identifies the request (address, filter, page size …): landed pages are used only for the same
+    request. A page is stored completely or not at all. `day` is the day on which page 0 was requested, or
+    earlier. Only the owner may read files and folder.
     """
 
     def __init__(self, folder: Path, request: Mapping[str, object]) -> None:
@@ -40,7 +40,7 @@ class Landing:
             self.begin(1)
 
     def begin(self, reading: int) -> None:
-        """Drop every page and begin to read from page 0, for the first, second … time."""
+        """Remove all pages and start from page 0; `reading` counts the readings from 1."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _clear(self.folder, *_WRITTEN)
         self.reading, self.total, self.is_complete = reading, None, False
@@ -48,35 +48,35 @@ class Landing:
         self._save()
 
     def keep_total(self, total: int) -> None:
-        """Remember what the source counted before its first page was read."""
+        """Save the source's own count, taken before its first page was read."""
         self.total = total
         self._save()
 
     def complete(self) -> None:
-        """Remember that all pages are there, so that they can be merged again without the server.
+        """Save that all pages have landed, so that they can be merged again without the server.
 
-        What was staged and not kept goes: guesses that were wrong, and what killed tries have left.
+        Staged files that were not kept are removed: wrong guesses, and what killed runs left behind.
         """
         _clear(self.folder, "*.part")
         self.is_complete = True
         self._save()
 
     def reopen(self, page: int) -> None:
-        """Forget this page and all after it: where those begin depends on how many rows this one has."""
+        """Remove this page and all later ones, whose offsets depend on the number of rows in this one."""
         if self.is_complete:
             self.is_complete = False
             self._save()
-        # The last one first, so that what a kill leaves is still a beginning.
+        # The last one first, so that pages left by a kill still start from 0 without a gap.
         for path in sorted(self.folder.glob("page-*.json.zst"), reverse=True):
             if path >= self._path(page):
                 path.unlink()
 
     def stage(self, body: bytes) -> Path:
-        """Write a page as received, compressed, to a file that is not landed until it is kept."""
+        """Write a page as received, compressed, to a file that `keep` makes a landed page."""
         descriptor, name = mkstemp(".part", dir=self.folder)
         os.close(descriptor)
         try:
-            # Arrow opens the file itself: a thread that is still at this when Python ends needs none of it.
+            # Arrow opens the file itself: a thread still writing when Python exits needs no Python objects.
             with pa.CompressedOutputStream(name, "zstd") as sink:
                 sink.write(body)
         except BaseException:
@@ -85,19 +85,19 @@ class Landing:
         return Path(name)
 
     def keep(self, page: int, staged: Path) -> None:
-        """Land a staged page: it is the extraction's next one."""
+        """Make a staged page the next landed page."""
         staged.replace(self._path(page))
 
     def read(self, page: int) -> bytes | None:
-        """Return a landed page, or None where it is not there or not whole."""
+        """Return a landed page, or None if it is missing or incomplete."""
         try:
             with pa.input_stream(str(self._path(page)), compression="zstd") as source:
                 return source.read()
-        except OSError:  # Arrow's own errors about a file that was cut short are OSErrors, too
+        except OSError:  # Arrow raises it for a truncated file, too
             return None
 
     def drop(self, page: int) -> None:
-        """Forget a page that could not be used, so that it is asked for again."""
+        """Remove a page that could not be used, so that it is requested again."""
         self._path(page).unlink(missing_ok=True)
 
     def _path(self, page: int) -> Path:
@@ -126,15 +126,15 @@ class Landing:
 
 
 def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
-    """Remove the landing folders below `root` in which nothing happened for so many days; return them.
+    """Remove and return the landing folders below `root` unchanged for more than `keep_landed_days`.
 
-    Another run may be at the same; what one has removed, the other no longer finds.
+    Another run may do this at the same time: files that it has removed are ignored.
     """
     oldest = time.time() - keep_landed_days * 86_400
     removed = [folder for folder in _landings(root) if _changed_at(folder) < oldest]
     for folder in removed:
         _clear(folder, *_WRITTEN)
-        with suppress(OSError):  # it is gone, or not empty
+        with suppress(OSError):  # it is missing, or not empty
             folder.rmdir()
     return removed
 
@@ -147,15 +147,15 @@ def _changed_at(folder: Path) -> float:
 
 
 def _clear(folder: Path, *patterns: str) -> None:
-    """Remove what a landing writes and nothing else, whatever folder was named."""
+    """Remove only files that a landing writes, whatever folder was named."""
     for pattern in patterns:
-        with suppress(FileNotFoundError):  # the folder itself is gone
+        with suppress(FileNotFoundError):  # the folder itself is missing
             for path in folder.glob(pattern):
                 path.unlink(missing_ok=True)
 
 
 def _landings(root: Path) -> Iterator[Path]:
-    """Yield the folders below `root` that hold an extraction; links are not followed."""
+    """Yield the folders below `root` that contain an extraction; links are not followed."""
     for folder, _, files in os.walk(root):
         if MANIFEST in files:
             yield Path(folder)

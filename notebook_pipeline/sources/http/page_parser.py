@@ -1,4 +1,4 @@
-"""Know a page's JSON: read into columns at once while pages keep their shape, else value by value."""
+"""The JSON of pages: read into columns at once while pages keep their shape, else value by value."""
 
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.utf8 import is_utf8
 from notebook_pipeline.declare.dataset import Dataset
 
-# Arrow makes each column of a shape for every row, also where no row of a page has it.
+# Arrow fills each column of a shape for every row, even if no row of a page has that field.
 WIDEST_SHAPE = 256
 
 _BOM = b"\xef\xbb\xbf"
@@ -23,12 +23,12 @@ _NEAR = 20
 
 
 class Parser:
-    """Parse page after page; `fields` are all that came with any row.
+    """A parser of consecutive pages; `fields` are the names of all fields in any row.
 
-    A page that is parsed value by value teaches which fields there are, and of which types. Pages that keep
-    to it are read straight into columns, by Arrow and without Python's lock. A page of which any value,
-    field or word does not fit is parsed value by value again: what becomes of its rows is the same. What
-    would make the shape wider than `WIDEST_SHAPE`, nested fields included, makes it be learned afresh.
+    A page that is parsed value by value determines the fields and their types. Later pages that match are
+    read straight into columns, by Arrow and without Python's lock. If any value or field does not match, the
+    page is parsed value by value; the results for its rows are the same. A shape that would exceed
+    `WIDEST_SHAPE` columns, including nested fields, is determined again from the next page.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -37,7 +37,7 @@ class Parser:
         self._shape: pa.Schema | None = None
 
     def parse(self, body: bytes, page: int) -> RawBatch | None:
-        """Return a page's rows, or None where it is no JSON list; JSON is UTF-8, whatever a header says."""
+        """Return a page's rows, or None if it is not a JSON list; JSON is UTF-8, whatever a header says."""
 
         def position(row: int) -> str:
             return f"page {page}, row {row}"
@@ -52,7 +52,7 @@ class Parser:
         return RawBatch(rows, position)
 
     def _columns(self, body: bytes, shape: pa.Schema) -> pa.RecordBatch | None:
-        """Return the declared columns of a page, or None where it is not wholly of this shape."""
+        """Return the declared columns of a page, or None if any part of it does not match this shape."""
         rows = _read(body, shape)
         if rows is None or not _are_finite(rows):
             return None
@@ -68,18 +68,18 @@ class Parser:
         self._shape = shape if len(names) <= WIDEST_SHAPE else None
 
     def _widened(self, fields: set[str], rows: Sequence[Mapping[str, object]]) -> pa.Schema | None:
-        """Return the shape that takes these rows, too, or None where there is none."""
+        """Return the shape extended to fit these rows, or None if there is none."""
         try:
             others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
             seen = pa.schema([*self._declared, *others])
             return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
-        # Of values of many kinds, or nested very deep, no column can be made.
+        # Values of several types, or nested very deeply, do not fit into a column.
         except (pa.ArrowException, OverflowError, RecursionError):
             return None
 
 
 class _Unparsed(Sequence[object]):
-    """Hold a page's rows as text, and parse them when the first is asked for, to be shown as received."""
+    """The rows of a page as text, parsed only if one is accessed, to be shown as received."""
 
     def __init__(self, body: bytes, count: int) -> None:
         self._body = body
@@ -103,8 +103,8 @@ class _Unparsed(Sequence[object]):
 
 
 def parse(body: bytes) -> object:
-    """Return the value that JSON in UTF-8 spells, None where it is no JSON."""
-    # All that is made here stays in use until its page is done: collecting garbage meanwhile finds none, and
+    """Return the value of JSON in UTF-8, or None if it is not JSON."""
+    # Everything created here stays in use until the page is done: garbage collection would find nothing, and
     # would take as long as the parsing itself.
     was_enabled = gc.isenabled()
     gc.disable()
@@ -118,7 +118,7 @@ def parse(body: bytes) -> object:
 
 
 def fault_of(body: bytes) -> str:
-    """Return where and why a body is no JSON, in words that go on after a comma's; "" where it is JSON."""
+    """Return where and why a body is not JSON, in parentheses after a space, or "" if it is JSON."""
     try:
         orjson.loads(body.removeprefix(_BOM))
     except orjson.JSONDecodeError as error:
@@ -136,9 +136,9 @@ def _type_of(name: str, rows: Iterable[Mapping[str, object]]) -> pa.DataType:
 
 
 def _read(body: bytes, shape: pa.Schema) -> pa.StructArray | None:
-    """Read a JSON list of objects; None where Arrow finds anything else in it.
+    """Read a JSON list of objects, or return None if Arrow finds anything else.
 
-    Arrow's reader takes objects one after the other, so the list goes to it within one.
+    Arrow's reader expects a sequence of objects, so the list is wrapped in one object.
     """
     text = pa.py_buffer(b'{"rows":' + body + b"}")
     whole = pa.schema([("rows", pa.list_(pa.struct(list(shape))))])
@@ -150,14 +150,14 @@ def _read(body: bytes, shape: pa.Schema) -> pa.StructArray | None:
         )
     except (pa.ArrowException, OverflowError):
         return None
-    # A body that closes the object and opens another is no list.
+    # A body that closes this object and opens another is not a list.
     lists = table.column("rows")
     is_list = len(lists) == 1 and is_utf8(text)
     return lists.chunk(0).flatten() if is_list else None
 
 
 def _are_finite(values: pa.Array) -> bool:
-    """Say whether all floats, nested ones too, are numbers: JSON has no NaN, which Arrow reads."""
+    """Return True if all floats, including nested ones, are finite: JSON has no NaN, but Arrow reads it."""
     if pa.types.is_floating(values.type):
         return all_true(pc.is_finite(values))
     nested = values.flatten() if values.type.num_fields else []
@@ -165,9 +165,9 @@ def _are_finite(values: pa.Array) -> bool:
 
 
 def _is_in_all(rows: int, name: str, body: bytes, shape: pa.Schema) -> bool:
-    """Say whether each row has a field, although some hold null, which Arrow does not tell from missing.
+    """Return True if every row has a field; Arrow does not distinguish null from missing.
 
-    A name in quotes with a colon can be nothing but a key: within a value its quotes would be escaped.
+    A name in quotes followed by a colon can only be a key: within a value, its quotes would be escaped.
     """
     key = f'"{name}'
     alike = [other for other in _names(shape) if f'"{other}'.endswith(key)]
@@ -175,7 +175,7 @@ def _is_in_all(rows: int, name: str, body: bytes, shape: pa.Schema) -> bool:
 
 
 def _names(fields: Iterable[pa.Field]) -> Iterator[str]:
-    """Yield the names of fields and of all that is nested in them."""
+    """Yield the names of fields, including nested ones."""
     for field in fields:
         yield field.name
         yield from _names(field.type.field(index) for index in range(field.type.num_fields))

@@ -1,4 +1,4 @@
-"""Know pages that move while they are read: read them until one reading saw none move."""
+"""The reader of pages whose rows may move between pages: it reads them again until none has moved."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reached:
-    """Say how far a reading came; `total` is how many rows there will be, where that is known."""
+    """The progress of a reading; `total` is the expected number of rows, if known."""
 
     pages: int
     rows: int
@@ -33,7 +33,7 @@ class Reached:
 
 @dataclass
 class Reading:
-    """Hold what one reading of all pages has seen so far."""
+    """What one reading of all pages has seen so far."""
 
     keys: Keys
     parser: Parser
@@ -43,16 +43,16 @@ class Reading:
 
     @property
     def pages_landed_before(self) -> int:
-        """Count the pages with rows that were not asked for."""
+        """Return the number of pages with rows that were not requested by this run."""
         return self.pages if self.fetched_from is None else self.fetched_from
 
     @property
     def different_rows(self) -> int:
-        """Count the rows, each key once."""
+        """Return the number of rows, counting each key once."""
         return len(self.keys) + self.keys.without_key
 
     def add(self, batch: RawBatch, key: str) -> None:
-        """Take the rows of the next page."""
+        """Add the rows of the next page."""
         if batch.columns:
             self.keys.add(batch.columns.column(key))
         else:
@@ -62,15 +62,16 @@ class Reading:
 
 
 class _ShiftSeen(Exception):
-    """Say how it was seen that rows moved between the pages while these were read."""
+    """The evidence that rows moved between pages while these were read."""
 
 
 class Reader:
-    """Read a dataset's pages into a landing folder, each page once while none moves.
+    """A reader of a dataset's pages into a landing folder, each page once unless rows move.
 
-    The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is
-    the end. One page is fetched and written to disk while another, landed, is parsed. As many rows gone as
-    come during one reading leave no trace; a row that is skipped so is found by the next full sweep.
+    The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is the
+    end. One page is fetched and written to disk while another landed page is parsed. If as many rows
+    disappear as appear during one reading, this is not detected; a row skipped because of it is found by the
+    next full sweep.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Reader:
         self.reading = self._new_reading()
 
     def batches(self) -> Iterator[RawBatch | BeginAgain]:
-        """Yield the rows of every page; afterwards `reading` is what the reading that held still has seen.
+        """Yield the rows of every page; afterwards `reading` describes the reading in which no row moved.
 
         Raises PipelineError if rows moved during every reading, or if the server contradicts itself.
         """
@@ -111,10 +112,10 @@ class Reader:
         reading = self._landing.reading
         self._landing.begin(reading % MAX_READINGS + 1)
         if reading == MAX_READINGS:
-            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, at last {shift}"
+            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {shift}"
             remedy = (
-                f"does the source honour {self._api.pages.offset}? If it does, run this at a quieter time or "
-                "with larger pages"
+                f"check that the source honours {self._api.pages.offset}; if it does, run this at a quieter "
+                "time or with a larger page_size"
             )
             raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
         _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
@@ -140,7 +141,7 @@ class Reader:
             self._landing.complete()
 
     def _page(self, reading: Reading) -> RawBatch:
-        """Return the next page's rows, from the server only where they are not landed yet."""
+        """Return the next page's rows, from the server only if the page has not landed."""
         body = self._landing.read(reading.pages)
         batch = None if body is None else reading.parser.parse(body, reading.pages)
         if body is None or batch is None:
@@ -160,8 +161,8 @@ class Reader:
         batch = reading.parser.parse(answer.body, number)
         if batch is None:
             self._landing.drop(number)
-            remedy = "run it again, which asks for this page anew; look at the address in a browser"
-            seen = f"{answer.excerpt()}, which is no JSON list{fault_of(answer.body)}"
+            remedy = "run this again to request the page again, or open the address in a browser"
+            seen = f"{answer.excerpt()}, which is not a JSON list{fault_of(answer.body)}"
             raise self._client.failure(seen, remedy, url, what)
         return answer.body, batch
 
@@ -170,7 +171,7 @@ class Reader:
         return ahead[1] if ahead and ahead[0] == url else self._begin(url, what)
 
     def _begin(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
-        """Begin to fetch a page and to write it to disk, where only its turn makes it a landed one."""
+        """Start to fetch a page and write it to disk; it becomes a landed page only when it is the next."""
 
         def receive() -> tuple[Answer, Path]:
             answer = self._client.get(url, what=what, shape="list")
@@ -178,15 +179,15 @@ class Reader:
                 return answer, self._landing.stage(answer.body)
             except OSError as error:
                 seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
-                raise self._client.failure(seen, "see to its room and its rights", url, what) from error
+                raise self._client.failure(seen, "check its free space and permissions", url, what) from error
 
         return self._client.start(receive)
 
     def _look_ahead(self, answer: Answer, number: int, skip: int) -> None:
-        """Begin to fetch the next page, guessing that this one has as many rows as the last.
+        """Start to fetch the next page, assuming that this one has as many rows as the last.
 
-        A wrong guess costs a request that is not used. A page that is smaller than the last in bytes is
-        likely the last one: no guess.
+        A wrong guess costs one unused request. If this page has fewer bytes than the last, it is probably the
+        last page: nothing is fetched.
         """
         is_likely_full = self._last_rows and len(answer.body) >= _FULL * self._last_bytes
         if is_likely_full:
@@ -206,11 +207,11 @@ class Reader:
             self._check_overrun(reading, total)
 
     def _check_overrun(self, reading: Reading, total: int) -> None:
-        """Tell a source that grew from one that contradicts itself, whose pages may never end."""
+        """Distinguish a source that grew from one that contradicts itself, whose pages may never end."""
         self._check_total(reading)
         seen = f"{reading.different_rows:,} different rows, but the source counts only {total:,} in all"
         pages, counts = self._api.endpoint, declared_total(self._dataset).endpoint
-        remedy = f"compare {pages} with {counts}; do the pages end?"
+        remedy = f"compare {pages} with {counts}, and check that the pages end"
         url = self._address(reading.rows)
         raise self._client.failure(seen, remedy, url, f"pages 0 to {reading.pages - 1}")
 
@@ -221,7 +222,7 @@ class Reader:
                 f"the source's {declared_total(self._dataset).at} went from {self._landing.total} to {total}"
             )
         if self._is_sweep and reading.different_rows < total:
-            raise _ShiftSeen(f"{reading.different_rows:,} rows came of {total:,} that the source counts")
+            raise _ShiftSeen(f"received {reading.different_rows:,} rows, but the source counts {total:,}")
 
     def _expected(self) -> int | None:
         since = self._api.since

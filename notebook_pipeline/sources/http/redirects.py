@@ -11,9 +11,9 @@ MAX_REDIRECTS = 5
 
 
 def redirect_target(response: requests.Response, url: str) -> str | None:
-    """Return the address to which the response of `url` redirects, None if it does not redirect.
+    """Return the address to which the response of `url` redirects, or None if it does not redirect.
 
-    Raise Fault if that is not HTTP, or HTTP in the clear after HTTPS; raise ValueError if it is not a URL.
+    Raises Fault if the address is not HTTP, or is HTTP after HTTPS, and ValueError if it is not a URL.
     """
     if not response.is_redirect:
         return None
@@ -27,6 +27,6 @@ def redirect_target(response: requests.Response, url: str) -> str | None:
 
 
 def too_many(url: str) -> Fault:
-    """Return the fault of redirects that do not end; `url` is the last."""
+    """Return the error for too many redirects; `url` is the last."""
     seen = f"more than {MAX_REDIRECTS} redirects, the last to {shown_address(url)}"
     return Fault(seen, ASK_CONNECTION, is_passing=False)

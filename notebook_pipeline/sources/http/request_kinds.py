@@ -1,4 +1,4 @@
-"""What differs between asking for a page and for a file: headers, names in messages, and what to do."""
+"""The differences between requests for pages and for files: headers, and what to do after an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from requests.utils import DEFAULT_ACCEPT_ENCODING
 from notebook_pipeline.sources.http.addresses import shown_address
 from notebook_pipeline.sources.http.responses import CREDENTIAL_REMEDIES
 
-_SMALLER = "ask for a smaller page_size"
+_SMALLER = "use a smaller page_size"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Represent a kind of request; a status without a remedy of its own has that of the connection."""
+    """A kind of request; a status not in `remedies` has the connection's remedy."""
 
     headers: Mapping[str, str]
     remedies: Mapping[int, str]
@@ -25,27 +25,27 @@ PAGE = Kind(
     headers={"Accept": "application/json", "Accept-Encoding": DEFAULT_ACCEPT_ENCODING},
     remedies={
         **CREDENTIAL_REMEDIES,
-        **dict.fromkeys((400, 413, 422), f"do as the server says; if it is about the limit, {_SMALLER}"),
-        429: f"{_SMALLER}, or ask at a quieter time",
+        **dict.fromkeys((400, 413, 422), f"follow the server's message; for one about the limit, {_SMALLER}"),
+        429: f"{_SMALLER}, or run this at a quieter time",
     },
     when_large=_SMALLER,
-    when_late="run it again; an update goes on where it stopped",
+    when_late="run this again; an update continues where it stopped",
 )
 FILE = Kind(
-    # A file is wanted as it lies on the server, not packed for the way.
+    # A file is requested as it is stored on the server, without content encoding.
     headers={"Accept": "*/*", "Accept-Encoding": "identity"},
     remedies={
         **CREDENTIAL_REMEDIES,
-        429: "ask at a quieter time",
+        429: "run this at a quieter time",
     },
-    when_large="is this the right file? If so, set a larger `max_bytes` in the connection's extra",
-    when_late="run it again, or set a larger `max_seconds` in the connection's extra",
+    when_large="check that this is the right file; if so, set a larger `max_bytes` in the connection's extra",
+    when_late="run this again, or set a larger `max_seconds` in the connection's extra",
 )
 
 
 @dataclass(frozen=True)
 class Request:
-    """Represent what is asked for; `what` and `shown` name it and its address in messages."""
+    """A request; `what` and `shown` are its name and its address in messages."""
 
     kind: Kind
     url: str
@@ -55,10 +55,10 @@ class Request:
 
 
 def page_request(url: str, what: str) -> Request:
-    """Return the request for a page; its query says which one, and is shown."""
+    """Return the request for a page; its query identifies the page, and is shown."""
     return Request(PAGE, url, what, url)
 
 
 def file_request(url: str, what: str, *, decode: bool) -> Request:
-    """Return the request for a file; the query of its address may hold a secret, and is not shown."""
+    """Return the request for a file; its query may contain a secret, and is not shown."""
     return Request(FILE, url, what, shown_address(url), decode)

@@ -1,4 +1,4 @@
-"""Responses: what a server's answer says, what came instead of one, and whether asking again may help."""
+"""Responses and errors of a server: what was received, and whether a retry may help."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -16,20 +16,20 @@ Shape = Literal["list", "object", "any"]
 
 ASK_CONNECTION = "check the connection's host, schema and port, and whether the server is up"
 
-# Every error that requests, urllib3, http.client and sockets raise; a ValueError is an address or a header
-# that no server can be asked with.
+# Every error that requests, urllib3, http.client and sockets raise; a ValueError is an invalid address or
+# header.
 NETWORK_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 _EXCERPT = 100
 _BRACKETS = {"list": (b"[", b"]"), "object": (b"{", b"}")}
 _TRUST = (
-    "give the file of the authority's certificates as `verify` in the connection's extra, and a certificate "
-    "of one's own as `cert`, or ask the server's owner for a valid one"
+    "set `verify` in the connection's extra to the file of the authority's certificates, and `cert` to the "
+    "client's own certificate, or ask the server's owner for a valid one"
 )
 CREDENTIAL_REMEDIES = {
     401: "check the login, password or token of the connection",
-    403: "check what the connection's login or token may read",
-    404: "check the connection's host, and the path behind it",
+    403: "check the permissions of the connection's login or token",
+    404: "check the connection's host, and the path after it",
 }
 _OF_CONNECTION = {ASK_CONNECTION, *CREDENTIAL_REMEDIES.values()}
 _OF_STRANGER = "check that address; the connection's credentials are sent to its own server only"
@@ -37,13 +37,13 @@ _OF_STRANGER = "check that address; the connection's credentials are sent to its
 
 @dataclass(frozen=True)
 class Answer:
-    """Represent what a server sent with status 200."""
+    """A response with status 200."""
 
     body: bytes
     content_type: str
 
     def excerpt(self) -> str:
-        """Return the content type and the first characters, for an error."""
+        """Return the content type and the first characters, for an error message."""
         return _excerpt(200, self.content_type, self.body)
 
     def check_shape(self, shape: Shape) -> None:
@@ -53,14 +53,14 @@ class Answer:
         first, last = _BRACKETS[shape]
         body = self.body.strip(b"\xef\xbb\xbf \t\r\n")
         if not (body.startswith(first) and body.endswith(last)):
-            seen = f"{self.excerpt()}, where a JSON {shape} was expected"
-            raise Fault(seen, f"look at the address in a browser; {ASK_CONNECTION}", is_passing=True)
+            seen = f"{self.excerpt()}, expected a JSON {shape}"
+            raise Fault(seen, f"open the address in a browser; {ASK_CONNECTION}", is_passing=True)
 
 
 class Fault(Exception):
-    """Represent what came instead of an answer.
+    """An error that came instead of an answer.
 
-    `is_passing` if another try may get one, before which the server asks to wait `asked_pause` seconds.
+    `is_passing` is true if a retry may succeed; before it the server asks to wait `asked_pause` seconds.
     """
 
     def __init__(self, seen: str, remedy: str, *, is_passing: bool, asked_pause: float = 0) -> None:
@@ -71,12 +71,12 @@ class Fault(Exception):
         self.asked_pause = asked_pause
 
     def of_target(self, target: str, *, is_stranger: bool) -> "Fault":
-        """Return this fault as that of a redirect's target, to which a stranger brings no credentials."""
+        """Return this error as one of a redirect's target; a stranger was sent no credentials."""
         who = ", without credentials" if is_stranger else ""
         return self._changed(f"redirected to {shown_address(target)}{who}: {self.seen}", self.remedy)
 
     def of_stranger(self) -> "Fault":
-        """Return this fault as that of a server that the connection does not name."""
+        """Return this error as one of a server other than the connection's."""
         return self._changed(self.seen, _OF_STRANGER if self.remedy in _OF_CONNECTION else self.remedy)
 
     def _changed(self, seen: str, remedy: str) -> "Fault":
@@ -84,7 +84,7 @@ class Fault(Exception):
 
 
 def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Callable[[str], str]) -> Fault:
-    """Return the fault of an answer whose status is not 200; `mask` hides credentials that it repeats."""
+    """Return the error for a response whose status is not 200; `mask` hides credentials in its body."""
     try:
         body = response.raw.read1(4 * _EXCERPT, decode_content=True)
     except (HTTPError, HTTPException, OSError):
@@ -100,19 +100,19 @@ def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Call
 
 
 def no_answer(error: BaseException) -> Fault:
-    """Return the fault of one of the NETWORK_ERRORS."""
+    """Return the error for one of the NETWORK_ERRORS."""
     root = _innermost(error)
-    if isinstance(root, requests.exceptions.InvalidURL):  # which repeats the address, that may hold a token
-        seen = f"no address that can be asked ({type(root).__name__})"
+    if isinstance(root, requests.exceptions.InvalidURL):  # its text may contain a token
+        seen = f"an invalid address ({type(root).__name__})"
     elif _is_of_certificate(root):
-        return Fault(f"a certificate that is not accepted ({root})", _TRUST, is_passing=False)
+        return Fault(f"a certificate that was not accepted ({root})", _TRUST, is_passing=False)
     else:
         seen = f"no complete answer ({type(root).__name__}: {root})"
     return Fault(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return what began it; the errors around it repeat the whole address."""
+    """Return the original error; the errors raised from it repeat the whole address."""
     chain = [error]
     while inner := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(inner)
@@ -120,7 +120,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _is_of_certificate(error: BaseException) -> bool:
-    """Return True if a certificate, the server's or our own, was not accepted or cannot be read."""
+    """Return True if a certificate, the server's or the client's, was rejected or cannot be read."""
     if not isinstance(error, ssl.SSLError):
         return False
     reason = str(error.reason)
@@ -133,7 +133,7 @@ def _is_of_certificate(error: BaseException) -> bool:
 
 def _excerpt(status: int, content_type: str, body: bytes, mask: Callable[[str], str] = str) -> str:
     kind = content_type or "no content type"
-    # Masked before it is cut, so that the cut cannot leave half a credential that no longer looks like one.
+    # Mask before truncating, because half a credential would not be recognised.
     text = mask(body[: 4 * _EXCERPT].decode("utf-8", "replace"))
     if not text.strip():
         return f"{status} ({kind}) with an empty body"

@@ -1,4 +1,4 @@
-"""A REST API as a source: every row changed since a day, landed as received, or an error that says why."""
+"""A REST API as a source: every row changed since a day, landed as received, or an error with the reason."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -24,15 +24,16 @@ API = SourceKind("api", is_live=True, is_read_first=True)
 
 
 class RestSource:
-    """Read every row that changed on the day `since` or later ("" or `full_sweep`: every row) from an API.
+    """The rows of an API that changed on the day `since` or later ("" or `full_sweep`: every row).
 
-    Each page is landed in the folder `landing` before it is parsed, and all may be read again from page 0
-    when rows moved. Pages that an earlier attempt at the same extraction left there are not asked for again.
-    A `page_size` of 0 means that of the dataset's declaration.
-    `follows` names what came last (the run that merged, or whose rows were refused): pages that were landed
-    before that are too old to use, and for a sweep, which says what is missing, those of another day are,
-    too. `skipped_since`, unless it is None, is the day from which a run would have asked by itself: what
-    changed between that day and `since` is not read, so the watermark stays.
+    Each page is landed in the folder `landing` before it is parsed; if rows move, all pages are read again
+    from page 0. Pages that an earlier try of the same extraction landed are not requested again. With a
+    `page_size` of 0, the dataset's declaration decides.
+
+    `follows` identifies the last run that merged, or whose rows were refused: pages landed before it are too
+    old to use. In a sweep, which reports missing rows, pages of another day are also too old.
+    `skipped_since`, unless it is None, is the day from which the run would have read by default: changes
+    between that day and `since` are not read, so the watermark stays.
     """
 
     kind = API
@@ -64,7 +65,7 @@ class RestSource:
         self._progress = progress
 
     def batches(self) -> Iterator[RawBatch | BeginAgain]:
-        """Yield the rows of every page; raise PipelineError if not everything came."""
+        """Yield the rows of every page; raise PipelineError if not all were received."""
         with Client(self._connection, self._patience) as client:
             self.name = client.address(self._dataset.declared_api().endpoint, self._query)
             self.landing = Landing(self._folder, self._request())
@@ -80,7 +81,7 @@ class RestSource:
             self.reading = reader.reading
 
     def ending(self) -> Ending:
-        """Return what was read, from which day on, and which keys came."""
+        """Return what was read, from which day on, and the keys of all rows."""
         keys = self.reading.keys
         origin = Origin(API, moves_watermark=self._skipped_since is None, day=self.landing.day)
         return Ending(
@@ -94,12 +95,12 @@ class RestSource:
 
     @property
     def undeclared(self) -> list[str]:
-        """Return the fields that came and that the dataset neither declares nor ignores."""
+        """Return the received fields that the dataset neither declares nor ignores."""
         declared = {*self._dataset.schema.names, *self._dataset.ignored}
         return sorted(self.reading.parser.fields - declared)
 
     def _request(self) -> dict[str, object]:
-        """Return what is asked; landed pages answer nothing else."""
+        """Return what identifies the request; landed pages are used only for the same request."""
         return {
             "url": self.name,
             "asker": asker(self._connection),
@@ -114,36 +115,36 @@ class RestSource:
         yield f"{read}, changed since {self._since}" if self._since else read
         yield from note_undeclared(self._dataset, self.undeclared)
         if reading.pages_landed_before:
-            landed = f"{reading.pages_landed_before:,} of these pages were landed by an earlier try"
+            landed = f"{reading.pages_landed_before:,} of these pages were downloaded by an earlier try"
             yield f"{landed}, which began on {self.landing.day}"
         if self._full_sweep and reading.keys.without_key:
-            yield f"{reading.keys.without_key:,} rows have no key, so that none can be called missing"
+            yield f"{reading.keys.without_key:,} rows have no valid key, so none can be reported as missing"
         if self._skipped_since is not None:
             first = self._skipped_since
-            by_itself = f"begin with {first}" if first else "read everything"
+            by_default = f"begin with {first}" if first else "read everything"
             yield (
-                f"the watermark stays where it is, as what changed before {self._since} was not read: a run "
-                f"that is given no since would {by_itself}"
+                f"the watermark is unchanged, because changes before {self._since} were not read; a run "
+                f"without `since` would {by_default}"
             )
 
 
 def as_day(since: str) -> str:
-    """Return the day that `since` gives as YYYY-MM-DD, "" for everything; or raise UsageError."""
+    """Return `since` as YYYY-MM-DD, or "" for everything; raise UsageError if it is not a day."""
     try:
         return since and date.fromisoformat(since).isoformat()
     except ValueError:
-        raise UsageError(f'since = {since!r}: give a day as YYYY-MM-DD, or "" for everything') from None
+        raise UsageError(f'`since` must be a day (YYYY-MM-DD), or "" for everything, got {since!r}') from None
 
 
 def _query(dataset: Dataset, since: str, page_size: int) -> dict[str, object]:
     api = dataset.declared_api()
     size = page_size or api.page_size or PAGE_SIZE
     if size < 1:
-        raise UsageError(f"page_size = {size}: a page needs at least one row")
+        raise UsageError(f"`page_size` must be 1 or more, got {size}")
     day = as_day(since)
     if day and not api.since:
         raise UsageError(
-            f"since = {day!r}: dataset {dataset.name!r} declares no since, so its API is read as a whole; "
-            f'give "", or add since=Since(...) to the Rest in datasets/{dataset.name}.py'
+            f"`since` is {day!r}, but the API of dataset {dataset.name!r} has no since and is always "
+            f'read as a whole; use "", or add since=Since(...) to the Rest in datasets/{dataset.name}.py'
         )
     return {api.pages.limit: size, api.since.param: day} if api.since and day else {api.pages.limit: size}

@@ -1,4 +1,4 @@
-"""Retries: how often a server is asked again, after which pause, and how much time and data it may take."""
+"""Retries: how many, after which pause, and the limits of time and size."""
 
 import math
 import random
@@ -20,12 +20,12 @@ _FIRST_EPOCH = 1_000_000_000  # the year 2001; a smaller number counts seconds f
 
 @dataclass(frozen=True)
 class Patience:
-    """Represent how long to wait for a server, in seconds, and how much to take from it.
+    """The limits of requests: times in seconds, number of tries, and size in bytes.
 
-    `silence` is the longest wait for the next byte, `answer` for a whole answer, `budget` for all that one
-    client asks, pauses between tries included. The n-th pause is `backoff` doubled n - 1 times, and up to
-    `jitter` more, at most `backoff_max`. A longer pause that the server asks for is kept if the budget has
-    room for it; else the server is asked again after `retry_after_max`. `max_bytes` bounds one decoded body.
+    `silence` is the longest wait for the next byte, `answer` for a whole response, `budget` for everything
+    that one client requests, including pauses. The n-th pause is `backoff` doubled n - 1 times plus up to
+    `jitter`, at most `backoff_max`. If the server asks for a longer pause, that is kept if the budget allows
+    it, else limited to `retry_after_max`. `max_bytes` limits one decoded body.
     """
 
     connect: float = 10
@@ -40,25 +40,25 @@ class Patience:
     max_bytes: float = 256 * 2**20
 
     def pause(self, retry: int, asked: float, left: float) -> float:
-        """Return the seconds before a retry, from 1; `asked` is the server's wish, `left` of the budget."""
+        """Return the pause before retry 1, 2 …; `asked` is the server's request, `left` what remains."""
         wished = asked if asked < left else min(asked, self.retry_after_max)
         if wished > 0:
             return wished
-        jitter = random.uniform(0, self.jitter)  # noqa: S311 (it spreads retries, and keeps no secret)
+        jitter = random.uniform(0, self.jitter)  # noqa: S311 (not used for security)
         return min(self.backoff * 2 ** (retry - 1) + jitter, self.backoff_max)
 
 
-# A file takes as long as it takes; what ends it is that it is silent, or these limits.
+# A large file takes long: its download ends only after silence, or at these limits.
 FILE_PATIENCE = Patience(answer=6 * 3600, budget=6 * 3600, max_bytes=64 * 2**30)
 
 
 def page_patience(connection: Connection) -> Patience:
-    """Return the patience with an API, whose connection's extra may set `timeout`."""
+    """Return the limits for an API; the connection's extra may set `timeout`."""
     return _with_timeout(Patience(), connection)
 
 
 def file_patience(connection: Connection) -> Patience:
-    """Return the patience with a file, for which the extra may set `timeout`, `max_bytes`, `max_seconds`."""
+    """Return the limits for a file; the extra may set `timeout`, `max_bytes` and `max_seconds`."""
     seconds = connection_settings.number(connection, "max_seconds", FILE_PATIENCE.budget)
     max_bytes = connection_settings.number(connection, "max_bytes", FILE_PATIENCE.max_bytes)
     patience = replace(FILE_PATIENCE, answer=seconds, budget=seconds, max_bytes=max_bytes)
@@ -66,13 +66,13 @@ def file_patience(connection: Connection) -> Patience:
 
 
 def asked_pause(status: int, headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server asks to wait: 0 if that cannot be read, None if it does not ask."""
+    """Return the seconds a server asks to wait: 0 if the header is invalid, None if it does not ask."""
     if "retry-after" in headers:
         return _seconds_until(headers["retry-after"])
     if status not in (403, 429):
         return None
     if status == 403 and any(_number(headers[name]) > 0 for name in _REMAINDERS if name in headers):
-        return None  # requests are left, so that it is something else that is forbidden
+        return None  # requests remain, so the 403 has another reason
     return next((_seconds_until(headers[name]) for name in _RESETS if name in headers), None)
 
 
@@ -85,7 +85,7 @@ def _with_timeout(patience: Patience, connection: Connection) -> Patience:
 
 
 def _seconds_until(text: str) -> float:
-    """Return the seconds until what a header names: a number of them, an epoch or an HTTP date."""
+    """Return the seconds until the time in a header: a number of seconds, an epoch or an HTTP date."""
     number = _number(text)
     if math.isnan(number):
         try:

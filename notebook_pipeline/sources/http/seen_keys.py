@@ -1,6 +1,6 @@
-"""Know which keys were seen on which page, in a few bytes a key however many there are."""
+"""The keys seen so far and their pages, in a few bytes per key."""
 
-# pyarrow makes its compute functions at run time, where a type checker cannot see them.
+# pyarrow generates its compute functions at run time, where a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from notebook_pipeline.contract import columns
 
 @dataclass(frozen=True)
 class Repeated:
-    """Name a key that came on two pages."""
+    """A key that was found on two pages."""
 
     key: object
     pages: tuple[int, int]
 
 
 class Keys:
-    """Collect the keys of page after page; `without_key` counts rows whose key cannot be told."""
+    """The keys of all pages so far; `without_key` counts the rows without a valid key."""
 
     def __init__(self, key_type: pa.DataType) -> None:
         self._type = key_type
@@ -33,11 +33,11 @@ class Keys:
         self.without_key = 0
 
     def __len__(self) -> int:
-        """Count the keys, those of two pages twice."""
+        """Return the number of keys; a key on two pages counts twice."""
         return self._count
 
     def add(self, values: Sequence[object] | pa.Array) -> None:
-        """Take the keys of the next page; what is no key of this type is only counted."""
+        """Add the keys of the next page; values that are not valid keys are only counted."""
         page = self._usable(values).unique()
         self._pages.append(page)
         self._count += len(page)
@@ -47,14 +47,14 @@ class Keys:
             self._highest = high if self._highest is None else max(high, self._highest)
 
     def array(self) -> pa.Array:
-        """Return every key, in no order, once."""
+        """Return each key once, in any order."""
         everything = pa.concat_arrays([*self._pages, pa.array([], self._type)])
         return everything if self._is_rising else everything.unique()
 
     def repeated(self, *, now: bool) -> Repeated | None:
-        """Return a key that came on two pages; unless `now`, look only when the keys have doubled.
+        """Return a key that is on two pages, or None; unless `now`, compare only after the keys have doubled.
 
-        So the whole costs little more than the last look, and nothing where pages come in the keys' order.
+        All comparisons together cost little more than the last, and nothing if pages are sorted by key.
         """
         if self._is_rising or (not now and len(self) < 2 * self._compared):
             return None
@@ -68,7 +68,7 @@ class Keys:
         return Repeated(key.as_py(), (first, second))
 
     def _usable(self, values: Sequence[object] | pa.Array) -> pa.Array:
-        """Return the keys that these values mean to the contract, too, which takes 7.0 for 7."""
+        """Return the valid keys as the contract converts them (7.0 is 7)."""
         convert = columns.from_column if isinstance(values, pa.Array) else columns.from_values
         keys = convert(values, self._type).values
         self.without_key += keys.null_count

@@ -1,4 +1,4 @@
-"""Know how many rows a source says it has, whatever is asked for."""
+"""The number of rows that a source reports, whatever the filter."""
 
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.source_declarations import Total
@@ -8,9 +8,9 @@ from notebook_pipeline.sources.http.page_parser import parse
 
 
 def fetch_total(client: Client, dataset: Dataset) -> int:
-    """Return how many rows the source says it has, whatever was changed when.
+    """Return the number of all rows that the source reports, whatever the filter.
 
-    Raises UsageError where the dataset does not declare where the source says it.
+    Raises UsageError if the dataset does not declare where it is reported.
     """
     declared = declared_total(dataset)
     url, what = client.address(declared.endpoint), "counts"
@@ -19,17 +19,17 @@ def fetch_total(client: Client, dataset: Dataset) -> int:
     for name in declared.at.split("."):
         total = total.get(name) if isinstance(total, dict) else None
     if type(total) is not int or total < 0:
-        seen = f"{answer.excerpt()}, which gives no number as {declared.at!r}"
+        seen = f"{answer.excerpt()}, which has no number at {declared.at!r}"
         raise client.failure(seen, "compare it with `at` of the dataset's Total", url, what)
     return total
 
 
 def declared_total(dataset: Dataset) -> Total:
-    """Return where a dataset's API tells how many rows it has, or raise UsageError."""
+    """Return where a dataset's API reports its number of rows, or raise UsageError."""
     total = dataset.declared_api().total
     if total is None:
         raise UsageError(
-            f"dataset {dataset.name!r} declares no total, by which an update proves that everything came; "
+            f"dataset {dataset.name!r} has no total, which an update needs to verify that all rows came; "
             f"add total=Total(...) to the Rest in datasets/{dataset.name}.py"
         )
     return total
