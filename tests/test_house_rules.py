@@ -174,7 +174,8 @@ def imports(path: Path) -> set[str]:
 
 
 def _imports_in_functions(path: Path) -> bool:
-    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
     inner = [node for function in functions for node in ast.walk(function)]
     return any(isinstance(node, ast.Import | ast.ImportFrom) for node in inner)
 
