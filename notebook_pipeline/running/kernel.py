@@ -194,7 +194,7 @@ def _close_event_loop() -> None:
 
 _ARGUMENTS = (
     *("-f", "{connection_file}"),
-    "--HistoryManager.enabled=False",
+    "--HistoryManager.hist_file=:memory:",
 )
 
 
