@@ -35,7 +35,7 @@ class Executed:
     @property
     def banner(self) -> str:
         top = self.notebook["cells"][0]
-        assert top["metadata"]["tags"] == ["notebook-pipeline-banner"]
+        assert top["metadata"]["tags"][0] == "notebook-pipeline-banner"
         return "".join(top["source"])
 
     @property

@@ -53,3 +53,15 @@ def test_progress_towards_an_unknown_whole_has_no_share(state: object) -> None:
     assert said == ["    7 pages"]
     assert isinstance(said[0], ProgressLine)
     assert said[0].share is None
+
+
+def test_of_a_flood_only_the_first_lines_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lines, "MOST_LINES", 2)
+    said: list[str] = []
+    reporter = Reporter(said.append, 2)
+    reporter.printed("stdout", "1\n2\n3\n4\nrest")
+    reporter.cell_done("Flood", 0.0, failed=False)
+    reporter.printed("stdout", "5\n")
+    reporter.cell_done("Next", 0.0, failed=False)
+    flood = ["    1", "    2", "    … 3 more lines, see the executed notebook", "[1/2] Flood: done in 0.0 s"]
+    assert said == [*flood, "    5", "[2/2] Next: done in 0.0 s"]

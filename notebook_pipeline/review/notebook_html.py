@@ -68,6 +68,8 @@ def _cell(cell: Mapping[str, Any]) -> Cell:
     tags = cell["metadata"].get("tags", [])
     if cell["cell_type"] == "markdown":
         kind = "banner" if artefact_metadata.BANNER_TAG in tags else "markdown"
+        if artefact_metadata.EARLY_END_TAG in tags:
+            kind = "banner early"
         return Cell(kind, render_markdown(cell["source"]))
     if cell["cell_type"] != "code":
         return Cell("raw", Markup.escape(cell["source"]))

@@ -12,6 +12,7 @@ from typing import Any
 
 KEY = "notebook_pipeline"
 BANNER_TAG = "notebook-pipeline-banner"
+EARLY_END_TAG = "notebook-pipeline-early-end"
 # What papermill calls a cell that waits, runs, is done or raised; the last is ours.
 PENDING, RUNNING, COMPLETED, FAILED = "pending", "running", "completed", "failed"
 NOT_RUN = "not run"
@@ -51,7 +52,7 @@ def close(notebook: Notebook, last_word: LastWord) -> None:
     elif ended_early:
         reason = _escaped(str(ended_early))
         text = f"**This run ended early**, with success: {reason}. The cells that followed were not run."
-        notebook["cells"].insert(0, _banner_cell([text]))
+        notebook["cells"].insert(0, _banner_cell([text], EARLY_END_TAG))
 
 
 def without_banner(notebook: Notebook) -> Notebook:
@@ -103,11 +104,11 @@ def _banner(notebook: Notebook, guilty: dict[str, Any] | None, last_word: LastWo
     return _banner_cell(lines)
 
 
-def _banner_cell(lines: Sequence[str]) -> dict[str, Any]:
+def _banner_cell(lines: Sequence[str], *tags: str) -> dict[str, Any]:
     return {
         "cell_type": "markdown",
         "id": "notebook-pipeline-banner",
-        "metadata": {"tags": [BANNER_TAG]},
+        "metadata": {"tags": [BANNER_TAG, *tags]},
         "source": "\n".join(lines).splitlines(keepends=True),
     }
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 SECONDS_BETWEEN_PROGRESS = 5.0
+# So many lines of a cell go to the terminal or the log; the artefact has them all.
+MOST_LINES = 2_000
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -33,6 +35,7 @@ class Reporter:
         self._total = total
         self._progress_seconds = progress_seconds
         self._done = 0
+        self._lines = 0
         self._begun: dict[str, str] = defaultdict(str)
         self._progressed = time.monotonic()
 
@@ -40,7 +43,7 @@ class Reporter:
         """Take a piece of a stream and say the lines that are complete."""
         *lines, self._begun[stream] = (self._begun[stream] + text).split("\n")
         for line in lines:
-            self._say_line(line)
+            self._print(line)
 
     def progressed(self, text: str, state: Any) -> None:
         """Say now and then how far a step is; `state` holds what is `done` and, if known, the `total`."""
@@ -57,18 +60,31 @@ class Reporter:
 
     def cell_done(self, title: str, seconds: float, *, failed: bool) -> None:
         """Say that a code cell is finished, and how long it took."""
-        for stream in list(self._begun):
-            self._say_line(self._begun.pop(stream), even_if_empty=False)
+        self.flush()
+        if self._lines > MOST_LINES:
+            self._say(f"    … {self._lines - MOST_LINES:,} more lines, see the executed notebook")
+        self._lines = 0
         self._done += 1
         self._progressed = time.monotonic()
         ended = "failed after" if failed else "done in"
         self._say(f"[{self._done}/{self._total}] {title}: {ended} {seconds:.1f} s")
 
-    def _say_line(self, line: str, *, even_if_empty: bool = True) -> None:
+    def flush(self) -> None:
+        """Report the lines that have begun; what follows starts a new one."""
+        for stream in list(self._begun):
+            if begun := self._begun.pop(stream):
+                self._print(begun)
+
+    def _print(self, line: str) -> None:
+        """Report a line that a cell has printed, unless it has printed too many."""
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            self._say_line(line)
+
+    def _say_line(self, line: str) -> None:
         # A bar that redraws itself is its last state; colours mean nothing in a log.
         plain = _ANSI.sub("", line.rstrip("\r").rpartition("\r")[2])
-        if plain or even_if_empty:
-            self._say(f"    {plain}")
+        self._say(f"    {plain}")
 
 
 def _share(state: Any) -> float | None:
