@@ -212,8 +212,7 @@ class Client(PapermillNotebookClient):
         self._join_pieces()
         if note := self._outputs.note():
             cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
-            self._reporter.flush()
-            self._reporter.printed("stderr", note)
+            self._reporter.noted(note.rstrip())
 
     def _print(
         self, text: str, msg: dict[str, Any], cell: nbformat.NotebookNode, index: int

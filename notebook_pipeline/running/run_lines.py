@@ -69,6 +69,11 @@ class Reporter:
         ended = "failed after" if failed else "done in"
         self._say(f"[{self._done}/{self._total}] {title}: {ended} {seconds:.1f} s")
 
+    def noted(self, line: str) -> None:
+        """Report what the runner has to say of a cell's outputs."""
+        self.flush()
+        self._say_line(line)
+
     def flush(self) -> None:
         """Report the lines that have begun; what follows starts a new one."""
         for stream in list(self._begun):
