@@ -120,7 +120,7 @@ def test_a_success_is_told_in_full_and_the_same_everywhere(home: Path) -> None:
 WAYS = {
     "exception": ("1 / 0", {}, "ZeroDivisionError: division by zero"),
     "error in syntax": ("1 +", {}, "SyntaxError: invalid syntax"),
-    "sys.exit": ("import sys; sys.exit(0)", {}, "SystemExit: 0"),
+    "sys.exit": ("import sys; sys.exit(3)", {}, "SystemExit: 3"),
     "kernel exits": ("import os; os._exit(3)", {}, "the kernel died: exited with code 3"),
     "kernel killed": (
         "import os; os.kill(os.getpid(), 9)",
@@ -322,10 +322,17 @@ def test_a_run_that_ends_early_is_a_success_that_says_why(home: Path) -> None:
     assert json.loads((home / "output/latest/n.ipynb").read_text()) == run.notebook
 
 
-def test_exit_in_a_cell_ends_the_run_early(home: Path) -> None:
-    run = execute(home, "exit()", "raise ValueError")
+@pytest.mark.parametrize("call", ["exit()", "import sys\nsys.exit()", "import sys\nsys.exit(0)"])
+def test_exit_in_a_cell_ends_the_run_early(home: Path, call: str) -> None:
+    run = execute(home, call, "raise ValueError")
     assert (run.finished.status, run.states) == ("success", ["completed", "not run"])
-    assert run.about["ended_early"] == "a cell called exit()"
+    assert run.about["ended_early"] == f"a cell called {call.splitlines()[-1].replace('0', '')}"
+    assert "error" not in [output["output_type"] for output in run.notebook["cells"][1]["outputs"]]
+
+
+def test_exit_with_another_code_than_0_fails(home: Path) -> None:
+    run = execute(home, "import sys\nsys.exit(3)", "1")
+    assert (run.finished.status, run.finished.error) == ("failed", "SystemExit: 3")
 
 
 WAITS = "import atexit, threading, time\ndef work():\n    time.sleep(8)\n    open('done', 'w').close()\n"

@@ -25,6 +25,8 @@ from notebook_pipeline.running.run_lines import Reporter
 SILENT_SECONDS = 120
 _UNLIMITED_SECONDS = 10**9
 _POLL_SECONDS = 0.25
+# What SystemExit says if a program ends well.
+_SUCCESS = ("", "0", "None")
 
 
 class SilentKernelError(RuntimeError):
@@ -114,7 +116,9 @@ class Client(PapermillNotebookClient):
         try:
             yield
         except CellExecutionError as error:
-            if error.ename == EndRun.__name__ and self._execution.ended_early:
+            if error.ename == "SystemExit" and error.evalue in _SUCCESS:
+                self._execution.ended_early = "a cell called sys.exit()"
+            if self._execution.ended_early and error.ename in ("SystemExit", EndRun.__name__):
                 return
             self._execution.fail(f"{error.ename}: {error.evalue}")
             self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
