@@ -77,7 +77,7 @@ def test_a_changed_cell_is_read_again(tmp_path: Path) -> None:
         ('rows: float = "1"', "expected float"),
         ("rows: float = 1e999", "finite"),
         ("days: list = {}", "expected a list"),
-        ("days: list = [1e999]", "expected what JSON can hold"),
+        ("days: list = [1e999]", "expected a JSON value"),
         ("a: int = 1\na: int = 2", "more than once"),
         ("a: int =", "is not Python"),
         ('api_key: str = "x"', "looks like a secret"),
