@@ -245,7 +245,7 @@ def test_given_values_take_the_place_of_defaults_and_keep_their_types() -> None:
         ({"datset": "x"}, "unknown parameter datset; this notebook has dataset: str, page_size: int"),
         ({"dataset": 7}, "parameter dataset is 7 (int); expected str"),
         ({"dataset": None}, "expected str"),
-        ({"dataset": "\udcff"}, "valid UTF-8"),
+        ({"dataset": "\udcff"}, "encoded as UTF-8"),
         ({"page_size": "10"}, "parameter page_size is '10' (str); expected int"),
         ({"page_size": True}, "parameter page_size is True (bool); expected int"),
         ({"page_size": 1.0}, "expected int"),
