@@ -43,7 +43,7 @@ WORKERS = {
 
 @dataclass
 class Cluster:
-    """Hold a running cluster, and speak to its API server as its user does."""
+    """A running cluster, with a client of its API server that is logged in as its user."""
 
     url: str
     components: make_airflow.Components
@@ -63,7 +63,7 @@ class Cluster:
         return f"{dag}/dagRuns/{quote(started.json()['dag_run_id'], safe='')}"
 
     def scheduled(self, dag_id: str) -> str:
-        """Let the schedule of a DAG begin, and return the address of its first run."""
+        """Unpause a DAG, and return the address of its first scheduled run."""
         dag = f"{self.url}/api/v2/dags/{dag_id}"
         until(lambda: self.api.get(dag).ok, 120)
         assert self.api.patch(dag, json={"is_paused": False}).ok
@@ -81,7 +81,7 @@ class Cluster:
         return [one for one in found if one["task_id"] in task_ids]
 
     def has_begun(self, run: str, task_id: str) -> bool:
-        """Say that no instance of a task waits; one that a lost worker took but did not begin waits long."""
+        """Return True if no instance of a task waits; an unstarted one of a lost worker waits long."""
         states = {one["state"] for one in self.instances(run, task_id)}
         return bool(states) and states <= {"running", "success"}
 
@@ -115,7 +115,7 @@ def without_kernels(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def is_kernel(process: psutil.Process, run_id: str = "") -> bool:
-    """Say whether a process watches over a kernel: any, or that of a run."""
+    """Return True if a process supervises a kernel, of any run or of a given one."""
     try:
         told = process.environ().get(RUN_ID, "")
         return "notebook_pipeline.running.kernel_supervisor" in process.cmdline() and run_id in ("", told)

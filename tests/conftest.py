@@ -1,4 +1,4 @@
-"""Give tests a home of their own: nothing of this checkout, of the environment or of other tests is in it."""
+"""Fixtures that isolate tests from this checkout, from the environment and from each other."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Let the databases below `tmp_path` be of the kind in turn, and return it."""
+    """Make the databases below `tmp_path` be of one kind after the other, and return the kind."""
     databases.settle(tmp_path, request.param)
     yield request.param
     databases.drop(tmp_path)

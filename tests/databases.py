@@ -1,7 +1,7 @@
-"""Give every folder a database of its own, in a file or in a real PostgreSQL that this test run has started.
+"""A database for each folder, in a file or in a real PostgreSQL server that this test run has started.
 
-A folder that lies below one with a note on the server has its database there, under a name made from its
-path: so whoever knows the folder finds its database, in this process or another.
+A folder below one that contains a note on the server has its database there, under a name derived from its
+path, so that any process that knows the folder finds its database.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def server() -> str:
 
 
 def settle(folder: Path, kind: str) -> None:
-    """Let the databases of this folder, and of all below it, be of a kind."""
+    """Set the kind of the databases of a folder and of all folders below it."""
     if kind == "postgres":
         (folder / NOTE).write_text(server())
 
@@ -94,7 +94,7 @@ def others(database: Database, condition: str = "") -> int:
 
 
 def is_sound(database: Database) -> bool:
-    """Say whether a database is whole, as far as it can tell itself."""
+    """Return True if a SQLite database passes its integrity check; PostgreSQL has none."""
     return database.is_shared or database.execute("PRAGMA integrity_check") == [("ok",)]
 
 

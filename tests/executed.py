@@ -15,7 +15,7 @@ from notebook_pipeline.storage.connect import connect
 
 @dataclass
 class Executed:
-    """Hold a finished run, its artefact, its ledger row and what was reported."""
+    """A finished run, its artefact, its ledger row and the reported lines."""
 
     finished: Finished
     notebook: dict[str, Any]

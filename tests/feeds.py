@@ -63,7 +63,7 @@ class Feed:
         self.load([self._player(key, back=self.random.randrange(2, 400)) for key in range(1, rows + 1)])
 
     def next_day(self, fault: str | None = None) -> None:
-        """Let a day pass and take in what changed on the one that is over, mending what a fault left."""
+        """Advance by a day and load the changes of the day that has ended, with rows owed from earlier."""
         self.day += timedelta(1)
         if not fault and not self.owed and self.random.random() < 0.03:  # a day on which nothing ran
             self.owed = self._changes()
@@ -164,7 +164,7 @@ class Feed:
 
 @contextmanager
 def feed(folder: Path, seed: int, *, reach: float | None = None) -> Iterator[Feed]:
-    """Give a feed into a new database."""
+    """Yield a feed into a new database."""
     with connect(Connection("analytics_database", "sqlite", host=str(folder / f"{seed}.db"))) as database:
         create_tables(database)
         create_table(database, PLAYER)

@@ -1,9 +1,9 @@
-"""Tell histories of a source, of the files and updates read from it, and what a table must become of them.
+"""Random histories of a source and of the extractions from it, with the table that must result.
 
-A source changes day by day. Now and then a bulk file is published or its API is read. These extractions
-are merged later, in any order as far as each kind keeps its own; some rows are rejected at first and
-replayed when it suits. `expected` says what must come of it from the words of the design alone: it knows
-neither runs nor tables, and the order of merging is no part of it.
+A source changes day by day. Now and then a bulk file is published or its API is read. These extractions are
+merged later, in any order that keeps the order within each kind; some rows are rejected at first and replayed
+later. `expected` computes the result from the words of the design alone: it uses neither runs nor tables, and
+does not depend on the order of merging.
 """
 
 import random
@@ -19,7 +19,7 @@ Row = tuple[int, str, str]
 
 @dataclass(frozen=True)
 class Extraction:
-    """Hold what was read from the source at once, in order: rows that are good and rows that are not yet.
+    """The rows of one extraction, in order: good ones, and ones that are rejected at first.
 
     `number` counts the extractions of its kind. `sweep` is the day of an API extraction that read
     everything and deletes what is missing.
@@ -144,7 +144,7 @@ def expected(told: Iterable[Extraction]) -> list[Row]:
 
 
 def _lives(row: Row, extraction: Extraction, sweeps: Sequence[Extraction]) -> bool:
-    """Say whether no sweep has found out that the source does not have this row any more."""
+    """Return True if no sweep has found that the source no longer has this row."""
     return not any(
         sweep.number > extraction.number if extraction.source == "api" else sweep.sweep >= row[2]
         for sweep in sweeps

@@ -75,7 +75,7 @@ _BEFORE_COMMIT = "UPDATE OF committed_at ON pipeline_run"
 
 
 class Victim(Enum):
-    """Say what is killed; a kernel's watch, its parent, is a process of its own."""
+    """The process that is killed; a kernel's supervisor, its parent, is a process of its own."""
 
     KERNEL = "kernel"
     RUNNER = "runner"
@@ -84,7 +84,7 @@ class Victim(Enum):
 
 @dataclass(frozen=True)
 class Moment:
-    """Say when: after so many cells, or while the next one runs and `lever` holds it."""
+    """The moment of a kill: after `cells` cells, or while the next one runs and `lever` holds it."""
 
     name: str
     cells: int
@@ -123,7 +123,7 @@ CLOSING = Moment("artefact closed, ledger open", CELLS, "closing")
 
 @dataclass
 class Scene:
-    """Hold what a run finds, and what it is given; `fresh` is a key that only the incoming rows have."""
+    """A run's initial database and its parameters; `fresh` is a key that only the incoming rows have."""
 
     notebook: str
     parameters: dict[str, str]

@@ -1,4 +1,4 @@
-"""Know a notebook that gives a connection's secrets away in every way, and search what is left for them."""
+"""A notebook that leaks the secrets of a connection in every way, and a search for them in what it leaves."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ MASKED = "\n".join(["***"] * 18)
 ERRORS = {
     "return": None,
     "raise": f"ValueError: {MASKED}",
-    "crash": "the kernel died: exited with code 3; it said: *** / *** / *** / *** / ***",
+    "crash": "the kernel died: exited with code 3; last output: *** / *** / *** / *** / ***",
 }
 
 _FORMS = """

@@ -37,7 +37,7 @@ QUICK = {
 
 
 class LiveAirflow:
-    """Hold a running Airflow whose home, notebooks, output and temporary files lie in one folder."""
+    """A running Airflow whose home, notebooks, output and temporary files are in one folder."""
 
     def __init__(self, home: Path, environment: Mapping[str, str], stack: ExitStack) -> None:
         self.home = home
@@ -74,7 +74,7 @@ class LiveAirflow:
         return self._ask(method, path, body)
 
     def knows(self, dag_id: str) -> bool:
-        """Say whether the DAG's file was parsed."""
+        """Return True if the DAG's file was parsed."""
         return self._api.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
 
     def tasks(self, run: str) -> dict[str, dict[str, Any]]:
@@ -82,7 +82,7 @@ class LiveAirflow:
         return {task["task_id"]: task for task in self.get(f"{run}/taskInstances")["task_instances"]}
 
     def is_done(self, run: str) -> bool:
-        """Say whether each task of a run has come to its end."""
+        """Return True if every task of a run has ended."""
         states = {task["state"] for task in self.tasks(run).values()}
         return bool(states) and not OPEN & states
 

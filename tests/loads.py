@@ -51,7 +51,7 @@ def open_at_once(folder: Path) -> Database:
 
 
 def is_locked(database: Database) -> bool:
-    """Say whether somebody else has a transaction open that writes."""
+    """Return True if another connection has an open transaction that writes."""
     if database.is_shared:
         return databases.others(database, "AND xact_start IS NOT NULL") > 0
     try:
@@ -92,7 +92,7 @@ def checked(rows: Sequence[Row], bad: Sequence[Rejected] = ()) -> Checked:
 def start(
     database: Database, source: str = "f.csv", folder: Path | None = None
 ) -> tuple[Session, Lock | None]:
-    """Begin a run as a runner does: lock first, where there is a folder for it, then its row."""
+    """Start a run as a runner does: take the lock first, if there is a folder for it, then add the row."""
     run_id = new_run_id()
     artifact = f"runs/manual/{run_id}/load__try1.ipynb"
     lock = ledger.hold(database, folder, {"run_id": run_id, "artifact": artifact}) if folder else None
@@ -130,7 +130,7 @@ def run(
 
 
 class Replayed(NamedTuple):
-    """Hold what is read of a run's rejected rows."""
+    """The rejected rows of a run, as they are read for a replay."""
 
     batches: list[RawBatch]
     origin: Origin

@@ -61,7 +61,7 @@ FIRST, SECOND = "240301-00000000000001", "240309-00000000000002"
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Database]:
-    """Give a new database with the table of parts, empty, and a table of makers."""
+    """Yield a new database with an empty table of parts and a table of makers."""
     with connect(Connection("analytics_database", "sqlite", host=str(folder / "checked.db"))) as opened:
         create_tables(opened)
         opened.execute(

@@ -1,7 +1,7 @@
-"""Know the seed of what soak tests draw: a new one in every run, which its output names.
+"""The random seed of soak tests: a new one in every run, which the output of the run names.
 
-What is drawn in `make test` is the same everywhere and always; it has seeds of its own, or the profile of
-`conftest.py`. `SOAK_SEED=… make soak` draws again what was drawn before.
+`make test` draws the same values everywhere and always, with seeds of its own or the profile in
+`conftest.py`. `SOAK_SEED=… make soak` repeats an earlier run's draws.
 """
 
 import os

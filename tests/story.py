@@ -1,4 +1,4 @@
-"""Tell a small story of runs, in a real ledger with real artefacts, for what reviews them."""
+"""A small history of runs, in a real ledger with real artefacts, for the tests of reviews."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ BULK, API = Origin(KIND_BULK), Origin(KIND_API)
 
 
 class Story:
-    """Hold a database and an output folder to which runs are added one after the other."""
+    """A database and an output folder to which runs are added one after another."""
 
     def __init__(self, output: Path) -> None:
         self.output = output

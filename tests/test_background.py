@@ -141,7 +141,7 @@ def test_work_that_cannot_end_is_left_after_a_grace_period(monkeypatch: pytest.M
         with pytest.raises(Interrupted):
             do(work, report, Stop())
         stop = Stop()
-        with pytest.raises(PipelineError, match="told to; the run waits for the ledger's lock"):
+        with pytest.raises(PipelineError, match="told to; the run is still waiting for the ledger's lock"):
             do(work, lambda _: stop.request("told to"), stop)
     finally:
         let_go.set()

@@ -233,7 +233,7 @@ numbered._socket = Losing(numbered._socket)
 def test_a_lost_output_fails_its_cell(home: Path) -> None:
     run = execute(home, LOSE, "from IPython.display import display\ndisplay('lose ' + 'me', 'kept')", "1")
     assert run.finished.status == "failed"
-    assert run.finished.error == "1 messages of the kernel were lost, and with them outputs of this cell"
+    assert run.finished.error == "1 messages from the kernel were lost, so outputs of this cell are missing"
     assert run.states == ["completed", "failed", "not run"]
 
 
@@ -244,7 +244,7 @@ def test_a_kernel_that_never_says_that_all_outputs_are_sent_is_not_waited_for(
     lose_idle = LOSE.replace('b"lose " + b"me"', 'b"id" + b"le"')
     run = execute(home, lose_idle, "1")
     assert run.finished.status == "failed"
-    assert "has not said that all its outputs are sent" in str(run.finished.error)
+    assert "has not confirmed that all outputs were sent" in str(run.finished.error)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_the_default_database_is_used_where_a_notebook_names_none(home: Path) ->
     [
         ({"nope": 1}, "unknown parameter nope"),
         ({"rows": "1"}, "expected int"),
-        ({"api_conn_id": "missing"}, "api_conn_id: connection 'missing' was not handed to this run"),
+        ({"api_conn_id": "missing"}, "api_conn_id: connection 'missing' was not passed to this run"),
         ({"name": "x hunter2-horse y"}, "parameter name holds a secret of a connection"),
         ({"name": "aHVudGVyMi1ob3JzZQ=="}, "parameter name holds a secret of a connection"),
     ],

@@ -128,15 +128,15 @@ WAYS = {
         "the kernel died: killed by SIGKILL, as the system does when memory runs out",
     ),
     "kernel crashes": ("import os; os.kill(os.getpid(), 11)", {}, "the kernel died: killed by SIGSEGV"),
-    "cell time-out": (
+    "cell timeout": (
         "import time; time.sleep(600)",
         {"cell_timeout": 0.5},
-        "cell time-out: not done after 0.5 s",
+        "cell timeout: not finished after 0.5 s",
     ),
-    "cell time-out while locked": (
+    "cell timeout while locked": (
         "import re; re.match('(a+)+b', 'a' * 60)",
         {"cell_timeout": 0.5},
-        "cell time-out: not done after 0.5 s",
+        "cell timeout: not finished after 0.5 s",
     ),
 }
 
@@ -358,7 +358,7 @@ def test_a_process_in_a_session_of_its_own_ends_with_the_run(home: Path) -> None
     run = execute(home, start)
     pid = int(run.printed)
     assert left_of([psutil.Process(pid)] if psutil.pid_exists(pid) else []) == []
-    assert f"ended processes that the notebook had left running: sleep ({pid})" in run.lines
+    assert f"killed processes that the notebook had left running: sleep ({pid})" in run.lines
 
 
 def test_half_a_surrogate_pair_does_no_harm(home: Path) -> None:

@@ -1,6 +1,6 @@
-"""Know every way to end a notebook's task: what its cell does, what is done to it, what is told of it.
+"""Every way in which a notebook's task may end: what its cell does, what is done to it, what is reported.
 
-A task's first try ends in the way that its name says; the tries that follow go through.
+The first try of a task ends in the way that its name says; the tries that follow succeed.
 """
 
 import signal
@@ -67,7 +67,7 @@ with merged(2):
 
 @dataclass(frozen=True)
 class Way:
-    """Say how a first try ends: its cell does `deed`; `act` is done to its task meanwhile, `then` later."""
+    """How a first try ends: its cell runs `deed`; `act` is applied to its task meanwhile, `then` later."""
 
     error: str
     deed: str = "time.sleep(600)"
@@ -79,7 +79,7 @@ class Way:
 
     @property
     def waits(self) -> bool:
-        """Say whether the cell waits until its end comes from outside."""
+        """Return True if the cell waits until it is ended from outside."""
         return "sleep" in self.deed
 
 
@@ -117,7 +117,7 @@ WAYS = {
     "kernel_killed": Way(KILLED, "os.kill(os.getpid(), signal.SIGKILL)"),
     "memory": Way("MemoryError: ", "exhaust_memory()"),
     "cell_timeout": Way(
-        f"cell time-out: not done after {LONG} s", options=f"cell_timeout={LONG}", seconds=LONG + GONE
+        f"cell timeout: not finished after {LONG} s", options=f"cell_timeout={LONG}", seconds=LONG + GONE
     ),
     # Airflow's alarm clock rings as it would after an hour.
     "task_timeout": Way(

@@ -1,1 +1,1 @@
-"""Run one notebook: kernel, artefact, and what surrounds them."""
+"""Running one notebook: its plan, its kernel, its artefact and its row in the ledger."""

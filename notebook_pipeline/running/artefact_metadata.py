@@ -1,6 +1,6 @@
-"""Know what an executed notebook says of its run: its metadata, the state of each cell, the banner on top.
+"""What an executed notebook records about its run: metadata, the state of each cell, a banner at the top.
 
-Works on notebooks as plain JSON, so that whoever finds a lost run can set it right without Jupyter.
+Works on notebooks as plain JSON, so that the artefact of a lost run can be completed without Jupyter.
 """
 
 import html
@@ -13,7 +13,7 @@ from typing import Any
 KEY = "notebook_pipeline"
 BANNER_TAG = "notebook-pipeline-banner"
 EARLY_END_TAG = "notebook-pipeline-early-end"
-# What papermill calls a cell that waits, runs, is done or raised; the last is ours.
+# papermill's names for the states of a cell. NOT_RUN is our own.
 PENDING, RUNNING, COMPLETED, FAILED = "pending", "running", "completed", "failed"
 NOT_RUN = "not run"
 
@@ -24,7 +24,7 @@ Notebook = dict[str, Any]
 
 @dataclass(frozen=True)
 class LastWord:
-    """Say how a run ended: `status` is success or failed, `about` is what joins the metadata."""
+    """How a run ended: `status` is success or failed, `about` is added to the metadata."""
 
     status: str
     error: str | None = None
@@ -33,12 +33,13 @@ class LastWord:
 
 
 def close(notebook: Notebook, last_word: LastWord) -> None:
-    """Write the last word on a run.
+    """Write into a notebook how its run ended.
 
-    The cell that was running, or failed, is the guilty one; what comes after it was not run.
+    If the run failed, the failed cell is the one with an error, or else the one that was running. The cells
+    after it are marked as not run.
     """
     failed, ended = last_word.status == FAILED, last_word.ended
-    guilty = _guilty(notebook) if failed else None
+    failed_cell = _find_failed_cell(notebook) if failed else None
     ended_early = last_word.about.get("ended_early")
     _settle_cells(notebook, failed=failed, ended_early=bool(ended_early))
     papermill = notebook["metadata"].setdefault("papermill", {})
@@ -47,8 +48,8 @@ def close(notebook: Notebook, last_word: LastWord) -> None:
     about = notebook["metadata"].setdefault(KEY, {})
     about |= {**last_word.about, "status": last_word.status, "error": last_word.error}
     if failed:
-        about["failed_cell"] = guilty and guilty["id"]
-        notebook["cells"].insert(0, _banner(notebook, guilty, last_word))
+        about["failed_cell"] = failed_cell and failed_cell["id"]
+        notebook["cells"].insert(0, _banner(notebook, failed_cell, last_word))
     elif ended_early:
         reason = _escaped(str(ended_early))
         text = f"**This run ended early**, with success: {reason}. The cells that followed were not run."
@@ -56,13 +57,13 @@ def close(notebook: Notebook, last_word: LastWord) -> None:
 
 
 def without_banner(notebook: Notebook) -> Notebook:
-    """Return the notebook without what an earlier run wrote on top of it."""
+    """Return the notebook without the banner of an earlier run."""
     notebook["cells"] = [cell for cell in notebook["cells"] if BANNER_TAG not in _tags(cell)]
     return notebook
 
 
 def headings(notebook: Notebook) -> Iterator[str]:
-    """Return each cell's title: that of the text before it, or the first line of its code."""
+    """Yield each cell's title: the heading of the text before it, or the first line of its code."""
     above = ""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
@@ -73,7 +74,7 @@ def headings(notebook: Notebook) -> Iterator[str]:
             yield above
 
 
-def _guilty(notebook: Notebook) -> dict[str, Any] | None:
+def _find_failed_cell(notebook: Notebook) -> dict[str, Any] | None:
     for wanted in (FAILED, RUNNING):
         for cell in notebook["cells"]:
             if _papermill(cell).get("status") == wanted:
@@ -93,13 +94,13 @@ def _settle_cells(notebook: Notebook, *, failed: bool, ended_early: bool) -> Non
             state["status"] = final[state["status"]]
 
 
-def _banner(notebook: Notebook, guilty: dict[str, Any] | None, last_word: LastWord) -> dict[str, Any]:
+def _banner(notebook: Notebook, failed_cell: dict[str, Any] | None, last_word: LastWord) -> dict[str, Any]:
     when = f"{last_word.ended.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     error = last_word.error or ""
-    lines = [f"**This run failed** at {when}, {_place(notebook, guilty)}."]
-    # Indented, so that nothing in an error's text is taken for markup.
-    lines += ["", *(f"    {line}" for line in (error.splitlines() or ["no cause is known"]))]
-    if guilty:
+    lines = [f"**This run failed** at {when}, {_place(notebook, failed_cell)}."]
+    # Indented as a code block, so that Markdown in the error is not rendered.
+    lines += ["", *(f"    {line}" for line in (error.splitlines() or ["no error message was recorded"]))]
+    if failed_cell:
         lines += ["", "Cells before it are completed, cells after it were not run."]
     return _banner_cell(lines)
 
@@ -113,20 +114,20 @@ def _banner_cell(lines: Sequence[str], *tags: str) -> dict[str, Any]:
     }
 
 
-def _place(notebook: Notebook, guilty: dict[str, Any] | None) -> str:
-    if guilty is None:
+def _place(notebook: Notebook, failed_cell: dict[str, Any] | None) -> str:
+    if failed_cell is None:
         states = {_papermill(cell).get("status") for cell in notebook["cells"]}
         if COMPLETED not in states:
             return "before its first cell"
         return "between two cells" if NOT_RUN in states else "after its last cell"
     titles = dict(zip((cell["id"] for cell in notebook["cells"]), headings(notebook), strict=True))
-    title = _escaped(titles[guilty["id"]])
-    count = guilty.get("execution_count")
+    title = _escaped(titles[failed_cell["id"]])
+    count = failed_cell.get("execution_count")
     return f"in the cell “{title}”" + (f" (In [{count}])" if count else "")
 
 
 def _escaped(text: str) -> str:
-    """Return text of which nothing is taken for markup."""
+    """Return text with the special characters of Markdown escaped."""
     return re.sub(r"([\\`*_\[\]<>$])", r"\\\1", text)
 
 
@@ -135,17 +136,17 @@ def _code_title(cell: dict[str, Any], above: str) -> str:
         return "Given parameters"
     if "parameters" in _tags(cell):
         return above or "Parameters"
-    return above or _cut(next((line for line in _source(cell).splitlines() if line.strip()), ""))
+    return above or _shortened(next((line for line in _source(cell).splitlines() if line.strip()), ""))
 
 
 def _text_title(source: str) -> str:
     lines = [line.strip() for line in source.splitlines() if line.strip()]
     titles = [line.lstrip("#").strip() for line in lines if re.match(r"#{1,6}\s", line)]
     title = titles[-1] if titles else lines[0] if lines else ""
-    return _cut(html.unescape(title).rstrip(".:"))
+    return _shortened(html.unescape(title).rstrip(".:"))
 
 
-def _cut(title: str) -> str:
+def _shortened(title: str) -> str:
     return title if len(title) <= _TITLE_LENGTH else f"{title[: _TITLE_LENGTH - 1].rstrip()}…"
 
 

@@ -1,4 +1,4 @@
-"""Keep the artefact in step with the run, at intervals that cost the run little."""
+"""Saving the artefact while its run goes on, at intervals that cost the run little."""
 
 import time
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from papermill.engines import NotebookExecutionManager
 from notebook_pipeline.outputs.artefact_writer import Save
 from notebook_pipeline.running.notebook_reader import without_lone_surrogates
 
-# Unless every step is saved, saving takes at most a twentieth of the time of a run.
+# Unless every step is saved, at most about a twentieth of a run is spent on saving.
 _PAUSE_PER_SAVE = 20
 
 
 class Recorder(NotebookExecutionManager):
-    """Note the state of each cell, and save the notebook if it has changed and `seconds` have passed.
+    """A recorder of each cell's state that saves a changed notebook at most once every `seconds`.
 
-    `before_save` is called first: whoever fills the notebook makes it whole.
+    `before_save` is called before each save, to add outputs that are not in the notebook yet.
     """
 
     def __init__(self, notebook: nbformat.NotebookNode, save: Save, seconds: float) -> None:
@@ -29,18 +29,18 @@ class Recorder(NotebookExecutionManager):
         self.before_save: Callable[[], object] = lambda: None
 
     def save(self, **_: Any) -> None:
-        """Save the notebook now if it is time, else with what comes next."""
+        """Mark the notebook as changed, and save it if the interval has passed."""
         self._is_changed = True
         self.save_if_due()
 
     def autosave_cell(self) -> None:
-        """Take note of an output that was just added."""
+        """Mark the notebook as changed by a new output, and save it if a set interval has passed."""
         self._is_changed = True
         if self._seconds:
             self.save_if_due()
 
     def save_if_due(self) -> None:
-        """Save the notebook if it has changed and the last time is long enough ago."""
+        """Save the notebook if it has changed and the interval since the last save has passed."""
         began = time.monotonic()
         if self._is_changed and began >= self._next:
             self.before_save()
@@ -51,9 +51,9 @@ class Recorder(NotebookExecutionManager):
             self._is_changed = False
 
     def notebook_complete(self, **_: Any) -> None:
-        """Leave the last word, and the last save, to `close_artefact`."""
+        """Do nothing: `close_artefact` writes the final state."""
 
 
 def written(notebook: nbformat.NotebookNode) -> str:
-    """Return a notebook as the text of a file; half of a pair of surrogates becomes a replacement mark."""
+    """Return a notebook as the text of a file; lone surrogates become replacement characters."""
     return without_lone_surrogates(nbformat.v4.writes(notebook))

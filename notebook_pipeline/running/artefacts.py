@@ -1,4 +1,4 @@
-"""Know which executed notebook is whose: one for each try, the latest success, those of lost runs."""
+"""Artefacts: the executed notebook of each try, the latest success, and those of lost runs."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
-# Some file systems do not tell capitals from small letters.
+# Some file systems ignore case.
 _PLAIN_RUN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,99}")
 
 
 def new_key(output: Output, identity: Identity) -> str:
-    """Return where this try's artefact goes; never where one is already, nor where a run is at work.
+    """Return the key of this try's artefact, which no other artefact and no running run uses.
 
     Every id is made safe for a file name; two run ids never share a folder.
     """
@@ -38,24 +38,24 @@ def read(output: Output, key: str) -> artefact_metadata.Notebook:
 
 
 def settle_lost(database: Database, output: Output) -> list[dict[str, Any]]:
-    """Set right, artefact and ledger, every run whose process is gone; return the rows that were open.
+    """Mark each run whose process has died as failed, in its artefact and in the ledger; return their rows.
 
-    The artefact goes first: whoever dies between the two leaves a run that is still found lost.
+    The artefact is written first, so that a run is still found as lost if this process dies in between.
     """
     locks = settings.output()
     for run in database.query("SELECT * FROM pipeline_run WHERE status = 'running'").to_pylist():
-        # The lock goes after the row is closed, so a row that is open while the lock is free is lost.
+        # A lock is released only after its row is closed, so a row that is open without a lock is lost.
         if not ledger.is_alive(database, locks, run) and _is_open(database, run):
-            # An artefact that cannot be read or written must not keep every later run from starting.
+            # An artefact that cannot be read or written must not prevent later runs from starting.
             with suppress(OSError, PipelineError, ValueError, KeyError, TypeError, AttributeError):
                 _settle(output, run)
     return ledger.settle_lost(database, locks)
 
 
 def refresh_latest(database: Database, output: Output, notebook: str) -> str | None:
-    """Make `latest/<notebook>.ipynb` the newest success that the ledger knows, and return this key.
+    """Copy the artefact of a notebook's newest success to `latest/<notebook>.ipynb`, and return that key.
 
-    None where there is no success, or its artefact is gone.
+    Returns None if there is no success, or if its artefact is missing.
     """
     newest = database.execute(
         "SELECT artifact FROM pipeline_run WHERE notebook = ? AND status = 'success' "
@@ -73,7 +73,7 @@ def refresh_latest(database: Database, output: Output, notebook: str) -> str | N
 
 
 def latest_key(notebook: str) -> str:
-    """Return where the newest success of a notebook goes; the folders of its name are kept."""
+    """Return the key of a copy of the notebook's newest success; the folders in its name are kept."""
     parts = [notebook] if notebook.startswith("/") else notebook.split("/")
     return f"latest/{'/'.join(map(_safe, parts))}.ipynb"
 
@@ -111,9 +111,9 @@ def _lock(key: str) -> Path:
 
 
 def _safe(name: str, plain: re.Pattern[str] = _PLAIN) -> str:
-    """Return a plain name as it is, and of any other a readable part and a digest that is its own.
+    """Return a plain name unchanged, and any other as a readable part, a ~ and a digest.
 
-    A plain name holds no ~, so the two kinds never meet.
+    A plain name contains no ~, so the two kinds never collide.
     """
     if plain.fullmatch(name):
         return name

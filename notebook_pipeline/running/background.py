@@ -1,8 +1,8 @@
-"""Do a run's work in a thread of its own, so that whatever interrupts the main one finds it only waiting.
+"""Running the work of a run in a thread of its own, so that an exception can only interrupt a wait.
 
-An exception out of a signal handler may strike anywhere in the main thread: within an event loop, where
-it would be lost, or within the saving of a file. Here it strikes a wait; the work is told to stop, and its
-last word is written, before the exception goes on its way.
+A signal handler may raise an exception anywhere in the main thread: inside an event loop, where it would be
+lost, or while a file is saved. Here it interrupts a wait; the work is then asked to stop, and the exception
+is raised again after artefact and ledger have been completed.
 """
 
 import time
@@ -17,14 +17,14 @@ from notebook_pipeline.errors import PipelineError
 Say = Callable[[str], None]
 Result = TypeVar("Result")
 
-# Docker kills what has not ended ten seconds after it was asked to, Airflow after five; what is killed
-# while it waits for the ledger is settled as lost, as what is left is.
+# Docker kills a process ten seconds after asking it to stop, Airflow after five. A run that is killed or
+# left while it waits for the ledger is marked as lost later.
 GRACE_SECONDS = 8.0
 _POLL_SECONDS = 0.5
 
 
 class Stop:
-    """Ask a run to stop, from a signal handler or another thread; the first cause given is the one told."""
+    """A request to stop a run, from a signal handler or another thread; the first cause given is reported."""
 
     def __init__(self) -> None:
         self.cause: str | None = None
@@ -32,7 +32,7 @@ class Stop:
         self._end: Callable[[], None] | None = None
 
     def request(self, cause: str) -> None:
-        """Stop the run; its artefact and ledger row will name the cause."""
+        """Stop the run; the cause is written to its artefact and ledger row."""
         if self.cause is None:
             self.cause, self._requested = cause, time.monotonic()
         if self._end:
@@ -40,21 +40,22 @@ class Stop:
 
     @property
     def is_overdue(self) -> bool:
-        """Say whether what was asked to stop has had its time."""
+        """Return True if the grace period since the request has passed."""
         return self.cause is not None and time.monotonic() - self._requested > GRACE_SECONDS
 
     def ends(self, end: Callable[[], None]) -> None:
-        """Name what a stop ends; one that was requested before ends it now."""
+        """Set the function that a stop calls; call it now if a stop was already requested."""
         self._end = end
         if self.cause:
             end()
 
 
 def do(work: Callable[[Say], Result], report: Say, stop: Stop) -> Result:
-    """Return what the work returns, while its lines are reported; an interruption stops it and is raised.
+    """Return what `work` returns; an exception in this thread meanwhile stops it and is raised again.
 
-    Work that was stopped and cannot end, for it waits for somebody else's lock, is left after a grace
-    period; where nothing was raised here, PipelineError says so.
+    The lines of the work are reported in this thread. Work that does not end within the grace period after a
+    stop, because it waits for another process's lock, is abandoned; PipelineError is raised if there is no
+    exception to raise again.
     """
     lines: SimpleQueue[str | None] = SimpleQueue()
     future: Future[Result] = Future()
@@ -66,16 +67,18 @@ def do(work: Callable[[Say], Result], report: Say, stop: Stop) -> Result:
             break
         except BaseException as error:
             interruption = interruption or error
-            stop.request(_in_words(error))
+            stop.request(_describe(error))
     if interruption:
         raise interruption
     if not future.done():
-        raise PipelineError(f"{stop.cause}; the run waits for the ledger's lock, and will be settled as lost")
+        raise PipelineError(
+            f"{stop.cause}; the run is still waiting for the ledger's lock and will be marked as lost"
+        )
     return future.result()
 
 
 def _wait(lines: SimpleQueue[str | None], report: Say, stop: Stop) -> None:
-    """Report the work's lines until it has ended, or is overdue."""
+    """Report the work's lines until it ends or is overdue."""
     while not stop.is_overdue:
         try:
             line = lines.get(timeout=_POLL_SECONDS)
@@ -95,6 +98,6 @@ def _fill(future: Future[Result], work: Callable[[Say], Result], lines: SimpleQu
         lines.put(None)
 
 
-def _in_words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     message = str(error)
     return f"stopped by {type(error).__name__}" + (f": {message}" if message else "")

@@ -1,4 +1,4 @@
-"""Take what a cell shows: mask secrets, keep within bounds, and note results, progress and errors."""
+"""The outputs of cells: mask secrets, enforce size limits, and collect results, progress and errors."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ from notebook_pipeline.running.run_lines import Reporter
 from notebook_pipeline.secrets.redaction import RedactedStream
 
 _SHOWN = ("display_data", "execute_result", "update_display_data")
-# Of an exception's message and of a line of its traceback no more is kept than a person reads.
+# The longest exception message, and line of a traceback, that is kept.
 _LONGEST_LINE = 20_000
 
 Message = dict[str, Any]
 
 
 class CellOutputs:
-    """What the cells of a run show. `error` is the last error that the current cell has shown."""
+    """The outputs of a run's cells. `error` is the last error that the current cell has shown."""
 
     def __init__(self, execution: Execution, reporter: Reporter) -> None:
         self._execution = execution
@@ -34,12 +34,12 @@ class CellOutputs:
         self._budget.begin_cell()
 
     def clear(self) -> None:
-        """Forget what the cell has shown so far, which is cleared."""
+        """Discard what the cell has shown so far."""
         self._streams.clear()
         self._budget.clear()
 
     def printed(self, msg: Message) -> str:
-        """Return what may be shown now of a piece of a stream; "" if none of it."""
+        """Return the part of a piece of a stream that may be shown now, which may be ""."""
         name, text = msg["content"]["name"], msg["content"]["text"]
         if not self._budget.left:
             self._budget.omit(len(text))
@@ -49,17 +49,17 @@ class CellOutputs:
         return self._print(name, stream.feed(text))
 
     def rest(self) -> Iterator[tuple[Message, str]]:
-        """Yield what was held back of each stream; nothing follows in this cell."""
+        """Yield the rest of each stream that was held back, at the end of the cell."""
         for name, (stream, msg) in self._streams.items():
             yield msg, self._print(name, stream.flush())
         self._streams.clear()
 
     def note(self) -> str | None:
-        """Return what to say of outputs that were left out, None if none were."""
+        """Return a note on the outputs that were left out, or None if none were."""
         return self._budget.note()
 
     def shown(self, msg: Message) -> Message | None:
-        """Return a message, masked, that may enter the notebook; None if it is left out."""
+        """Return a message with secrets masked, or None if it is not to be added to the notebook."""
         kind, content = msg["msg_type"], msg["content"]
         if kind == "error":
             return self._raised(msg)
@@ -74,7 +74,7 @@ class CellOutputs:
         return msg
 
     def _is_kept(self, msg: Message) -> bool:
-        """Return True if there is room; what takes the place of an earlier display is not counted again."""
+        """Return True if the output fits; an update of an earlier display is not counted again if it fits."""
         size = msg.get("size", 0)
         if msg["msg_type"] == "update_display_data" and size <= self._budget.left:
             return True

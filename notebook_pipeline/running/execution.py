@@ -1,4 +1,4 @@
-"""Hold what one execution needs, how it goes, and how it went in the end."""
+"""One execution of a notebook: what it needs, its state and its outcome."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ LONGEST_ERROR = 4000
 
 @dataclass
 class Execution:
-    """What one execution needs and, once it is over, how it went: `error` is None after success.
+    """What one execution needs and, when it is over, its outcome: `error` is None after success.
 
-    `ended_early` says why the cells after the last one that ran were not run, although nothing failed.
+    `ended_early` is the reason why the remaining cells were not run although nothing failed.
     """
 
     kernel: Kernel
@@ -33,16 +33,16 @@ class Execution:
     result: Any = field(default=None)
 
     def fail(self, cause: str) -> None:
-        """Remember the first cause of failure, masked and cut to a length that a ledger can hold."""
-        # A secret that the first cut divides stands far beyond the second.
+        """Store the first cause of failure, masked and truncated to LONGEST_ERROR characters."""
+        # Truncated first to save time; a secret that this divides is far beyond the second limit.
         self.error = self.error or self.redactor.text(cause[: 5 * LONGEST_ERROR])[:LONGEST_ERROR]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Say how a run ended; `rows` holds the counts that it has, by the ledger's names.
+    """The outcome of a run; `rows` holds the counts that it has, by their names in the ledger.
 
-    `artifact` is relative to the output, as in the ledger; `address` is where that lies.
+    `artifact` is relative to the output, as in the ledger; `address` is its full path or URL.
     """
 
     run_id: str

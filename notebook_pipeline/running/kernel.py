@@ -1,4 +1,4 @@
-"""Know kernels: start one with this very interpreter, hand it what it needs, leave nothing of it behind."""
+"""Kernels: start one with this interpreter, pass it what it needs, and remove everything it leaves behind."""
 
 import asyncio
 import logging
@@ -26,17 +26,17 @@ from notebook_pipeline.running.scratch import Scratch
 from notebook_pipeline.secrets.kernel_environment import inherited
 
 SHUTDOWN_SECONDS = 60.0
-# After so long, whoever watches is told what is waited for.
-_PATIENT_SECONDS = 5.0
+# After this time a line reports what is being waited for.
+_SILENT_SECONDS = 5.0
 
-# What goes wrong is told by the run itself, in its own words; Jupyter would tell it again.
+# The run reports errors itself; Jupyter would report them a second time.
 log = logging.getLogger("notebook_pipeline.running.kernel")
 log.addHandler(logging.NullHandler())
 log.propagate = False
 
 
 def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str]:
-    """Return what a kernel gets to see: this environment without Airflow or secrets, and the run's part."""
+    """Return a kernel's environment: this one without Airflow and secrets, plus the variables of the run."""
     return (
         inherited()
         | {variable(connection.conn_id): connection.to_json() for connection in connections}
@@ -50,11 +50,11 @@ def environment(connections: Iterable[Connection], run_id: str) -> dict[str, str
 
 
 class Kernel:
-    """Hold one kernel and its files; as a context manager, end it without a trace.
+    """One kernel and its files; as a context manager, it starts the kernel, ends it and removes its files.
 
-    It runs in a process group of its own and speaks over sockets in a folder for its owner alone, so that
-    kernels neither collide over ports nor hear each other. `spec` names another kernel than this
-    interpreter's own, which loads `modules` before it is ready.
+    The kernel runs in a process group of its own and communicates over sockets in a folder that only its
+    owner can read, so that kernels neither collide over ports nor receive each other's messages. `spec` is an
+    installed kernel; by default this interpreter's own is run, which imports `modules` before it is ready.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Kernel:
             env=spec.env if spec else {},
             resource_dir=spec.resource_dir if spec else "",
         )
-        # Given here, Jupyter need not search every installed package for another kind of provisioner.
+        # Passed here, so that Jupyter does not search every installed package for provisioners.
         self._provisioner = LocalProvisioner(
             kernel_id=scratch.name, kernel_spec=self.manager.spec, parent=self.manager
         )
@@ -93,7 +93,7 @@ class Kernel:
         self._folder = folder
 
     def __enter__(self) -> "Kernel":
-        """Start the process; it becomes ready while the caller does something else."""
+        """Start the process and return without waiting until it is ready."""
         try:
             with self._log.open("wb") as output:
                 streams = {"stdin": self._read, "stdout": output, "stderr": output}
@@ -109,12 +109,12 @@ class Kernel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error:
-            # It may be busy, and would not hear a request to end.
+            # A busy kernel would not react to a request to shut down.
             self.kill()
         self.close()
 
     def kill(self) -> None:
-        """End the kernel and whatever it started at once, from any thread or signal handler."""
+        """Kill the kernel and its process group; safe in any thread or signal handler."""
         if self._group:
             with suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
@@ -122,9 +122,9 @@ class Kernel:
     def close(
         self, seconds: float = SHUTDOWN_SECONDS, say: Callable[[str], object] = lambda line: None
     ) -> bool:
-        """Ask the kernel to end, wait for its threads and exit handlers, then end it and all it started.
+        """Ask the kernel to shut down, wait for its threads and exit handlers, then kill all that it started.
 
-        Returns False if it had not ended by itself after so many seconds. Closing twice does nothing.
+        Returns False if it had not ended by itself after `seconds`. A second call does nothing.
         """
         if self._group is None:
             return True
@@ -132,37 +132,37 @@ class Kernel:
         ended = True
         if process and process.poll() is None:
             run_sync(self.manager.request_shutdown)()
-            ended = _has_ended(process, min(seconds, _PATIENT_SECONDS))
+            ended = _has_ended(process, min(seconds, _SILENT_SECONDS))
             if not ended:
                 say(f"waiting up to {seconds:g} s for threads and exit handlers of the notebook")
-                ended = _has_ended(process, seconds - _PATIENT_SECONDS)
+                ended = _has_ended(process, seconds - _SILENT_SECONDS)
         self.kill()
         if process:
             process.wait()
         self._group = None
         left = end_leftovers(self._environment.get(RUN_ID, ""))
         if left:
-            say(f"ended processes that the notebook had left running: {', '.join(left)}")
+            say(f"killed processes that the notebook had left running: {', '.join(left)}")
         self._clean()
         return ended
 
     def cause_of_death(self) -> str:
-        """Say how the process ended, with the last of what it said outside of any cell."""
+        """Return how the process ended, with the last lines that it wrote outside of any cell."""
         process = self._process
         code = process.poll() if process else None
         if code is None:
-            return "the kernel does not answer"
-        return f"the kernel died: {_exit_in_words(code)}{self._last_words()}"
+            return "the kernel does not respond"
+        return f"the kernel died: {_describe_exit(code)}{self._last_output()}"
 
     @property
     def _process(self) -> subprocess.Popen[bytes] | None:
         return self._provisioner.process
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         with suppress(OSError):
             lines = self._log.read_text(errors="replace").strip().splitlines()[-5:]
             if lines:
-                return "; it said: " + " / ".join(lines)
+                return "; last output: " + " / ".join(lines)
         return ""
 
     def _clean(self) -> None:
@@ -182,7 +182,7 @@ def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _close_event_loop() -> None:
-    """Close this thread's loop, and first cancel what still listens to a kernel that is gone."""
+    """Cancel the tasks that still listen to the ended kernel, and close this thread's event loop."""
     loop = ensure_event_loop()
     listening = asyncio.all_tasks(loop)
     for task in listening:
@@ -199,7 +199,7 @@ _ARGUMENTS = (
 
 
 class _Manager(AsyncKernelManager):
-    """Start our own command; a kernelspec that somebody installed as `python3` has no say here."""
+    """A manager that starts our own command, even if a kernelspec named `python3` is installed."""
 
     spec: Any = None
 
@@ -208,7 +208,7 @@ class _Manager(AsyncKernelManager):
         return self.spec
 
 
-def _exit_in_words(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code == -signal.SIGKILL:
         return "killed by SIGKILL, as the system does when memory runs out"
     if code < 0:

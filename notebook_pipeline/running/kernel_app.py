@@ -1,4 +1,4 @@
-"""Run a Python kernel that loses nothing of what its cells publish."""
+"""A Python kernel that loses no message that its cells publish."""
 
 import json
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from notebook_pipeline.running.notebook_reader import without_lone_surrogates
 
 
 class NumberedKernelApp(IPKernelApp):
-    """Run a Python kernel that publishes through an unlimited queue and numbers its messages."""
+    """A Python kernel that publishes through an unlimited queue and numbers its messages."""
 
     def init_iopub(self, context: zmq.Context[Any]) -> None:
-        """Make the publishing socket; a limit holds only if it is set before the socket is bound."""
+        """Create the publishing socket; its queue limit takes effect only if set before it is bound."""
         context.sndhwm = 0
         super().init_iopub(context)
-        # The other sockets keep their limit, at which the sender waits.
+        # The other sockets keep their limit; their senders wait when it is reached.
         del context.sndhwm
         self.iopub_thread.socket = _NumberedSocket(self.iopub_thread.socket)
         self.session.pack = partial(_packed, self.session.pack)
 
 
 def _packed(pack: Callable[[Any], bytes], content: Any) -> bytes:
-    """Return a message's content as bytes, even if it holds half of a surrogate pair."""
+    """Return a message's content as bytes, even if it contains lone surrogates."""
     try:
         return pack(content)
     except UnicodeEncodeError:
@@ -37,14 +37,14 @@ def _packed(pack: Callable[[Any], bytes], content: Any) -> bytes:
 
 
 class _NumberedSocket:
-    """Pass everything on to a socket, each message with a number before its delimiter."""
+    """A proxy of a socket that adds a number to each message, before its delimiter."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
         self._sent = 0
 
     def send_multipart(self, frames: list[Any], *args: Any, **options: Any) -> Any:
-        """Send a message with the next number; only the publishing thread calls this."""
+        """Send a message with the next number; called by the publishing thread only."""
         self._sent += 1
         at = frames.index(DELIM)
         numbered = [*frames[:at], b"%s%d" % (MARK, self._sent), *frames[at:]]

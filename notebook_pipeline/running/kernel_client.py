@@ -1,4 +1,4 @@
-"""Speak with the kernel: run a notebook's cells, and mask all that it says before anybody else sees it."""
+"""The client of a kernel: run a notebook's cells, and mask secrets in outputs before they go anywhere."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ from notebook_pipeline.running.message_numbers import NumberedChannel, NumberedK
 from notebook_pipeline.running.refusals import is_refusal
 from notebook_pipeline.running.run_lines import Reporter
 
-# After a cell's reply its outputs may still be on the way, but they keep arriving.
+# Outputs may arrive after a cell's reply, but not after a silence of this length.
 SILENT_SECONDS = 120
 _UNLIMITED_SECONDS = 10**9
 _POLL_SECONDS = 0.25
@@ -30,11 +30,11 @@ _SUCCESS = ("", "0", "None")
 
 
 class SilentKernelError(RuntimeError):
-    """Raised if a kernel ends a cell but never says that all of its outputs are sent."""
+    """Raised if a kernel finishes a cell but never confirms that all of its outputs were sent."""
 
 
 class Client(PapermillNotebookClient):
-    """Speak with the kernel; mask everything that it says before anybody else sees it."""
+    """A client of a kernel that masks secrets in all messages before they are stored or shown."""
 
     def __init__(self, recorder: Recorder, execution: Execution) -> None:
         super().__init__(
@@ -57,7 +57,7 @@ class Client(PapermillNotebookClient):
         recorder.before_save = self._join_pieces
 
     def execute(self, **_: Any) -> nbformat.NotebookNode:
-        """Run the cells until one fails, and remember why."""
+        """Run the cells until one fails; the cause is stored in the execution."""
         self.reset_execution_trackers()
         try:
             self._meet_kernel()
@@ -79,7 +79,7 @@ class Client(PapermillNotebookClient):
             self.nb.metadata["language_info"] = reply["content"]["language_info"]
 
     def papermill_execute_cells(self) -> None:
-        """Run the cells in order; the first that does not end well ends the run."""
+        """Run the cells in order, until one fails or ends the run."""
         for index, cell in enumerate(self.nb.cells):
             if not _is_run(cell):
                 cell.metadata.papermill["status"] = artefact_metadata.COMPLETED
@@ -124,9 +124,9 @@ class Client(PapermillNotebookClient):
             self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
         except CellTimeoutError as error:
             limit = self._execution.limits.cell
-            observed = f"cell time-out: not done after {limit} s" if limit else str(error)
+            observed = f"cell timeout: not finished after {limit} s" if limit else str(error)
             self._execution.fail(self._cause(observed))
-            # It is busy, and would not hear a request to end.
+            # A busy kernel would not react to a request to shut down.
             self._execution.kernel.kill()
         except SilentKernelError as error:
             self._execution.fail(self._cause(str(error)))
@@ -135,11 +135,11 @@ class Client(PapermillNotebookClient):
             self._execution.fail(self._cause(self._execution.kernel.cause_of_death()))
 
     def _fail_if_untrue(self, cell: nbformat.NotebookNode) -> None:
-        """Fail a cell that ended well although it shows an error, or although an output of it was lost."""
+        """Fail a cell that succeeded although it shows an error, or although messages were lost."""
         lost, self._published.lost = self._published.lost, 0
         if lost:
             self._execution.fail(
-                f"{lost} messages of the kernel were lost, and with them outputs of this cell"
+                f"{lost} messages from the kernel were lost, so outputs of this cell are missing"
             )
         error = self._outputs.error
         if self._execution.ended_early or self._execution.error:
@@ -149,7 +149,7 @@ class Client(PapermillNotebookClient):
             self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
 
     async def _async_poll_kernel_alive(self) -> None:
-        """Watch the kernel, and keep the artefact up to date while a cell shows nothing."""
+        """Check that the kernel is alive, and save the artefact while a cell shows nothing."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             cast("Recorder", self.nb_man).save_if_due()
@@ -163,15 +163,15 @@ class Client(PapermillNotebookClient):
     async def _async_poll_output_msg(
         self, parent_msg_id: str, cell: nbformat.NotebookNode, cell_index: int
     ) -> None:
-        """Take what the cell publishes until it is idle; give up on one that has replied and falls silent."""
+        """Process a cell's messages until it is idle; raise SilentKernelError if they stop before that."""
         while True:
             try:
                 msg = await self._published.get_msg(timeout=SILENT_SECONDS)
             except Empty:
                 if "shell.execute_reply" in cell.metadata["execution"]:
                     raise SilentKernelError(
-                        f"the cell has ended, but for {SILENT_SECONDS} s the kernel has not said that all "
-                        "its outputs are sent"
+                        f"the cell has finished, but the kernel has been silent for {SILENT_SECONDS} s and "
+                        "has not confirmed that all outputs were sent"
                     ) from None
                 continue
             if msg["parent_header"].get("msg_id") == parent_msg_id:
@@ -182,17 +182,17 @@ class Client(PapermillNotebookClient):
 
     @property
     def _published(self) -> NumberedChannel:
-        """Return the channel on which the kernel publishes what its cells show."""
+        """Return the channel on which the kernel publishes outputs."""
         return cast("NumberedChannel", cast("NumberedKernelClient", self.kc).iopub_channel)
 
     def _cause(self, observed: str) -> str:
-        """Prefer why somebody stopped the run over what that looked like from here."""
+        """Return the cause of a requested stop, or the observed one if no stop was requested."""
         return self._execution.stopped() or observed
 
     def process_message(
         self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int
     ) -> nbformat.NotebookNode | None:
-        """Let a message into the notebook as far as it may be shown."""
+        """Add a message to the notebook, as far as it may be shown."""
         if msg["msg_type"] == "stream":
             return self._print(self._outputs.printed(msg), msg, cell, cell_index)
         if msg["msg_type"] == "clear_output":
@@ -204,13 +204,13 @@ class Client(PapermillNotebookClient):
     def handle_comm_msg(
         self, outs: list[nbformat.NotebookNode], msg: dict[str, Any], cell_index: int
     ) -> None:
-        """Keep the state of a widget; a comm of another kind is none of the notebook's concern."""
+        """Store the state of a widget; comm messages of other kinds are ignored."""
         if isinstance(msg["content"].get("data"), dict):
             with suppress(KeyError, TypeError):
                 super().handle_comm_msg(outs, msg, cell_index)
 
     def _flush(self, cell: nbformat.NotebookNode, index: int) -> None:
-        """Add what was held back, and what there is to say of outputs that were left out."""
+        """Add the rest of the streams, and a note on outputs that were left out."""
         for msg, text in self._outputs.rest():
             self._print(text, msg, cell, index)
         self._join_pieces()
@@ -224,7 +224,7 @@ class Client(PapermillNotebookClient):
         if not text:
             return None
         if cell.outputs and self._continues(cell.outputs[-1], msg):
-            # Joined one by one, many small pieces would take a time that grows with their number squared.
+            # Joining many small pieces one by one would take quadratic time.
             self._pieces.append(text)
             return cell.outputs[-1]
         self._join_pieces()
@@ -234,13 +234,13 @@ class Client(PapermillNotebookClient):
         return printed
 
     def _continues(self, last: nbformat.NotebookNode, msg: dict[str, Any]) -> bool:
-        """Return True if a stream goes on where the last output ended, as a notebook shows it."""
+        """Return True if a piece of a stream is to be appended to the last output."""
         redirected = self.output_hook_stack[msg["parent_header"].get("msg_id")]
         same = last is self._open_stream and last.name == msg["content"]["name"]
         return same and not redirected and not self.clear_before_next_output
 
     def _join_pieces(self) -> None:
-        """Make the notebook whole: add to the last stream what has come since."""
+        """Append the pieces received since the last call to the last stream output."""
         if self._open_stream is not None and self._pieces:
             self._open_stream.text += "".join(self._pieces)
         self._pieces.clear()

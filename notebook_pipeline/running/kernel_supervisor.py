@@ -1,18 +1,18 @@
-"""Run a kernel beneath a process that watches its runner.
+"""Run a kernel as the child of a process that ends it when its runner is gone.
 
 Usage: `python -m notebook_pipeline.running.kernel_supervisor SCRATCH own MODULE[,MODULE]… ARGUMENT…` for this
-interpreter's own kernel, which loads the modules while the runner still gets ready, so that the cells that
-import them need not wait; `… SCRATCH installed COMMAND…` for the kernel of another interpreter or language.
+interpreter's own kernel, which imports the modules while the runner is still starting, so that cells need not
+wait for them; `… SCRATCH installed COMMAND…` for the kernel of another interpreter or language.
 
-Standard input is a pipe whose other end the runner alone holds. When the runner is gone, however it went,
-the pipe ends; then the kernel, whatever it started and its scratch folder go at once. A thread in the kernel
-could not do it: it does not run while the kernel is busy in a library that keeps the interpreter's lock.
+Standard input is a pipe whose other end only the runner has open. When the runner ends, for whatever reason,
+the pipe is closed; then the kernel and everything it started are killed, and its scratch folder is removed.
+A thread in the kernel could not do this: it does not run while a library holds the interpreter lock.
 """
 
 import sys
 from pathlib import Path
 
-# As Jupyter's own launcher does: a file beside the notebooks must not stand in for a module.
+# As in Jupyter's own launcher: a file beside the notebooks must not shadow a module.
 if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
     del sys.path[0]
 
@@ -36,40 +36,40 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Start the kernel, watch over it, and end as it ends."""
+    """Start the kernel, wait for it, and exit as it exits."""
     scratch, which = sys.argv.pop(1), sys.argv.pop(1)
-    watch = os.getpid()
+    supervisor = os.getpid()
     kernel = os.fork()
     if kernel == 0:
-        _end_with(watch)
+        _end_with_parent(supervisor)
         if which == "installed":
-            _become(sys.argv[1:])
-        _become_kernel(sys.argv.pop(1).split(","))
+            _exec_installed(sys.argv[1:])
+        _run_own_kernel(sys.argv.pop(1).split(","))
         return
-    # Signals go to the whole group and are meant for the kernel.
+    # Signals are sent to the whole group, but are meant for the kernel.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    alone = threading.Event()
-    threading.Thread(target=_end_with_runner, args=(kernel, scratch, alone), daemon=True).start()
+    orphaned = threading.Event()
+    threading.Thread(target=_end_with_runner, args=(kernel, scratch, orphaned), daemon=True).start()
     _, status = os.waitpid(kernel, 0)
-    if alone.is_set():
-        # The other thread ends everything, this process too, when it has cleaned up.
+    if orphaned.is_set():
+        # The other thread is cleaning up, and then kills the whole group, including this process.
         signal.pause()
     _end_as(os.waitstatus_to_exitcode(status))
 
 
-def _end_with(watch: int) -> None:
-    """Let the system end this process with the one that forked it, which may be gone already.
+def _end_with_parent(supervisor: int) -> None:
+    """Have the system kill this process when its parent ends; exit if it has ended already.
 
-    Jupyter's own watch begins late, and waits for ever where orphans get another parent than process 1.
+    Jupyter's own check starts late, and never fires if orphans get another parent than process 1.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != watch:
+    if os.getppid() != supervisor:
         os._exit(1)
 
 
-def _become(command: list[str]) -> NoReturn:
+def _exec_installed(command: list[str]) -> NoReturn:
     _close_input()
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     try:
@@ -84,34 +84,34 @@ def _close_input() -> None:
     os.close(nothing)
 
 
-def _become_kernel(modules: Sequence[str]) -> None:
-    # IPython lets go of what the cells made; of circles, too, what was left open is then closed.
+def _run_own_kernel(modules: Sequence[str]) -> None:
+    # IPython drops the cells' objects; collecting garbage closes files in reference cycles, too.
     ending = QuickEnd(gc.collect)
     _close_input()
-    # Jupyter's own watch, now over the process between: elsewhere than on Linux there is no other.
+    # Jupyter's own check, here of the supervisor: the only one on systems other than Linux.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     preload.load(modules)
-    # No debugger is attached here, so that the kernel need not load one.
+    # No debugger is attached here, so the kernel need not load one.
     with preload.without(["debugpy"]):
         from ipykernel import debugger  # noqa: F401
 
     from notebook_pipeline.running.kernel_app import NumberedKernelApp
 
-    # Nothing of this becomes garbage, so nobody need look through it again.
+    # None of these objects will become garbage, so the collector need not visit them.
     gc.freeze()
     NumberedKernelApp.launch_instance()
-    # It flushes once more through the thread that publishes, which Jupyter would end first, to wait for ever.
+    # It flushes through the publishing thread; Jupyter would end that one first and then wait for ever.
     control = NumberedKernelApp.instance().control_thread
     control.stop()
     control.join()
     ending.code = 0
 
 
-def _end_with_runner(kernel: int, scratch: str, alone: threading.Event) -> None:
+def _end_with_runner(kernel: int, scratch: str, orphaned: threading.Event) -> None:
     while os.read(0, 1):
         pass
-    alone.set()
-    with suppress(ProcessLookupError):  # it has ended at this moment
+    orphaned.set()
+    with suppress(ProcessLookupError):  # it has just ended
         os.kill(kernel, signal.SIGKILL)
     end_leftovers(os.environ.get(RUN_ID, ""))
     shutil.rmtree(scratch, ignore_errors=True)
@@ -119,11 +119,11 @@ def _end_with_runner(kernel: int, scratch: str, alone: threading.Event) -> None:
 
 
 def _end_as(code: int) -> None:
-    """Exit with the kernel's own code, or by the signal that ended it."""
+    """Exit with the kernel's exit code, or by the signal that killed it."""
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError):
-            # SIGKILL needs no handler and takes none.
+            # SIGKILL has no handler to reset.
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Find the kernel that a notebook asks for."""
+"""The kernelspec that a notebook names."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.notebook_files import PYTHON, language_of
 
-# Jupyter gives these names to the kernel of whatever interpreter runs it.
+# Jupyter's names for the kernel of the interpreter that runs it.
 _OWN_NAMES = ("", "python3", "python")
 
 
 def find_kernelspec(metadata: Mapping[str, Any]) -> KernelSpec | None:
-    """Return the installed kernel that a notebook's metadata names; None for this interpreter's own.
+    """Return the installed kernel that a notebook's metadata names, or None for this interpreter's own.
 
     A Python notebook whose kernel is not installed runs on this interpreter. Raises UsageError if the kernel
     of another language is not installed.

@@ -1,4 +1,4 @@
-"""Find and end the processes that a notebook has left behind, whatever session or parent they have."""
+"""Processes that a notebook has left running, whatever their session or parent."""
 
 import os
 import signal
@@ -13,14 +13,14 @@ _ROUNDS = 10
 
 
 def end_leftovers(run_id: str) -> list[str]:
-    """End every other process that inherited a run's id; return their names, each with its process id.
+    """Kill every other process that inherited a run's id; return their names and process ids.
 
-    A process that drops its environment is not found, and none is where the system has no /proc.
+    A process that clears its environment is not found, and none is found if the system has no /proc.
     """
     ended: dict[int, str] = {}
     if not run_id:
         return []
-    # One that is just being started may be missed, and found in the next round.
+    # A process that is just starting may be missed; the next round finds it.
     for _ in range(_ROUNDS):
         found = dict(_leftovers(run_id))
         for pid in found:
@@ -35,7 +35,7 @@ def end_leftovers(run_id: str) -> list[str]:
 def _leftovers(run_id: str) -> Iterator[tuple[int, str]]:
     mark = f"{RUN_ID}={run_id}".encode()
     for folder in _PROCESSES.glob("[0-9]*"):
-        # It may be another user's, or end at this moment; one that has ended has no environment any more.
+        # The process may belong to another user or have just ended.
         with suppress(OSError):
             if int(folder.name) != os.getpid() and mark in (folder / "environ").read_bytes().split(b"\0"):
                 yield int(folder.name), (folder / "comm").read_text(errors="replace").strip()

@@ -1,7 +1,7 @@
-"""Notice when a message that the kernel published is lost on its way to the runner.
+"""Detection of messages that are lost between a kernel and its runner.
 
-ZeroMQ drops what a publisher sends faster than its subscriber reads once a queue is full, and tells neither
-side. Both queues are unlimited here, and the kernel numbers its messages to show that none was dropped.
+ZeroMQ silently drops messages when a publisher is faster than its subscriber and a queue is full. Both queues
+are unlimited here, and the kernel numbers its messages, so that a lost one is detected.
 """
 
 import math
@@ -15,13 +15,13 @@ from jupyter_client.channels import AsyncZMQSocketChannel
 from traitlets import Type
 
 MARK = b"number="
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
 class NumberedChannel(AsyncZMQSocketChannel):
-    """Receive what a kernel publishes, and count in `lost` the messages that are missing.
+    """A channel that receives what a kernel publishes, and counts the missing messages in `lost`.
 
-    Kernels of other languages do not number their messages; nothing is counted there.
+    Kernels of other languages do not number their messages; for them nothing is counted.
     """
 
     _last: int | None = None
@@ -44,32 +44,32 @@ class NumberedChannel(AsyncZMQSocketChannel):
 
 
 class ReplyChannel(AsyncZMQSocketChannel):
-    """Receive replies, looking again at intervals.
+    """A channel that receives replies, polling at intervals.
 
-    What an Output widget makes nbclient send on the same socket may take the event that would have woken
-    the one who waits here; the reply is there all the same.
+    If nbclient sends a message for an Output widget on the same socket, the event that announces a reply may
+    be consumed there, and waiting for it would never end.
     """
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:  # type: ignore[override]
-        """Return the next message; raise Empty if none comes in so many seconds."""
+        """Return the next message; raise Empty if none arrives within `timeout` seconds."""
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         while True:
             left = deadline - time.monotonic()
             try:
-                return await super().get_msg(max(0.0, min(left, _LOOK_SECONDS)))
+                return await super().get_msg(max(0.0, min(left, _POLL_SECONDS)))
             except Empty:
-                if left <= _LOOK_SECONDS:
+                if left <= _POLL_SECONDS:
                     raise
 
 
 class NumberedKernelClient(AsyncKernelClient):
-    """Speak with a kernel whose published messages are numbered."""
+    """A client of a kernel whose published messages are numbered."""
 
     iopub_channel_class = Type(NumberedChannel)  # type: ignore[assignment]
     shell_channel_class = Type(ReplyChannel)  # type: ignore[assignment]
 
     def connect_iopub(self, identity: bytes | None = None) -> zmq.Socket[Any]:
-        """Return the socket that receives what the kernel publishes; its queue has no limit."""
+        """Return a socket that receives what the kernel publishes, with an unlimited queue."""
         self.context.rcvhwm = 0
         socket = super().connect_iopub(identity)
         del self.context.rcvhwm

@@ -1,10 +1,10 @@
-"""Name what a notebook tells its runner: the kinds of its display data, and how it knows its run."""
+"""The MIME types by which a notebook reports to its runner, and the variable that holds its run's id."""
 
-# The one result of a run; where several are shown, the last.
+# The result of a run; if several are shown, the last one counts.
 RESULT = "application/vnd.notebook-pipeline.result+json"
-# Why a run ends before its last cell, with success.
+# The reason why a run ends successfully before its last cell.
 END = "application/vnd.notebook-pipeline.end+json"
-# How far a long step is.
+# The progress of a long step.
 PROGRESS = "application/vnd.notebook-pipeline.progress+json"
-# The environment variable that holds the id of the run that a kernel belongs to.
+# The environment variable that holds the id of a kernel's run.
 RUN_ID = "NOTEBOOK_PIPELINE_RUN_ID"

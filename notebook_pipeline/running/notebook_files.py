@@ -1,4 +1,4 @@
-"""Find the file of a notebook, its name and its language."""
+"""Notebook files: where they are, their names and their languages."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +12,9 @@ _SUFFIX = ".ipynb"
 
 
 def find_notebook(notebook: str | Path) -> Path:
-    """Return the file of a notebook, given as a name below `notebooks/` or as a path to an .ipynb.
+    """Return the file of a notebook, given as a name below `notebooks/` or as the path of an .ipynb file.
 
-    A name may have folders in it (`finance/invoices`). Raises UsageError if there is no such file.
+    A name may contain folders (`finance/invoices`). Raises UsageError if there is no such file.
     """
     given = Path(notebook)
     if given.suffix == _SUFFIX and given.is_file():
@@ -27,9 +27,9 @@ def find_notebook(notebook: str | Path) -> Path:
 
 
 def notebook_name(path: Path) -> str:
-    """Return what a notebook is called in the ledger: its path below `notebooks/`, without the suffix.
+    """Return a notebook's name in the ledger: its path below `notebooks/`, without the suffix.
 
-    A notebook outside that folder is called by its whole path, so that two are never called the same.
+    The name of a notebook outside that folder is its whole path, so that names are unique.
     """
     if not path.is_relative_to(settings.notebooks()):
         return path.as_posix()
@@ -37,14 +37,14 @@ def notebook_name(path: Path) -> str:
 
 
 def notebook_names() -> list[str]:
-    """Return the names of all notebooks below `notebooks/`, hidden folders left out."""
+    """Return the names of all notebooks below `notebooks/`, except in hidden folders."""
     paths = (path.relative_to(settings.notebooks()) for path in settings.notebooks().rglob(f"*{_SUFFIX}"))
     visible = (path for path in paths if not any(part.startswith(".") for part in path.parts))
     return sorted(path.as_posix().removesuffix(_SUFFIX) for path in visible)
 
 
 def language_of(metadata: Mapping[str, Any]) -> str:
-    """Return the programming language of a notebook as it names it; `python` if it names none."""
+    """Return the programming language that a notebook names, `python` if it names none."""
     spec, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
     language = str(spec.get("language") or info.get("name") or PYTHON)
     return PYTHON if language.lower() == PYTHON else language

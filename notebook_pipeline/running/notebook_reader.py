@@ -1,4 +1,4 @@
-"""Read a notebook's file as nbformat 4, repairing what Jupyter and papermill take as well."""
+"""Reading notebook files as nbformat 4, repairing what Jupyter and papermill accept, too."""
 
 import json
 import re
@@ -22,9 +22,9 @@ _FIELDS = {
 def read_notebook(content: bytes, name: str) -> Notebook:
     """Return the notebook in a file's content as JSON of nbformat 4.5, without outputs.
 
-    A byte order mark, missing metadata, tags that are null, identifiers that nbformat refuses, halves of
-    surrogate pairs and the older nbformat 2 and 3 are repaired. Raises UsageError, which names the file, for
-    anything else that is not a notebook.
+    A byte order mark, missing metadata, tags that are null, identifiers that nbformat rejects and lone
+    surrogates are repaired, and nbformat 2 and 3 are converted. Raises UsageError, which names the file, if
+    the content is not a notebook.
     """
     notebook = _json(content, name)
     major = notebook.get("nbformat", _MAJOR)
@@ -45,13 +45,13 @@ def read_notebook(content: bytes, name: str) -> Notebook:
 
 
 def without_lone_surrogates(text: str) -> str:
-    """Return text that can be encoded: half of a surrogate pair becomes a replacement mark."""
+    """Return text that can be encoded: lone surrogates become replacement characters."""
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def _json(content: bytes, name: str) -> Notebook:
     try:
-        # Not as bytes: of those, JSON's reader would take encodings that Jupyter does not.
+        # Decoded here, because given bytes, `json` would accept encodings that Jupyter does not.
         notebook = json.loads(content.decode("utf-8-sig"))
         if "\\ud" in content.decode("utf-8-sig").lower():
             notebook = json.loads(without_lone_surrogates(json.dumps(notebook, ensure_ascii=False)))
@@ -70,7 +70,7 @@ def _upgraded(notebook: Notebook, name: str) -> Notebook:
 
     try:
         return nbformat.convert(nbformat.from_dict(notebook), _MAJOR)
-    except Exception as error:  # an old notebook may lack anything that the conversion asks for
+    except Exception as error:  # an old notebook may lack any field that the conversion needs
         raise UsageError(
             f"{name}: cannot be converted from nbformat {notebook['nbformat']}: {error}"
         ) from None

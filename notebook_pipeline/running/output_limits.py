@@ -1,4 +1,4 @@
-"""Bound what an artefact keeps of the output of a cell and of a whole run, and how often it is saved."""
+"""Limits of the output that an artefact keeps of a cell and of a run, and of how often it is saved."""
 
 import os
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from notebook_pipeline.errors import UsageError
 
 MEGABYTE = 2**20
-# Environment variable and default, in MB, of what is kept of one cell, of one run, and of a run's result.
+# Environment variable and default, in MB, of the limits of a cell, of a run, and of a run's result.
 CELL = ("NOTEBOOK_PIPELINE_CELL_OUTPUT_MB", 10.0)
 RUN = ("NOTEBOOK_PIPELINE_RUN_OUTPUT_MB", 100.0)
 RESULT = ("NOTEBOOK_PIPELINE_RESULT_MB", 0.25)
-# Environment variable and default of the seconds between two saves; 0 saves at every step.
+# Environment variable and default of the seconds between two saves; 0 saves after every step.
 SAVE = ("NOTEBOOK_PIPELINE_SAVE_SECONDS", 0.25)
 
 
 @dataclass(frozen=True)
 class OutputLimits:
-    """Bytes that are kept of a cell's outputs, of a run's, and of a run's result; seconds between saves."""
+    """The maximum bytes of a cell's outputs, of a run's and of a run's result; the seconds between saves."""
 
     cell: int
     run: int
@@ -25,13 +25,13 @@ class OutputLimits:
 
 
 def output_limits() -> OutputLimits:
-    """Return the limits that the environment sets; raise UsageError if one is not a number."""
+    """Return the limits that the environment sets; raise UsageError if one is invalid."""
     cell, run, result = (int(_number(*setting, "MB") * MEGABYTE) for setting in (CELL, RUN, RESULT))
     return OutputLimits(cell, run, result, _number(*SAVE, "seconds"))
 
 
 class OutputBudget:
-    """Count what the outputs of the current cell and of the run take, and what had to be left out."""
+    """The bytes that outputs of the current cell and of the run take, and those that were left out."""
 
     def __init__(self, limits: OutputLimits) -> None:
         self.limits = limits
@@ -39,12 +39,12 @@ class OutputBudget:
         self._omitted = self._omitted_bytes = 0
 
     def begin_cell(self) -> None:
-        """Count for the next cell."""
+        """Start counting for the next cell."""
         self._earlier_cells += self._cell
         self._cell = self._omitted = self._omitted_bytes = 0
 
     def clear(self) -> None:
-        """Forget what the current cell had shown, which is cleared."""
+        """Stop counting the outputs of the current cell, which were cleared."""
         self._cell = 0
 
     @property
@@ -53,7 +53,7 @@ class OutputBudget:
         return max(0, min(self.limits.cell - self._cell, self.limits.run - self._earlier_cells - self._cell))
 
     def take(self, size: int) -> bool:
-        """Return True if an output of this size is kept; else it is counted as left out."""
+        """Return True and count an output if it fits, else count it as left out."""
         if size > self.left:
             self.omit(size)
             return False
@@ -66,7 +66,7 @@ class OutputBudget:
         self._omitted_bytes += size
 
     def note(self) -> str | None:
-        """Return what to say in the cell about its outputs that were left out, None if none were."""
+        """Return a note for the cell on its outputs that were left out, or None if none were."""
         if not self._omitted:
             return None
         of_cell = self.limits.cell < self.limits.run - self._earlier_cells

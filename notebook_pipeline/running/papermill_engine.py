@@ -1,4 +1,4 @@
-"""Run a notebook's cells in a kernel, through papermill; mask, say and save what comes of them."""
+"""The papermill engine: run a notebook's cells in a kernel; mask, report and save their outputs."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -23,7 +23,7 @@ _OWN_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "na
 
 
 def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
-    """Return a notebook ready to run: the given parameters in their cell, `about` in its metadata."""
+    """Return a notebook ready to run, with the given parameters in a cell and `about` in its metadata."""
     plain = artefact_metadata.without_banner(deepcopy(dict(plan.source)))
     notebook = cast("nbformat.NotebookNode", nbformat.from_dict(plain))
     try:
@@ -33,30 +33,30 @@ def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
     notebook.metadata["papermill"] = {"version": papermill_version, "input_path": about["notebook"]}
     notebook.metadata[artefact_metadata.KEY] = dict(about)
     if plan.kernel is None:
-        # What it asked for may not be installed.
+        # The kernel that the notebook names may not be installed.
         notebook.metadata["kernelspec"] = _OWN_KERNEL
     if plan.given:
         notebook = parameterize_notebook(
             notebook, dict(plan.given), kernel_name=notebook.metadata.kernelspec.name, language=plan.language
         )
-        # They stand in their cell and in our metadata; a third place could only disagree.
+        # They are in their cell and in our metadata; a third copy is of no use.
         del notebook.metadata.papermill["parameters"]
     return notebook
 
 
 def run(notebook: nbformat.NotebookNode, execution: Execution) -> None:
-    """Run every cell while the artefact follows; `execution` then knows how it went."""
+    """Run every cell, saving the artefact meanwhile; the outcome is stored in `execution`."""
     papermill_engines.execute_notebook_with_engine(NAME, notebook, "python3", execution=execution)
 
 
 class NotebookPipelineEngine(Engine):
-    """Run a notebook for papermill under the name `notebook_pipeline`."""
+    """The engine that papermill knows as `notebook_pipeline`."""
 
     @classmethod
     def execute_notebook(  # type: ignore[override]
         cls, nb: nbformat.NotebookNode, kernel_name: str, *, execution: Execution, **_: Any
     ) -> nbformat.NotebookNode:
-        """Run the cells while the artefact follows; an error of theirs is not raised but remembered."""
+        """Run the cells, saving the artefact meanwhile; their errors are stored, not raised."""
         with following(execution.output, execution.artifact, execution.say) as save:
             recorder = Recorder(nb, save, execution.limits.output.save_seconds)
             recorder.notebook_start()
@@ -70,6 +70,6 @@ papermill_engines.register(NAME, NotebookPipelineEngine)
 def close_artefact(
     notebook: nbformat.NotebookNode, output: Output, key: str, last_word: artefact_metadata.LastWord
 ) -> None:
-    """Write the last word on a run into its artefact."""
+    """Write into a run's artefact how the run ended."""
     artefact_metadata.close(notebook, last_word)
     output.write(key, written(cast("nbformat.NotebookNode", nbformat.from_dict(notebook))), last=True)

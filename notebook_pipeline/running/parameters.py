@@ -1,4 +1,4 @@
-"""Check the values that a run is given against the parameters that its notebook declares."""
+"""The values that a run is given, checked against the parameters that its notebook declares."""
 
 import json
 import math
@@ -15,9 +15,9 @@ from notebook_pipeline.errors import UsageError
 
 Value = str | int | float | bool | list | dict | None
 
-# `any` is whatever JSON can hold.
+# `any` is any JSON value.
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "any": object}
-# What a name ends in that stands for a secret; `max_tokens` and `tokenizer` do not.
+# The endings of the names of secrets; `max_tokens` and `tokenizer` do not match.
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:password|passwd|passphrase|pwd|secret|token|credentials?|bearer|authorization|cookie|apikey"
     r"|(?:api|access|private|secret|account)_?key|service_account|keyfile_dict)$",
@@ -29,16 +29,16 @@ _HARMLESS = re.compile(r"[-+0-9.,:_ TZe%]{0,40}|true|false|yes|no|on|off|none|nu
 _ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _ADDRESS_WITH_QUERY = re.compile(r"://[^\s?#]*\?(\S*)")
 _FIELD = re.compile(r"(?:^|[&;])([^=&;]+)=")
-# As presigned addresses call it: of Azure `sig`, of CloudFront `Signature`, of S3 `X-Amz-Signature`.
+# In presigned URLs: `sig` (Azure), `Signature` (CloudFront), `X-Amz-Signature` (S3).
 _SIGNATURE = re.compile(r"(^|\W)sig(nature)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter; `type` is one of TYPES, and an `optional` one may be None.
+    """One parameter; `type` is a key of TYPES, and the value of an `optional` one may be None.
 
-    A required one has no default. The default of an `injected` one is the value that an executed notebook
-    was given. A default that only running the cell can tell is kept as its `expression`.
+    A required parameter has no default. The default of an `injected` one is the value that an executed
+    notebook was given. A default that is known only by running the cell is stored as its `expression`.
     """
 
     name: str
@@ -52,10 +52,10 @@ class Parameter:
 
 
 def check_parameters(declared: Sequence[Parameter] | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the value of every declared parameter, the given ones in place of the defaults.
+    """Return the value of every declared parameter: the given one or else the default.
 
-    Raises UsageError for unknown names, values of another type and missing required ones. Text is
-    never turned into a number, nor a number into text; a whole number serves as a float.
+    Raises UsageError for unknown names, values of another type and missing required ones. Text is never
+    converted to a number, nor a number to text; an int is accepted as a float.
     """
     if declared is None:
         declared = [Parameter(name, "any", None) for name in given]
@@ -75,9 +75,9 @@ def check_parameters(declared: Sequence[Parameter] | None, given: Mapping[str, A
 def parse_text(declared: Sequence[Parameter] | None, given: Mapping[str, str]) -> dict[str, Any]:
     """Return the given texts as values of their declared types; booleans are `true` or `false`.
 
-    Lists and dicts are given as JSON, and so is null for an optional parameter that is not a text. Where
-    nothing is declared, what reads as a number or a boolean is one. Raises UsageError for unknown names and
-    for text that does not read as its type.
+    Lists and dicts are given as JSON, and `null` is None for an optional parameter that is not a text. If
+    nothing is declared, text that is a number or a boolean is converted. Raises UsageError for unknown names
+    and for text that is not valid for its type.
     """
     if declared is None:
         return {name: _guessed(text) for name, text in given.items()}
@@ -87,7 +87,7 @@ def parse_text(declared: Sequence[Parameter] | None, given: Mapping[str, str]) -
 
 
 def parsed(parameter: Parameter, text: str) -> Value:
-    """Return a text as a value of the parameter's type; raise UsageError if it does not read as one."""
+    """Return a text as a value of the parameter's type; raise UsageError if it is not valid for it."""
     if parameter.optional and parameter.type != "str" and text == "null":
         return None
     return checked(parameter, _parsed(parameter.name, parameter.type, text))
@@ -103,7 +103,7 @@ def _refuse_unknown(declared: Sequence[Parameter], given: Mapping[str, Any]) -> 
 
 
 def refuse_secret_parameter(name: str, value: Any, place: str = "") -> None:
-    """Raise UsageError if a parameter of this name and value is likely to be a secret."""
+    """Raise UsageError if a parameter is likely to be a secret, judged by its name."""
     if not isinstance(value, int | float | list) and _SECRET_NAME.search(name):
         raise UsageError(
             f"{place}parameter {name} looks like a secret, and parameters are saved and shown; "
@@ -112,9 +112,9 @@ def refuse_secret_parameter(name: str, value: Any, place: str = "") -> None:
 
 
 def checked(parameter: Parameter, value: Any) -> Value:
-    """Return a value if it is of the parameter's type, else raise UsageError; an int serves as a float.
+    """Return a value of the parameter's type; raise UsageError if it has another.
 
-    A date or a moment becomes its ISO text.
+    An int is accepted as a float. A date or a datetime is converted to ISO text.
     """
     wanted: type = TYPES[parameter.type]
     if isinstance(value, date) and parameter.type in ("str", "any"):
@@ -139,7 +139,7 @@ def checked(parameter: Parameter, value: Any) -> Value:
 
 
 def _checked_json(parameter: Parameter, value: Any) -> Value:
-    """Return a value that JSON can hold, all texts in it checked."""
+    """Return a value as JSON holds it, after checking every text in it."""
     wanted = TYPES[parameter.type]
     if isinstance(value, tuple):
         value = list(value)
@@ -148,9 +148,7 @@ def _checked_json(parameter: Parameter, value: Any) -> Value:
     try:
         plain = json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError):
-        raise UsageError(
-            f"parameter {parameter.name} is {_harmless(value)}; expected what JSON can hold"
-        ) from None
+        raise UsageError(f"parameter {parameter.name} is {_harmless(value)}; expected a JSON value") from None
     for text in _texts(plain):
         _refuse_undecodable(parameter.name, text)
         refuse_secret_address(parameter.name, text)
@@ -158,7 +156,7 @@ def _checked_json(parameter: Parameter, value: Any) -> Value:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield all texts in a JSON value, keys too."""
+    """Yield all texts in a JSON value, including keys."""
     if isinstance(value, str):
         yield value
     inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value
@@ -178,18 +176,18 @@ def _refuse_undecodable(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"parameter {name} is no valid UTF-8; expected text that is") from None
+        raise UsageError(f"parameter {name} cannot be encoded as UTF-8; remove its lone surrogates") from None
 
 
 def _harmless(value: Any) -> str:
-    """Return what may be said of a value: a number or a day; of text that may be a secret its length."""
+    """Return what a message may show of a value: a number or a date, but only the length of other text."""
     if isinstance(value, str):
         return repr(value) if _HARMLESS.fullmatch(value) else f"a text of length {len(value)}"
-    return repr(value) if value is None or isinstance(value, bool | int | float) else "no single value"
+    return repr(value) if value is None or isinstance(value, bool | int | float) else "not a single value"
 
 
 def refuse_secret_address(name: str, text: str) -> None:
-    """Raise UsageError where the value of a parameter holds an address with a secret in it."""
+    """Raise UsageError if a parameter's value contains an address with a secret in it."""
     if _ADDRESS_WITH_PASSWORD.search(text):
         raise UsageError(
             f"parameter {name} holds an address with a password, and parameters are saved and shown; "
@@ -202,7 +200,7 @@ def refuse_secret_address(name: str, text: str) -> None:
     if secret:
         raise UsageError(
             f"parameter {name} holds an address with a secret in its query ({secret}), and parameters are "
-            "saved and shown; name a connection that lets the run in instead"
+            "saved and shown; name a connection that has the credentials instead"
         )
 
 

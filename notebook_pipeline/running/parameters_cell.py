@@ -1,4 +1,4 @@
-"""Read a notebook's parameters cell: name, type, default and help of each parameter."""
+"""A notebook's parameters cell: name, type, default and help of each parameter."""
 
 import ast
 import io
@@ -18,18 +18,18 @@ from notebook_pipeline.running.parameters import TYPES, Parameter, checked, refu
 TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 
-# A line of IPython's own: a magic, or a command of the shell.
+# A line of IPython syntax: a magic, or a shell command.
 _MAGIC = re.compile(r"^[ \t]*[%!]", re.MULTILINE)
 _OPTIONAL = re.compile(r"^(?:typing\.)?Optional\[(.*)\]$")
 _TYPE_NAMES = {kind: name for name, kind in TYPES.items() if name != "any"} | {tuple: "list"}
 
 
 def read_parameters(notebook: Path) -> list[Parameter] | None:
-    """Return what the cell tagged `parameters` declares, in its order; none where there is no such cell.
+    """Return the parameters that the cell tagged `parameters` declares, in order; [] if there is none.
 
-    The result is None for a notebook of another language than Python: it is given whatever is asked for.
-    Raises UsageError for a file that is no notebook, and for a cell that is not Python or declares a secret.
-    An unchanged file is read once.
+    Returns None if the notebook's language is not Python; such a notebook accepts any parameter. Raises
+    UsageError if the file is not a notebook, or if the cell is not Python or declares a secret. An unchanged
+    file is read only once.
     """
     try:
         status = notebook.stat()
@@ -60,7 +60,7 @@ def _of_cells(cells: Sequence[Mapping[str, Any]], tag: str, notebook: Path) -> t
 
 
 def _overlaid(declared: Iterable[Parameter], given: Mapping[str, Any]) -> Iterator[Parameter]:
-    """Return the parameters of an executed notebook, each with the value that it was given as its default."""
+    """Yield the parameters of an executed notebook, each with the value that it was given as its default."""
     for parameter in declared:
         if parameter.name in given:
             value = checked(parameter, given[parameter.name])
@@ -73,7 +73,7 @@ def _overlaid(declared: Iterable[Parameter], given: Mapping[str, Any]) -> Iterat
 
 
 def _declared(source: str, place: str) -> tuple[Parameter, ...]:
-    """Return the parameters of a cell; other statements, and IPython's own lines, are left alone."""
+    """Return the parameters of a cell; other statements, and lines of IPython syntax, are ignored."""
     python = _MAGIC.sub("#", source)
     try:
         statements = ast.parse(python).body
@@ -90,7 +90,7 @@ def _declared(source: str, place: str) -> tuple[Parameter, ...]:
 
 
 def _comments(source: str) -> dict[int, str]:
-    """Return the comment on each line, which is where a parameter's help stands."""
+    """Return the comment on each line by line number; that on a parameter's line is its help."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
         token.start[0]: token.string.lstrip("#").strip() for token in tokens if token.type == tokenize.COMMENT
@@ -98,7 +98,7 @@ def _comments(source: str) -> dict[int, str]:
 
 
 def _parameter(statement: ast.stmt, comments: Mapping[int, str], place: str) -> Parameter | None:
-    """Return the parameter that a statement declares, None if it declares none."""
+    """Return the parameter that a statement declares, or None if it declares none."""
     place = f"{place}, line {statement.lineno}"
     match statement:
         case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
@@ -124,7 +124,7 @@ def _parameter(statement: ast.stmt, comments: Mapping[int, str], place: str) -> 
 
 
 def _type_of(annotation: str) -> tuple[str, bool]:
-    """Return the type that an annotation names, `any` if it is another, and whether None is allowed."""
+    """Return the type that an annotation names, `any` if it is unknown, and whether None is allowed."""
     names = [name.strip() for name in _OPTIONAL.sub(r"\1 | None", annotation.strip("'\"")).split("|")]
     types = [name.partition("[")[0].lower() for name in names if name != "None"]
     known = len(types) == 1 and types[0] in TYPES
@@ -132,7 +132,7 @@ def _type_of(annotation: str) -> tuple[str, bool]:
 
 
 def _literal(value: ast.expr) -> tuple[Any, str]:
-    """Return the value of a literal; of anything else None and its text."""
+    """Return the value of a literal and "", or None and the text of any other expression."""
     try:
         literal = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

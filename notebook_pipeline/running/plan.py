@@ -1,4 +1,4 @@
-"""Know what is asked of a run before anything of it starts, and refuse what cannot be."""
+"""The plan of a run: everything that is asked of it, checked before a kernel starts."""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,8 +25,10 @@ from notebook_pipeline.secrets.store_credentials import credentials
 
 
 class Limits(NamedTuple):
-    """The seconds that a cell may take (None: any), a kernel to start, that pass between two lines on how
-    far a long step is, and that a kernel may take to end; and how much of the output is kept.
+    """The limits of a run, all in seconds but the last.
+
+    `cell` is for a cell (None for no limit), `start` and `end` for the start and the end of a kernel,
+    `progress` between two lines on a long step; `output` limits what is kept of the output.
     """
 
     cell: float | None = None
@@ -38,10 +40,10 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold everything that is known of a run before its kernel starts.
+    """Everything that is known of a run before its kernel starts.
 
-    `source` is the notebook in `content`; `kernel` is the kernel that it asks for, None for this
-    interpreter's own.
+    `source` is the notebook parsed from `content`; `kernel` is the installed kernel that it names, or None
+    for this interpreter's own.
     """
 
     run_id: str
@@ -61,7 +63,7 @@ class Plan:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Return what ledger and artefact both say of the run."""
+        """Return the columns of the run that are in both the ledger and the artefact."""
         return {
             "run_id": self.run_id,
             **vars(self.identity),
@@ -78,7 +80,7 @@ def make_plan(
     connections: Mapping[str, Connection] | None,
     limits: Limits,
 ) -> Plan:
-    """Hold what is asked of a run to what its notebook declares; raise UsageError where that does not fit."""
+    """Return the plan of a run; raise UsageError if the request does not match what its notebook declares."""
     content = path.read_bytes()
     source = read_notebook(content, str(path))
     metadata = source["metadata"]
@@ -87,13 +89,13 @@ def make_plan(
     language = language_of(metadata)
     if language != PYTHON and given:
         _refuse_untranslatable(path, language)
-    # An executed notebook is run again with the values that it was given.
+    # An executed notebook that is run again keeps the values that it was given.
     changed = {parameter.name for parameter in declared or () if parameter.injected} | given.keys()
     database = parameters.get("database_conn_id") or DATABASE
-    handed = _connections(parameters, connections)
-    # The runner alone holds the store's; an error of its may name them.
+    passed = _connections(parameters, connections)
+    # Only the runner has the store's credentials, but errors of the store may contain them.
     store = [credentials()] if settings.output_url() else []
-    redactor = Redactor([*handed.values(), *proxies(), *store])
+    redactor = Redactor([*passed.values(), *proxies(), *store])
     refuse_secrets(parameters, redactor)
     run_id = new_run_id()
     named = Identity(
@@ -114,8 +116,8 @@ def make_plan(
         given={name: value for name, value in parameters.items() if name in changed},
         parameters=parameters,
         identity=named,
-        connections=handed,
-        database=handed.get(database) or (connections or {}).get(database) or resolve(database),
+        connections=passed,
+        database=passed.get(database) or (connections or {}).get(database) or resolve(database),
         redactor=redactor,
         limits=limits,
     )
@@ -129,12 +131,12 @@ def _connections(
         return {conn_id: resolve(conn_id) for conn_id in named}
     missing = sorted(named.keys() - resolved.keys())
     if missing:
-        raise UsageError(f"{named[missing[0]]}: connection {missing[0]!r} was not handed to this run")
+        raise UsageError(f"{named[missing[0]]}: connection {missing[0]!r} was not passed to this run")
     return {conn_id: resolved[conn_id] for conn_id in named}
 
 
 def _refuse_untranslatable(path: Path, language: str) -> None:
-    # Slow to import, and needed for other languages than Python only.
+    # Slow to import, and needed only for languages other than Python.
     from papermill.exceptions import PapermillException
     from papermill.translators import papermill_translators
 
@@ -145,7 +147,7 @@ def _refuse_untranslatable(path: Path, language: str) -> None:
 
 
 def refuse_secrets(parameters: Mapping[str, Any], redactor: Redactor) -> None:
-    """Raise UsageError where a parameter holds a secret that the redactor knows."""
+    """Raise UsageError if a parameter contains a secret that the redactor knows."""
     for name, value in parameters.items():
         if isinstance(value, str) and redactor.is_in(value):
             raise UsageError(

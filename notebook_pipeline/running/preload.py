@@ -1,4 +1,4 @@
-"""Know imports that take long: load a notebook's before its cells ask for them, others not at all."""
+"""Slow imports: those of a notebook are loaded before its cells run, unneeded ones are prevented."""
 
 import ast
 import importlib
@@ -13,13 +13,13 @@ _FOLDER = Path(__file__).resolve().parent.parent
 
 
 def imports_of(notebook: Mapping[str, Any]) -> list[str]:
-    """Return this package's modules that the code cells of a notebook import, in their order."""
+    """Return the modules of this package that a notebook's code cells import, in order."""
     cells = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
     return list(dict.fromkeys(module for cell in cells for module in _modules(cell["source"])))
 
 
 def load(modules: Sequence[str]) -> None:
-    """Import modules; what is wrong with one will be said where a cell imports it."""
+    """Import modules, ignoring errors; the cell that imports a broken one will show its error."""
     for module in modules:
         with suppress(Exception):
             importlib.import_module(module)
@@ -27,7 +27,7 @@ def load(modules: Sequence[str]) -> None:
 
 @contextmanager
 def without(packages: Iterable[str]) -> Iterator[None]:
-    """Let packages that are not loaded yet look as if they were not installed."""
+    """Make packages that are not loaded yet look as if they were not installed."""
     hidden = [package for package in packages if package not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
@@ -40,7 +40,7 @@ def without(packages: Iterable[str]) -> Iterator[None]:
 def _modules(source: str) -> Iterator[str]:
     try:
         statements = ast.parse(source).body
-    except SyntaxError:  # a magic, or a cell that is going to fail
+    except SyntaxError:  # a magic, or a cell that will fail
         return
     for statement in statements:
         match statement:
@@ -53,7 +53,7 @@ def _is_ours(module: str) -> bool:
 
 
 def _modules_of(module: str, names: Sequence[str]) -> Sequence[str]:
-    """Return the modules that an import names: those of a package, or the one that the names are from."""
+    """Return the modules that an import loads: submodules among its names, or else the module itself."""
     folder = _FOLDER.joinpath(*module.split(".")[1:])
     inner = [name for name in names if (folder / name).is_dir() or (folder / f"{name}.py").is_file()]
     return [f"{module}.{name}" for name in inner] or [module]

@@ -1,4 +1,4 @@
-"""Know what made a run what it was: the commit of the notebooks and the versions of the main packages."""
+"""The provenance of a run: the commit of its notebook and the versions of the main packages."""
 
 import platform
 import subprocess
@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
 
 
 def commit(folder: Path) -> str | None:
-    """Return the git commit that a folder is checked out at, if there is one."""
+    """Return the git commit that a folder is checked out at, or None if there is none."""
     command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

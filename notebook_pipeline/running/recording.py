@@ -1,4 +1,4 @@
-"""Record an execution: its lock, its row of the ledger, its artefact, and the last word on all three."""
+"""The record of an execution: its lock, its row in the ledger and its artefact."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,20 +21,20 @@ _TIMES_AND_PLACES = ("started_at", "committed_at", "watermark_before", "watermar
 
 
 def record_run(plan: Plan, output: Output, kernel: Kernel, say: Say, stop: Stop) -> Finished:
-    """Set right what lost runs have left behind, then execute the plan's notebook in the kernel."""
+    """Mark lost runs as failed, then execute the plan's notebook in the kernel."""
     with connect(plan.database) as database:
         create_tables(database)
-        # A store that does not answer ends this here: lost runs wait for one who can set them right.
+        # Fails here if the store does not respond, so that lost runs are left to a later run.
         output.stamp("runs")
         for lost in settle_lost(database, output):
             say(f"settled run {lost['run_id']} ({lost['notebook']}) as failed: {ledger.LOST}")
-        # The last success may have been killed before it could do so itself.
+        # The last successful run may have been killed before it did this itself.
         _refresh_latest(plan, database, output, say)
         return _record(plan, output, kernel, database, say, stop)
 
 
 def _record(plan: Plan, output: Output, kernel: Kernel, database: Database, say: Say, stop: Stop) -> Finished:
-    """Hold the run's lock from before its row is there until after its row is closed."""
+    """Run the notebook, holding the run's lock from before its row is written until after it is closed."""
     key = new_key(output, plan.identity)
     output.prepare(key)
     lock = ledger.hold(database, settings.output(), {"run_id": plan.run_id, "artifact": key})
@@ -57,24 +57,24 @@ def _record(plan: Plan, output: Output, kernel: Kernel, database: Database, say:
 
 
 def _attempt(notebook: Any, execution: Execution) -> None:
-    """Run the cells and end the kernel, so that what it committed is known."""
+    """Run the cells and end the kernel, after which nothing more can be committed."""
     try:
         papermill_engine.run(notebook, execution)
     except Exception as error:
-        # Not the notebook's error but ours or the disk's; the run is over all the same.
+        # An error of ours or of the disk, not of the notebook; the run ends in any case.
         execution.fail(f"{type(error).__name__}: {error}")
         execution.kernel.kill()
     if not execution.kernel.close(execution.limits.end, execution.say):
         execution.fail(
             f"{execution.limits.end:g} s after the last cell, a thread or an exit handler of the notebook "
-            "was still at work and was ended; wait for it in a cell"
+            "was still running and was killed; wait for it in a cell"
         )
     if execution.error is None and not isinstance(execution.result, dict | None):
         execution.fail(f"the notebook's result is {execution.result!r}; expected a JSON object")
 
 
 def _finish(plan: Plan, database: Database, notebook: Any, execution: Execution) -> Finished:
-    """Write the last word, first into the artefact, then into the ledger: whoever dies between is lost."""
+    """Write the outcome to the artefact, then to the ledger; a run that is killed in between is lost."""
     row = ledger.get_run(database, plan.run_id)
     rows = {name: value for name, value in row.items() if name.startswith("rows_") and value is not None}
     about = {name: row[name] for name in _TIMES_AND_PLACES}
@@ -82,7 +82,7 @@ def _finish(plan: Plan, database: Database, notebook: Any, execution: Execution)
     _close_artefact(notebook, execution, about)
     status = _status(execution)
     if not ledger.finish_run(database, plan.run_id, status, execution.error) and status == "success":
-        # Somebody judged this run lost while it was at work, and the ledger has said so.
+        # Another process marked this run as lost while it was running.
         execution.fail(f"{ledger.LOST}: another process settled this run while it was running")
         status = _status(execution)
         _close_artefact(notebook, execution, about)
@@ -105,7 +105,7 @@ def _close_artefact(notebook: Any, execution: Execution, about: Mapping[str, Any
         last_word = LastWord(_status(execution), execution.error, about=about)
         papermill_engine.close_artefact(notebook, execution.output, execution.artifact, last_word)
     except OSError as error:
-        # The ledger can still tell what the artefact cannot.
+        # The ledger can still record the error.
         execution.fail(f"the artefact cannot be written: {error}")
 
 
@@ -113,8 +113,8 @@ def _refresh_latest(plan: Plan, database: Database, output: Output, say: Say) ->
     try:
         refresh_latest(database, output, plan.name)
     except OSError as error:
-        # The next run does it.
-        say(f"{latest_key(plan.name)} is not the newest success for now: {error}")
+        # The next run retries.
+        say(f"{latest_key(plan.name)} cannot be updated to the newest success: {error}")
 
 
 def _status(execution: Execution) -> str:

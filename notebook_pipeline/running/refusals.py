@@ -1,4 +1,4 @@
-"""Ask a kernel whether the error of its last cell would be the same in a retry."""
+"""Errors that a retry cannot fix, as the kernel reports them."""
 
 import time
 
@@ -13,14 +13,14 @@ _IS_REFUSAL = (
 
 
 def is_refusal(client: NotebookClient) -> bool:
-    """Return True if the kernel's last error is one of those that a retry cannot help."""
-    # Right after an error a kernel turns requests away for a moment.
+    """Return True if the kernel's last error is one that a retry cannot fix."""
+    # For a moment after an error a kernel rejects requests.
     answers = (_ask(client, _IS_REFUSAL) for _ in range(_TRIES))
     return next((answer for answer in answers if answer is not None), "False") == "True"
 
 
 def _ask(client: NotebookClient, expression: str) -> str | None:
-    """Evaluate an expression in the kernel; return None if it does not answer now."""
+    """Return the value of an expression in the kernel as text, or None if the kernel rejects the request."""
     if client.kc is None:
         return None
     request = client.kc.execute("", silent=True, user_expressions={"asked": expression})

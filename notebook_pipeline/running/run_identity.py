@@ -1,4 +1,4 @@
-"""Know what a run is called: its own id, and of which task which try it is."""
+"""The identity of a run: its id, and which try of which task it is."""
 
 import secrets
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Identity:
-    """Name one try of one task; outside Airflow the run and the notebook lend their names."""
+    """One try of one task; outside Airflow the run's id and the notebook's name fill in missing ids."""
 
     dag_id: str = "manual"
     dag_run_id: str | None = None

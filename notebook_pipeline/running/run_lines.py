@@ -1,4 +1,4 @@
-"""Turn what happens in a run into lines for whoever watches: one a cell, its prints as they come."""
+"""The lines that report a running notebook: one for each finished cell, and its output as it is printed."""
 
 import re
 import time
@@ -16,18 +16,18 @@ Say = Callable[[str], None]
 
 
 class ProgressLine(str):
-    """Say how far a long step is; a terminal may replace it by the next one, a log keeps it as a line.
+    """A line on the progress of a long step, which a terminal may replace by the next one.
 
-    `share` is the part that is done, of 1; None where the whole is not known.
+    `share` is the fraction that is done, between 0 and 1, or None if the total is unknown.
     """
 
     share: float | None = None
 
 
 class Reporter:
-    """Say one line for each finished cell, and what it prints line by line.
+    """A reporter of finished cells and of what they print, line by line.
 
-    `total` counts code cells; how far a long step is is said every `progress_seconds`.
+    `total` is the number of code cells; progress is reported every `progress_seconds`.
     """
 
     def __init__(self, say: Say, total: int, progress_seconds: float = SECONDS_BETWEEN_PROGRESS) -> None:
@@ -40,13 +40,13 @@ class Reporter:
         self._progressed = time.monotonic()
 
     def printed(self, stream: str, text: str) -> None:
-        """Take a piece of a stream and say the lines that are complete."""
+        """Add a piece of a stream and report the lines that are complete."""
         *lines, self._begun[stream] = (self._begun[stream] + text).split("\n")
         for line in lines:
             self._print(line)
 
     def progressed(self, text: str, state: Any) -> None:
-        """Say now and then how far a step is; `state` holds what is `done` and, if known, the `total`."""
+        """Report the progress of a step, at intervals; `state` holds `done` and, if known, `total`."""
         if time.monotonic() - self._progressed >= self._progress_seconds:
             self._progressed = time.monotonic()
             line = ProgressLine(f"    {text}")
@@ -54,12 +54,12 @@ class Reporter:
             self._say(line)
 
     def raised(self, traceback: list[str]) -> None:
-        """Say the traceback of an error."""
+        """Report the traceback of an error."""
         for line in "\n".join(traceback).splitlines():
             self._say_line(line)
 
     def cell_done(self, title: str, seconds: float, *, failed: bool) -> None:
-        """Say that a code cell is finished, and how long it took."""
+        """Report that a code cell is finished, and how long it took."""
         self.flush()
         if self._lines > MOST_LINES:
             self._say(f"    … {self._lines - MOST_LINES:,} more lines, see the executed notebook")
@@ -87,7 +87,7 @@ class Reporter:
             self._say_line(line)
 
     def _say_line(self, line: str) -> None:
-        # A bar that redraws itself is its last state; colours mean nothing in a log.
+        # Of a progress bar that redraws itself only the last state is kept; colours are removed.
         plain = _ANSI.sub("", line.rstrip("\r").rpartition("\r")[2])
         self._say(f"    {plain}")
 

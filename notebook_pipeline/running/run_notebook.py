@@ -1,4 +1,4 @@
-"""Turn a notebook and its parameters into one versioned, honest artefact and one row of the ledger."""
+"""Execution of one notebook with its parameters, which leaves an artefact and a row in the ledger."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,14 +32,13 @@ def run_notebook(
     stop: Stop | None = None,
     unneeded: Sequence[str] = (),
 ) -> Finished:
-    """Execute a notebook and say how it ended; a failed notebook is no exception, it is a status.
+    """Execute a notebook and return the outcome; a failed notebook is a status, not an exception.
 
-    `connections` are those that its parameters ending in `_conn_id` name, resolved; left out, they are
-    read from the environment. Whatever is raised in this thread meanwhile, by a signal handler, ends the
-    run and is raised again once artefact and ledger are true; `stop` ends it without an exception. `unneeded`
-    packages are not loaded with papermill, which can do without, nor later by others through it. Raises
-    UsageError, before a kernel starts, where the run was asked for wrongly, and PipelineError where the
-    ledger cannot be written.
+    `connections` are the resolved ones that parameters ending in `_conn_id` name; by default they are read
+    from the environment. An exception that a signal handler raises in this thread stops the run, and is
+    raised again after artefact and ledger have been completed; `stop` stops it without an exception.
+    `unneeded` packages are optional imports of papermill that are not loaded. Raises UsageError, before a
+    kernel starts, if the request is wrong, and PipelineError if the ledger cannot be written.
     """
     path = find_notebook(notebook)
     limits = Limits(cell_timeout, start_timeout, progress_seconds, end_timeout, output_limits())
@@ -50,10 +49,10 @@ def run_notebook(
 
 
 def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[str]) -> Finished:
-    """Start the kernel first: loading what drives it takes about as long as it takes to become ready."""
-    handed = environment(plan.connections.values(), plan.run_id)
+    """Start the kernel, and import the modules that drive it while it gets ready, which takes as long."""
+    passed = environment(plan.connections.values(), plan.run_id)
     modules = preload.imports_of(plan.source)
-    with Kernel(environment=handed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
+    with Kernel(environment=passed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
         stop.ends(kernel.kill)
         with preload.without(unneeded):
             from notebook_pipeline.running.recording import record_run

@@ -1,4 +1,4 @@
-"""Keep a running kernel's files in a folder for its owner alone, and sweep what nobody owns any more."""
+"""The folder of a running kernel's files, for its owner only, and the removal of abandoned ones."""
 
 import fcntl
 import os
@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 _PREFIX = "nbp-"
-# A socket's path has room for about 100 letters, and the longest name in the folder takes 12.
+# A socket's path may have about 100 characters, and the longest name in the folder takes 12.
 _LONGEST = 80
-# Between its making and its locking a folder looks like one that is left.
+# A folder that is created but not locked yet looks abandoned.
 _YOUNG_SECONDS = 60
 
 
 class Scratch:
-    """Hold one folder and, for as long as this process lives, the lock on it."""
+    """A temporary folder, locked for as long as this process lives."""
 
     def __init__(self) -> None:
         root = tempfile.gettempdir()
@@ -27,15 +27,15 @@ class Scratch:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its content."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def _sweep(root: Path) -> None:
-    """Remove the folders of processes that were killed together with those that watched them."""
+    """Remove the folders of processes that were killed together with their supervisors."""
     for folder in root.glob(f"{_PREFIX}*"):
-        # It may be another's, or go at this moment.
+        # It may belong to another user, or have just been removed.
         with suppress(OSError):
             _remove_if_left(folder)
 
