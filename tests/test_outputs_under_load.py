@@ -27,7 +27,7 @@ DAG = """
 from airflow.sdk import DAG
 from notebook_pipeline.airflow import NotebookOperator
 
-with DAG("shows", schedule=None):
+with DAG("shows", is_paused_upon_creation=False):
     show = NotebookOperator.partial(task_id="show", input_nb="shows")
     show.expand(parameters=[{"number": number} for number in range(10)])
 """
