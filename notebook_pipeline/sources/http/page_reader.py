@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,7 +158,8 @@ class Reader:
             self._landing.reopen(number)
         answer, staged = self._client.wait(self._begun(url, what), url, what=what)
         self._look_ahead(answer, number, reading.rows)
-        self._landing.keep(number, staged)
+        with self._writing(url, what):
+            self._landing.keep(number, staged)
         batch = reading.parser.parse(answer.body, number)
         if batch is None:
             self._landing.drop(number)
@@ -175,13 +177,18 @@ class Reader:
 
         def receive() -> tuple[Answer, Path]:
             answer = self._client.get(url, what=what, shape="list")
-            try:
+            with self._writing(url, what):
                 return answer, self._landing.stage(answer.body)
-            except OSError as error:
-                seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
-                raise self._client.failure(seen, "check its free space and permissions", url, what) from error
 
         return self._client.start(receive)
+
+    @contextmanager
+    def _writing(self, url: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
+            raise self._client.failure(seen, "check its free space and permissions", url, what) from error
 
     def _look_ahead(self, answer: Answer, number: int, skip: int) -> None:
         """Start to fetch the next page, assuming that this one has as many rows as the last.
