@@ -55,6 +55,7 @@ def test_the_dag_for_a_table_of_one_s_own_is_whole(tmp_path: Path) -> None:
     assert {(task.owner, task.retries) for task in dag.tasks} == {("data-team", 3)}
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_notebook_of_one_s_own_runs_and_the_dataset_of_a_run_starts_its_consumers(
     tmp_path: Path, subtests: pytest.Subtests
