@@ -28,6 +28,7 @@ from notebook_pipeline.secrets.kernel_environment import inherited
 SHUTDOWN_SECONDS = 60.0
 # After this time a line reports what is being waited for.
 _SILENT_SECONDS = 5.0
+_OTHERS_SECONDS = 10.0
 
 # The run reports errors itself; Jupyter would report them a second time.
 log = logging.getLogger("notebook_pipeline.running.kernel")
@@ -124,7 +125,9 @@ class Kernel:
     ) -> bool:
         """Ask the kernel to shut down, wait for its threads and exit handlers, then kill all that it started.
 
-        Returns False if it had not ended by itself after `seconds`. A second call does nothing.
+        Returns False if it had not ended by itself after `seconds`. A second call does nothing. Kernels that
+        this package does not start itself may hang while they shut down, with no work left: they have
+        `_OTHERS_SECONDS`, and that they were killed then is only reported.
         """
         if self._group is None:
             return True
@@ -133,6 +136,10 @@ class Kernel:
         if process and process.poll() is None:
             run_sync(self.manager.request_shutdown)()
             ended = _has_ended(process, min(seconds, _SILENT_SECONDS))
+            if not ended and not self.is_own:
+                ended = True
+                if not _has_ended(process, _OTHERS_SECONDS - _SILENT_SECONDS):
+                    say(f"the kernel had not shut down after {_OTHERS_SECONDS:g} s and was killed")
             if not ended:
                 say(f"waiting up to {seconds:g} s for threads and exit handlers of the notebook")
                 ended = _has_ended(process, seconds - _SILENT_SECONDS)
