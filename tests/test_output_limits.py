@@ -7,6 +7,7 @@ import pytest
 import tiny
 from executed import execute
 
+from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.output_limits import MEGABYTE, OutputBudget, OutputLimits, output_limits
 
@@ -99,3 +100,18 @@ def test_a_result_is_small_or_fails_the_run(home: Path) -> None:
 def test_a_cell_that_prints_in_many_small_pieces_keeps_them_all(home: Path) -> None:
     run = execute(home, "for n in range(5_000): print(n, flush=True)")
     assert run.printed == "".join(f"{n}\n" for n in range(5_000))
+
+
+def test_the_cut_of_a_message_leaves_no_half_of_a_secret(home: Path) -> None:
+    secret = "s3cret-Passw0rd"
+    api = {"api": Connection("api", "http", host="h", password=secret)}
+    run = execute(
+        home,
+        tiny.parameters('api_conn_id: str = "api"'),
+        "import json, os\nsecret = json.loads(os.environ['AIRFLOW_CONN_API'])['password']\n"
+        "raise ValueError('x' * 19_990 + secret)",
+        connections=api,
+    )
+    assert run.finished.status == "failed"
+    assert secret[:10] not in json.dumps(run.notebook)
+    assert secret[:10] not in "\n".join(run.lines)

@@ -91,12 +91,15 @@ class CellOutputs:
 
     def _raised(self, msg: Message) -> Message:
         content = msg["content"]
-        cut = {
+        # A secret that the first cut divides stands far beyond the second.
+        long = {
             **content,
-            "evalue": content["evalue"][:_LONGEST_LINE],
-            "traceback": [line[:_LONGEST_LINE] for line in content["traceback"]],
+            "evalue": content["evalue"][: 2 * _LONGEST_LINE],
+            "traceback": [line[: 2 * _LONGEST_LINE] for line in content["traceback"]],
         }
-        masked = self._redactor.data(cut)
+        masked = self._redactor.data(long)
+        masked["evalue"] = masked["evalue"][:_LONGEST_LINE]
+        masked["traceback"] = [line[:_LONGEST_LINE] for line in masked["traceback"]]
         self.error = f"{masked['ename']}: {masked['evalue']}"
         self._reporter.raised(masked["traceback"])
         return {**msg, "content": masked}
