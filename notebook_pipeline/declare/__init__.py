@@ -1,6 +1,9 @@
 """The classes with which a project declares its tables, one table per file: see catalogue.py."""
 
-from notebook_pipeline.declare.dataset import Column, Dataset
+from notebook_pipeline.declare.api_declarations import Offset, Rest, Since, Total
+from notebook_pipeline.declare.column import Column
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
     Condition,
@@ -22,7 +25,6 @@ from notebook_pipeline.declare.rules_and_checks import (
     UsualNulls,
     UsualRowCount,
 )
-from notebook_pipeline.declare.source_declarations import Files, Offset, Rest, Since, Total
 
 __all__ = [
     "AllowedValues",

@@ -8,7 +8,10 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from notebook_pipeline.declare.api_declarations import Rest
 from notebook_pipeline.declare.arguments import Declaration
+from notebook_pipeline.declare.column import MARKS, Column
+from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
     Check,
@@ -20,24 +23,14 @@ from notebook_pipeline.declare.rules_and_checks import (
     Rule,
     column_of,
 )
-from notebook_pipeline.declare.source_declarations import Files, Rest
 from notebook_pipeline.errors import UsageError
 
-TYPES = {
-    "pa.int64()": pa.int64(),
-    "pa.float64()": pa.float64(),
-    "pa.string()": pa.string(),
-    "pa.date32()": pa.date32(),
-}
 KEY_TYPES = (pa.int64(), pa.string())
 CURSOR_TYPES = (pa.date32(),)
 
-# Stored with each row: the run that last changed it, and the kind of source it came from.
-MARKS = ("_run_id", "_source")
 # SQLite has at most 2,000 columns in a table.
 MOST_COLUMNS = 2_000 - len(MARKS)
-# PostgreSQL truncates longer names, and an index is named after the dataset.
-MOST_BYTES = 63
+# PostgreSQL truncates names of more than 63 bytes, and an index is named after the dataset.
 MOST_CHARACTERS = 50
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -64,32 +57,6 @@ _RESERVED = ("sqlite_", "pg_", "rejected_row_")
 
 
 @dataclass(frozen=True)
-class Column(Declaration):
-    """One column; `doc` describes it wherever the dataset is shown."""
-
-    name: str
-    type: pa.DataType
-    nullable: bool = True
-    _: KW_ONLY
-    doc: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.name or "\0" in self.name or len(self.name.encode()) > MOST_BYTES:
-            raise UsageError(
-                f"column {self.name!r}: expected a name of 1 to {MOST_BYTES} bytes without a null character"
-            )
-        if self.name.lower() in MARKS:
-            raise UsageError(
-                f"column {self.name!r}: the engine adds a column of this name to every table; choose another"
-            )
-        if self.type not in TYPES.values():
-            raise UsageError(
-                f"column {self.name!r} has the unsupported type {self.type}; use one of {', '.join(TYPES)}"
-            )
-
-
-@dataclass(frozen=True)
 class Dataset(Declaration):
     """One table of the analytics database, and where its rows come from.
 
@@ -102,8 +69,8 @@ class Dataset(Declaration):
 
     name: str
     columns: Sequence[Column]
-    key: str
-    cursor: str
+    key: str | tuple[str, ...]
+    cursor: str | None = None
     _: KW_ONLY
     files: Files = Files()
     api: Rest | None = None
@@ -126,6 +93,11 @@ class Dataset(Declaration):
     def schema(self) -> pa.Schema:
         """Return the columns as an Arrow schema."""
         return pa.schema([pa.field(column.name, column.type, column.nullable) for column in self.columns])
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the columns of the key, in its order."""
+        return (self.key,) if isinstance(self.key, str) else self.key
 
     def declared_api(self) -> Rest:
         """Return the declared API, or raise UsageError."""
@@ -175,13 +147,17 @@ class Dataset(Declaration):
 
     def _check_key_and_cursor(self) -> None:
         named = {column_of(declared) for declared in (*self.rules, *self.checks)} - {None}
-        unknown = {self.key, self.cursor, *named} - set(self.schema.names)
+        ordered = (*self.keys, *filter(None, [self.cursor]))
+        unknown = {*ordered, *named} - set(self.schema.names)
         if unknown:
             raise UsageError(
                 f"dataset {self.name!r} uses undeclared columns {sorted(unknown)}; it declares "
                 f"{sorted(self.schema.names)}"
             )
-        for name, kinds in ((self.key, KEY_TYPES), (self.cursor, CURSOR_TYPES)):
+        if not self.keys or len(set(self.keys)) < len(self.keys):
+            raise UsageError(f"dataset {self.name!r} has the key {self.keys}; expected distinct columns")
+        for name in ordered:
+            kinds = CURSOR_TYPES if name == self.cursor else KEY_TYPES
             field = self.schema.field(name)
             if field.nullable or field.type not in kinds:
                 raise UsageError(

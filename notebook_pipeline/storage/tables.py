@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from notebook_pipeline.declare.dataset import MARKS, Dataset
+from notebook_pipeline.declare.column import MARKS
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database, literal, quoted
 

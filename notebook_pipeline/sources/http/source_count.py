@@ -1,7 +1,7 @@
 """The number of rows that a source reports, whatever the filter."""
 
+from notebook_pipeline.declare.api_declarations import Total
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.declare.source_declarations import Total
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.page_parser import parse

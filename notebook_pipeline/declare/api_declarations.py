@@ -1,4 +1,4 @@
-"""The classes that declare where a dataset's rows come from."""
+"""The declaration of the API that a dataset is updated from: its endpoint, pages, filter and count."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -18,13 +18,6 @@ def _refuse_address(declared: Declaration, endpoint: str) -> None:
             f"{type(declared).__name__}: endpoint is {endpoint!r}; expected a path such as 'v1/things/', "
             "because the host belongs in the connection"
         )
-
-
-@dataclass(frozen=True)
-class Files(Declaration):
-    """Bulk files, at the location that a connection names."""
-
-    conn_id: str = "repository_raw_url"
 
 
 @dataclass(frozen=True)
