@@ -85,6 +85,10 @@ class Database(ABC):
         """Run a statement that creates a table or an index."""
 
     @abstractmethod
+    def sql_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type in which a column of a declared type is stored."""
+
+    @abstractmethod
     def empty(self, table: str) -> None:
         """Remove all rows of a temporary table."""
 

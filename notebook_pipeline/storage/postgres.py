@@ -13,7 +13,7 @@ from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.connections import Connection, postgres_uri
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage import dialect
+from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 
 # How long one writer waits for another's whole transaction.
@@ -78,6 +78,10 @@ class PostgresDatabase(Database):
     def define(self, sql: str) -> None:
         """Run a statement that creates a table or an index."""
         self.execute(dialect.typed(sql))
+
+    def sql_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type in which a column of a declared type is stored."""
+        return stored_types.postgres_type(kind)
 
     def empty(self, table: str) -> None:
         """Truncate a temporary table; every later statement would read rows that were only deleted."""

@@ -16,6 +16,7 @@ from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.connections import Connection, sqlite_path
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.storage import stored_types
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 from notebook_pipeline.storage.run_locks import RunLock, is_held
 
@@ -73,6 +74,10 @@ class SqliteDatabase(Database):
     def define(self, sql: str) -> None:
         """Run a statement that creates a table or an index."""
         self.execute(sql)
+
+    def sql_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type in which a column of a declared type is stored."""
+        return stored_types.sqlite_type(kind)
 
     def empty(self, table: str) -> None:
         """Remove all rows of a temporary table."""
