@@ -19,8 +19,9 @@ class Origin:
 
     `place` is the run that extracted the rows if another run merges them, as in a replay of rejected rows;
     else it is empty. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
-    and must not pass rows that were never read. `day` is the day on which reading began, if the source may
-    have changed since: later changes may be missing from the rows. `fingerprint` marks a file as loaded once
+    and must not pass rows that were never read. `day` is the day on which reading began, and `moment` the
+    moment (UTC, YYYY-MM-DD HH:MM:SS.ffffff), if the source may have changed since: later changes may be
+    missing from the rows. `fingerprint` marks a file as loaded once
     its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
     safe.
     """
@@ -29,6 +30,7 @@ class Origin:
     place: str = ""
     moves_watermark: bool = True
     day: str = ""
+    moment: str = ""
     fingerprint: str | None = None
     acknowledge: Callable[[], object] = nothing
 
@@ -61,6 +63,8 @@ class RawBatch:
     `malformed` rows are not in `received`. `share` is the fraction of the whole source, 0 to 1, that has been
     read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
     file. `typed` holds the declared columns of JSON values if all of them have their declared types.
+    `deletions` has one bool per row of `received`, true if the source marks that row as deleted, or is None
+    if it marks none.
     """
 
     received: pa.RecordBatch | Sequence[object]
@@ -69,6 +73,7 @@ class RawBatch:
     share: float | None = None
     from_text: bool = False
     typed: pa.RecordBatch | None = None
+    deletions: pa.BooleanArray | None = None
 
     @property
     def columns(self) -> pa.RecordBatch | None:

@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, Union
@@ -15,6 +15,7 @@ _WORDS = {
     "int": "a whole number",
     "float": "a number",
     "NoneType": "None",
+    "Mapping": "a mapping of names and values",
     "DataType": "an Arrow type such as pa.int64()",
 }
 
@@ -51,6 +52,8 @@ def _is(value: object, expected: Any) -> bool:
         return any(_is(value, one) for one in inner)
     if origin in (tuple, Sequence):
         return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping)
     if isinstance(value, bool):
         return expected is bool
     return isinstance(value, int | float if expected is float else expected)
@@ -71,5 +74,5 @@ def _in_words(expected: Any) -> str:
         return " or ".join(map(_in_words, inner))
     if origin in (tuple, Sequence):
         return f"a tuple of {_in_words(inner[0])}"
-    name: str = expected.__name__
+    name: str = (origin or expected).__name__
     return _WORDS.get(name, name)

@@ -164,6 +164,8 @@ class Dataset(Declaration):
                     f"dataset {self.name!r} declares {name} as {field}; a key or cursor must be declared "
                     f"as {' or '.join(map(str, kinds))} with nullable=False"
                 )
+        if self.api:
+            self.api.refuse_cursor(self.name, self.schema.field(self.cursor).type if self.cursor else None)
 
     def _check_rules(self) -> None:
         for declared in (*self.rules, *self.checks):

@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 import requests
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.errors import UsageError
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
-from notebook_pipeline.sources.http.http_session import open_session, open_stranger, send
+from notebook_pipeline.sources.http.http_session import Sessions
 from notebook_pipeline.sources.http.redirects import MAX_REDIRECTS, redirect_target, too_many
 from notebook_pipeline.sources.http.request_kinds import Request, file_request, page_request
-from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, Fault, Shape
+from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, Fault, RequestError, Shape
 from notebook_pipeline.sources.http.retries import Patience, page_patience
 
 _CHUNK = 1 << 18
@@ -47,9 +47,8 @@ class Client:
         self.base = base_address(connection) if is_http else ""
         self._patience = patience or page_patience(connection)
         self._connection = connection
-        self._stranger = open_stranger(connection)
-        self._session = open_session(connection) if is_http else self._stranger
         self._follows = connection_settings.flag(connection, "allow_redirects")
+        self._sessions = Sessions(connection)
         self._redactor = Redactor([connection])
         self._deadline = time.monotonic() + self._patience.budget
         self._closed = threading.Event()
@@ -60,8 +59,7 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
-        self._session.close()
-        self._stranger.close()
+        self._sessions.close()
 
     def address(self, path: str, query: Mapping[str, object] | None = None) -> str:
         """Return the URL of a path below the connection's base URL."""
@@ -74,17 +72,27 @@ class Client:
         return f"{url}?{urlencode(query)}" if query else url
 
     def get(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
-        """Return the answer with status 200; with a `shape`, it must begin and end with that JSON's brackets.
+        """Return the answer; with a `shape`, it must begin and end with that JSON's brackets.
 
         `what` names the answer in errors and warnings, such as "page 3".
         """
+        return self.ask(page_request(url, what), lambda answer: answer.check_shape(shape))
 
-        def receive(pieces: Iterator[bytes], content_type: str) -> Answer:
-            answer = Answer(b"".join(pieces), content_type)
-            self._check(answer, shape)
+    def ask(self, request: Request, check: Callable[[Answer], object]) -> Answer:
+        """Return the answer to a request; `check` raises Fault if the answer is not as it should be."""
+
+        def receive(pieces: Iterator[bytes], response: requests.Response) -> Answer:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            body, content_type = b"".join(pieces), headers.get("content-type", "")
+            answer = Answer(body, content_type, response.status_code, headers)
+            check(answer)
             return answer
 
-        return self._try(page_request(url, what), receive)
+        return self._try(request, receive)
+
+    def without_key(self, url: str) -> str:
+        """Return an address that a server sent without the key that requests to it are signed with."""
+        return self._sessions.unsigned_url(url)
 
     def get_in_time(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
         """Return the result of `get`, or raise PipelineError when time is up, even within a header."""
@@ -98,7 +106,7 @@ class Client:
         `decode` decodes the content encoding. The query of the URL is not shown.
         """
         request = file_request(url, what, decode=decode)
-        return self._wait(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
+        return self.wait_for(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
@@ -117,16 +125,22 @@ class Client:
 
     def wait(self, future: Future[_T], url: str, *, what: str) -> _T:
         """Return the result of what `start` started, or raise PipelineError when time is up."""
-        return self._wait(future, page_request(url, what))
+        return self.wait_for(future, page_request(url, what))
 
-    def failure(self, seen: str, remedy: str, url: str, what: str) -> PipelineError:
+    def failure(
+        self, seen: str, remedy: str, url: str, what: str, *, method: str = "GET", status: int = 0
+    ) -> RequestError:
         """Return an error with the request, what was received and what to do, without secrets."""
-        conn_id = self._connection.conn_id
-        return PipelineError(
-            self._redactor.text(f"{what}: GET {url} (connection {conn_id!r}): {seen}; {remedy}")
-        )
+        message = f"{what}: {method} {url} (connection {self._connection.conn_id!r}): {seen}; {remedy}"
+        return RequestError(self._redactor.text(message), status)
 
-    def _wait(self, future: Future[_T], request: Request) -> _T:
+    def failed(self, request: Request, seen: str, remedy: str, status: int = 0) -> RequestError:
+        """Return an error of this request, as `failure` does."""
+        shown = request.shown, request.what
+        return self.failure(seen, remedy, *shown, method=request.method, status=status)
+
+    def wait_for(self, future: Future[_T], request: Request) -> _T:
+        """Return the result of what `start` started, or raise PipelineError when time is up."""
         try:
             # The thread itself stops at the deadline, unless it hangs in a header that never ends.
             return future.result(timeout=max(self._left(), 0) + 1)
@@ -135,14 +149,14 @@ class Client:
                 raise
             raise self._spent("no complete answer", request) from None
 
-    def _spent(self, seen: str, request: Request) -> PipelineError:
+    def _spent(self, seen: str, request: Request) -> RequestError:
         seen = f"{seen}, and the time limit of {self._patience.budget:g} s for all requests was reached"
-        return self.failure(seen, request.kind.when_late, request.shown, request.what)
+        return self.failed(request, seen, request.kind.when_late)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _try(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
+    def _try(self, request: Request, take: Callable[[Iterator[bytes], requests.Response], _T]) -> _T:
         tries = 1
         while True:
             try:
@@ -158,15 +172,15 @@ class Client:
         if is_last and fault.is_passing and tries > 1:
             seen = f"{seen}, even after {tries} tries"
         if is_last or not fault.is_passing:
-            raise self.failure(seen, fault.remedy, request.shown, request.what) from None
+            raise self.failed(request, seen, fault.remedy, fault.status) from None
         seconds = self._patience.pause(tries, fault.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {seconds:.1f} s"
+        warning = f"{request.what}: {request.method} {request.shown}: {seen}; retrying in {seconds:.1f} s"
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
-    def _attempt(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
+    def _attempt(self, request: Request, take: Callable[[Iterator[bytes], requests.Response], _T]) -> _T:
         """Send a request, follow redirects; once one leaves the connection's server, send no credentials."""
         until = min(time.monotonic() + self._patience.answer, self._deadline)
         url, is_home = request.url, True
@@ -176,10 +190,9 @@ class Client:
                 with self._send(request, url, is_home=is_home) as response:
                     target = self._target(response, url)
                     if not target:
-                        if response.status_code != 200:
+                        if response.status_code not in request.statuses:
                             raise responses.refusal(response, request.kind.remedies, self._redactor.text)
-                        content_type = response.headers.get("content-type", "")
-                        return take(self._pieces(response, request, until), content_type)
+                        return take(self._pieces(response, request, until), response)
             except Fault as fault:
                 found = fault if is_home else fault.of_stranger()
                 raise found if url == request.url else found.of_target(url, is_stranger=not is_home) from None
@@ -190,9 +203,11 @@ class Client:
         self._check_open()
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        session = self._session if is_home else self._stranger
         with self._network_faults():
-            return send(session, url, request.kind.headers, timeout)
+            response = self._sessions.send(request, url, timeout, is_home=is_home)
+        if tokens := self._sessions.tokens():
+            self._redactor = Redactor([self._connection, *tokens])
+        return response
 
     def _target(self, response: requests.Response, url: str) -> str | None:
         with self._network_faults():
@@ -235,9 +250,3 @@ class Client:
             fault = responses.no_answer(error)
             fault.is_passing = fault.is_passing and not self._closed.is_set()
             raise fault from None
-
-    def _check(self, answer: Answer, shape: Shape) -> None:
-        if self._redactor.is_in(answer.body):
-            seen = "200 with a body that contains a credential of the connection, so it was discarded"
-            raise Fault(seen, "ask the server's owner", is_passing=False)
-        answer.check_shape(shape)

@@ -13,7 +13,8 @@ MAX_REDIRECTS = 5
 def redirect_target(response: requests.Response, url: str) -> str | None:
     """Return the address to which the response of `url` redirects, or None if it does not redirect.
 
-    Raises Fault if the address is not HTTP, or is HTTP after HTTPS, and ValueError if it is not a URL.
+    Raises Fault if the address is not HTTP, or is HTTP after HTTPS, or if the body of a POST request would be
+    lost, and ValueError if it is not a URL.
     """
     if not response.is_redirect:
         return None
@@ -23,6 +24,9 @@ def redirect_target(response: requests.Response, url: str) -> str | None:
     if new not in ("http", "https") or (old, new) == ("https", "http"):
         seen = f"a redirect to {shown_address(target)}, which is not safe to follow"
         raise Fault(seen, ASK_CONNECTION, is_passing=False)
+    if response.request.method == "POST" and response.status_code not in (307, 308):
+        seen = f"{response.status_code}, a redirect of a POST request to {shown_address(target)}"
+        raise Fault(seen, "declare the endpoint there", is_passing=False)
     return target
 
 
