@@ -56,8 +56,10 @@ class Connection:
         """Return every secret value of this connection, longest first."""
         # A file name may contain an @, but no password.
         host = [] if self.conn_type in ("sqlite", "fs") else _password_in(self.host)
-        named = _secret_values(self.extra, is_secret_name)
-        ended = filter(_looks_random, _secret_values(self.extra, is_secret_field))
+        # `auth` says how the password is sent, and holds no secret itself.
+        extra = {name: value for name, value in self.extra.items() if name != "auth"}
+        named = _secret_values(extra, is_secret_name)
+        ended = filter(_looks_random, _secret_values(extra, is_secret_field))
         found = {self.password, *host, *named, *ended}
         if not any(found) and self.conn_type in ("http", "https") and _looks_random(self.login, _LONG):
             found.add(self.login)  # without a password or a header, the login is an API key

@@ -21,7 +21,8 @@ class Origin:
     else it is empty. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
     and must not pass rows that were never read. `day` is the day on which reading began, and `moment` the
     moment (UTC, YYYY-MM-DD HH:MM:SS.ffffff), if the source may have changed since: later changes may be
-    missing from the rows. `fingerprint` marks a file as loaded once
+    missing from the rows. With `accept_older`, stored rows that are newer than those read may be replaced.
+    `fingerprint` marks a file as loaded once
     its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
     safe.
     """
@@ -31,6 +32,7 @@ class Origin:
     moves_watermark: bool = True
     day: str = ""
     moment: str = ""
+    accept_older: bool = False
     fingerprint: str | None = None
     acknowledge: Callable[[], object] = nothing
 

@@ -74,6 +74,7 @@ def open_api(
     page_size: int = 0,
     full_sweep: bool = False,
     delete_missing: bool = False,
+    accept_older: bool = False,
     keep_landed_days: int = 7,
     progress: Callable[[int, int | None, int], object] = lambda rows, total, pages: None,
 ) -> Extract:
@@ -81,14 +82,16 @@ def open_api(
 
     If `since` is later than the default, changes stay unread: the rows are merged, but the watermark stays,
     so that the next run reads them. A retry of the same task, or the same run started by hand again,
-    continues at the page where the last one stopped. `delete_missing` needs a full sweep. `progress` is
-    called with the rows read so far, the expected number of rows, if known, and the pages read so far.
+    continues at the page where the last one stopped. `delete_missing` and `accept_older` need a full sweep.
+    `progress` is called with the rows read so far, the expected number of rows, if known, and the pages read
+    so far.
     """
-    if delete_missing and not full_sweep:
-        raise UsageError(
-            "`delete_missing` is true, but `full_sweep` is false: only a run that reads everything can tell "
-            "which rows are missing; set full_sweep = true"
-        )
+    for name, is_set in (("delete_missing", delete_missing), ("accept_older", accept_older)):
+        if is_set and not full_sweep:
+            raise UsageError(
+                f"`{name}` is true, but `full_sweep` is false: only a run that reads everything can tell "
+                "which rows are concerned; set full_sweep = true"
+            )
     if keep_landed_days < 1:
         raise UsageError(
             f"`keep_landed_days` must be 1 or more, got {keep_landed_days}: a retry needs the pages"
@@ -104,6 +107,7 @@ def open_api(
         start,
         page_size=page_size,
         full_sweep=full_sweep,
+        accept_older=accept_older,
         landing=landing_folder(run),
         follows=ledger.last_merge(run.database, run.dataset.name, or_refused_from=api_conn_id),
         skipped_since=first if start and is_later(start, first, _cursor_type(dataset)) else None,

@@ -22,7 +22,7 @@ from notebook_pipeline.sources.http.retries import Patience
 from notebook_pipeline.sources.source import BeginAgain, Ending
 from notebook_pipeline.sources.undeclared import note_undeclared
 
-PAGE_SIZE = 5_000
+PAGE_SIZE = 1_000
 
 
 API = SourceKind("api", is_live=True, is_read_first=True)
@@ -51,6 +51,7 @@ class RestSource:
         *,
         page_size: int = 0,
         full_sweep: bool = False,
+        accept_older: bool = False,
         landing: Path,
         follows: str = "",
         skipped_since: str | None = None,
@@ -61,6 +62,7 @@ class RestSource:
         self._connection = connection
         self._dataset = dataset
         self._selection = _selection(dataset, "" if full_sweep else since, page_size, is_sweep=full_sweep)
+        self._accept_older = accept_older
         self._folder = landing
         self._follows = follows
         self._skipped_since = skipped_since
@@ -83,8 +85,13 @@ class RestSource:
     def ending(self) -> Ending:
         """Return what was read, since when, and the keys of all rows."""
         keys = self.reader.reading.keys
-        moves = self._skipped_since is None
-        origin = Origin(API, moves_watermark=moves, day=self.landing.day, moment=self.landing.began)
+        origin = Origin(
+            API,
+            moves_watermark=self._skipped_since is None,
+            day=self.landing.day,
+            moment=self.landing.began,
+            accept_older=self._accept_older,
+        )
         shows_missing = self._selection.is_sweep and not keys.without_key
         return Ending(
             origin,
