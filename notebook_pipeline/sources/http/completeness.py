@@ -162,8 +162,11 @@ class TotalCheck:
             remedy = f"compare {self._api.endpoint} with {self.name}, and check that the pages end"
             raise self._client.failure(seen, remedy, address, f"pages 0 to {reading.number - 1}")
 
-    def check_end(self, reading: Reading) -> None:
-        """Raise RowsMovedError if the total changed, or is not the number of rows; None proves nothing."""
+    def check_end(self, reading: Reading, *, is_exact: bool) -> None:
+        """Raise RowsMovedError if the total changed, or is not the number of rows; None proves nothing.
+
+        `is_exact` compares the number of rows also where it is not a reason to read again.
+        """
         first = self.expected
         if first is None or self.is_moving:
             return
@@ -172,7 +175,7 @@ class TotalCheck:
             return
         if first != last:
             raise self._moved(first, last)
-        if self._is_exact and reading.different_rows != last:
+        if (is_exact or self._is_exact) and reading.different_rows != last:
             raise MiscountError(f"received {reading.different_rows:,} rows, but the source counts {last:,}")
 
     @property

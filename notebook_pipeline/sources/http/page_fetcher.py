@@ -16,7 +16,7 @@ from notebook_pipeline.sources.http.json_values import error_in, parse
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_parser import Parser
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
-from notebook_pipeline.sources.http.paging_shapes import Shape
+from notebook_pipeline.sources.http.paging_shapes import Shape, next_of
 from notebook_pipeline.sources.http.request_kinds import Request
 from notebook_pipeline.sources.http.responses import Answer, Fault
 from notebook_pipeline.sources.http.source_total import header_name
@@ -75,9 +75,9 @@ class Expectation:
     may_be_empty: bool
 
     @property
-    def is_end_reached(self) -> bool:
-        """Return True if the source's total says that no row is left."""
-        return self.total is not None and self.rows >= self.total
+    def is_verified(self) -> bool:
+        """Return True if the source's total shows whether an answer that may be the end is the end."""
+        return self.number > 0 and self.total is not None
 
 
 class PageFetcher:
@@ -126,6 +126,8 @@ class PageFetcher:
         answer, staged = self._client.wait_for(self._begun(step, expected), request)
         self._guess(answer, step, expected)
         headers = {name: value for name, value in answer.headers.items() if name in self._kept}
+        if link := next_of(headers.pop("link", "")):
+            headers["link"] = f'<{self._client.without_key(link)}>; rel="next"'
         if answer.status not in (200, 206) or is_blank(answer.body, has_path=bool(self._api.rows)):
             headers[_END] = str(answer.status)
         with self._writing(request):
@@ -170,7 +172,7 @@ class PageFetcher:
 
     def _end_statuses(self, expected: Expectation) -> set[int]:
         declared = {status for status in self._api.end_statuses if expected.number or status < 300}
-        return declared | set(BEHIND_THE_END if expected.number and expected.is_end_reached else ())
+        return declared | set(BEHIND_THE_END if expected.is_verified else ())
 
     @contextmanager
     def _writing(self, request: Request) -> Iterator[None]:
@@ -197,8 +199,9 @@ class PageFetcher:
 class EndCheck:
     """The check of an answer that may be the end of the rows, called for each try.
 
-    A blank answer (no content, null, {} or []) is the end if the source's total says so. If nothing says so,
-    it is the end if the server gives it twice; on the first page, only if the request may select no row.
+    A blank answer (no content, null, {} or []) is the end if the source's total says so, or if the server
+    gives it twice; on the first page, only if the request may select no row. If there is a total, it is
+    compared with the rows when the end has come like this.
     """
 
     def __init__(self, has_path: bool, end_statuses: frozenset[int], expected: Expectation) -> None:
@@ -221,10 +224,10 @@ class EndCheck:
 
     def _is_end(self) -> bool:
         expected = self._expected
-        if expected.total is not None:
-            return expected.is_end_reached
+        if expected.total is not None and expected.rows >= expected.total:
+            return True
         self._blank += 1
-        return self._blank > 1 and (expected.number > 0 or expected.may_be_empty)
+        return self._blank > 1 and (expected.number > 0 or (expected.may_be_empty and not expected.total))
 
 
 def is_blank(body: bytes, *, has_path: bool) -> bool:

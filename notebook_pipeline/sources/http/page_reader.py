@@ -141,8 +141,10 @@ class Reader:
         reading = self.reading
         step: Step | None = self._shape.first(self._selection.since)
         used = {(repr(step.values), step.link, step.since)}
+        has_blank_end = False
         while step:
             page = self._page(step)
+            has_blank_end = page.is_end
             following = self._following(step, page, used)
             if page.rows:
                 yield page.batch
@@ -155,7 +157,7 @@ class Reader:
             step = following
         self._check_keys(at_end=True)
         if not self._landing.is_complete:
-            self._total.check_end(reading)
+            self._total.check_end(reading, is_exact=has_blank_end)
             self._landing.complete()
 
     def _page(self, step: Step) -> ReceivedPage:
