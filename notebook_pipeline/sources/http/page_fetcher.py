@@ -11,8 +11,8 @@ import pyarrow as pa
 from notebook_pipeline.contract import row_codec
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.sources.http.answer_json import error_in, parse
 from notebook_pipeline.sources.http.http_client import Client
-from notebook_pipeline.sources.http.json_values import error_in, parse
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_parser import Parser
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step

@@ -13,8 +13,8 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.utf8 import is_utf8
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.paths import EACH, Path, path_steps
+from notebook_pipeline.sources.http.answer_json import BOM, parse
 from notebook_pipeline.sources.http.answer_paths import MISSING, find
-from notebook_pipeline.sources.http.json_values import BOM, parse
 
 # Arrow fills each column of a shape for every row, even if no row of a page has that field.
 WIDEST_SHAPE = 256

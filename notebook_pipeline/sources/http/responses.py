@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.http.addresses import shown_address
-from notebook_pipeline.sources.http.json_values import parse
+from notebook_pipeline.sources.http.answer_json import parse
 from notebook_pipeline.sources.http.retries import PASSING_STATUSES, asked_pause
 
 Shape = Literal["list", "object", "any"]

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 
 from notebook_pipeline.declare.api_declarations import HEADER, Total
+from notebook_pipeline.sources.http.answer_json import parse
 from notebook_pipeline.sources.http.answer_paths import MISSING, find
 from notebook_pipeline.sources.http.http_client import Client
-from notebook_pipeline.sources.http.json_values import parse
 from notebook_pipeline.sources.http.request_kinds import page_request
 from notebook_pipeline.sources.http.responses import Answer
 
