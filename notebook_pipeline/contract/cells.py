@@ -106,9 +106,9 @@ def breach(bad: Mask, column: pa.Array, decode: Decode) -> Breach:
 
 
 def limited(values: pa.Array, column: pa.Array, target: Target) -> Cells:
-    """Return cells without those numbers that exceed the range of the declared type."""
+    """Return cells without those integers and floats that exceed the range of the declared type."""
     declared = target.declared
-    if declared in (pa.int64(), pa.float64()):
+    if declared in (pa.int64(), pa.float64()) or pa.types.is_decimal(declared):
         return same(values)
     if pa.types.is_integer(declared):
         low, high = scalars.integer_range(declared)
