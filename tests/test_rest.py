@@ -201,7 +201,7 @@ def test_fields_that_nobody_declared_are_named_once(source: fs.Source):
 
 
 def test_rows_without_a_key_are_counted(source: fs.Source):
-    source.rows[3]["player_id"] = "1004"
+    source.rows[3]["player_id"] = "p1004"
     source.rows[13]["player_id"] = None
     del source.rows[23]["player_id"]
     extraction = fetch(source, full_sweep=True)
@@ -497,14 +497,14 @@ def test_one_bad_value_spoils_at_most_its_row(source: fs.Source, name: str, fiel
 
     source.faults[2] = send
     batches = fetch(source).batches
-    checked = check_batch(batches[2], PLAYER, SAMPLE_TODAY)
+    checked, is_number = check_batch(batches[2], PLAYER, SAMPLE_TODAY), name.startswith("an integer")
     assert [len(check_batch(batch, PLAYER, SAMPLE_TODAY).rejected) for batch in batches] == [
         *(0, 0),
-        int(field == "first_name"),
+        int(field == "first_name" and not is_number),
         *(0, 0),
     ]
-    if name.startswith("an integer") and field == "first_name":
-        assert "123456789012345678901234567890" in checked.rejected[0].row
+    if is_number and field == "first_name":
+        assert "123456789012345678901234567890" in checked.good.column("first_name").to_pylist()
 
 
 # The fault menu: an extraction equals the source, or it failed and says where, what came and what to do
@@ -574,7 +574,7 @@ def test_each_fault_for_ever(source: fs.Source, name: str):
 CONTENT: dict[str, tuple[str, object]] = {
     "a new field": ("shoe_size", 45),
     "a null": ("first_name", None),
-    "a number as text": ("player_id", "1001"),
+    "a number as text": ("player_id", "5001"),
     "a huge number": ("player_id", 2**70),
     "a year 9999": ("last_changed_date", "9999-12-31"),
     "no day": ("last_changed_date", "soon"),

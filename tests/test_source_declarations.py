@@ -39,7 +39,7 @@ def test_an_api_is_read_by_skip_and_limit_unless_it_says_otherwise() -> None:
         (Rest, {"endpoint": "a/", "page_size": True}, "Rest: page_size is True; expected a whole number"),
         (Rest, {"endpoint": "a/", "since": "day"}, "Rest: since is 'day'; expected Since or None"),
         (Rest, {"endpoint": "a/", "query": {"a": None}}, "Rest: query contains 'a': None; expected names"),
-        (Rest, {"endpoint": "a/", "query": "a=1"}, "Rest: query is 'a=1'; expected a mapping of names and"),
+        (Rest, {"endpoint": "a/", "query": "a=1"}, "Rest: query is 'a=1'; expected a mapping of text to"),
         (Rest, {"endpoint": "a/", "body": {"a": object}}, "Rest: body is {'a': <class 'object'>}; expected"),
         (Rest, {"endpoint": "a/", "rows": "data."}, "Rest: rows is 'data.'; expected a path such as"),
         (Rest, {"endpoint": "a/", "window": 9}, "Rest: window is 9, but since is None; expected since=Since"),

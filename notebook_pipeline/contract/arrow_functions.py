@@ -61,7 +61,11 @@ def moments(column: pa.Array) -> pa.Array:
 
 
 def spell_moments(column: pa.Array) -> pa.Array:
-    """Return dates and timestamps as ISO text; midnights are written as dates."""
+    """Return dates and timestamps as ISO text: with a Z if they have a zone, else midnights as dates."""
     exact = moments(column)
-    days = exact.cast(pa.date32())
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        return pc.binary_join_element_wise(exact.cast(pa.string()), "Z", "")
+    days = try_cast(exact, pa.date32())
+    if days is None:  # too far away to be a day
+        return exact.cast(pa.string())
     return pc.if_else(pc.equal(days.cast(exact.type), exact), days.cast(pa.string()), exact.cast(pa.string()))

@@ -7,6 +7,7 @@ from typing import cast
 import pyarrow as pa
 
 from notebook_pipeline.contract.source_kind import SourceKind
+from notebook_pipeline.declare.column import Family
 
 
 def nothing() -> None:
@@ -66,7 +67,7 @@ class RawBatch:
     read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
     file. `typed` holds the declared columns of JSON values if all of them have their declared types.
     `deletions` has one bool per row of `received`, true if the source marks that row as deleted, or is None
-    if it marks none.
+    if it marks none. `family` decides where declared columns are found, and how their values are written.
     """
 
     received: pa.RecordBatch | Sequence[object]
@@ -76,6 +77,7 @@ class RawBatch:
     from_text: bool = False
     typed: pa.RecordBatch | None = None
     deletions: pa.BooleanArray | None = None
+    family: Family = "files"
 
     @property
     def columns(self) -> pa.RecordBatch | None:

@@ -15,7 +15,7 @@ _WORDS = {
     "int": "a whole number",
     "float": "a number",
     "NoneType": "None",
-    "Mapping": "a mapping of names and values",
+    "object": "values",
     "DataType": "an Arrow type such as pa.int64()",
 }
 
@@ -53,7 +53,9 @@ def _is(value: object, expected: Any) -> bool:
     if origin in (tuple, Sequence):
         return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
     if origin is Mapping:
-        return isinstance(value, Mapping)
+        return isinstance(value, Mapping) and all(
+            _is(key, inner[0]) and _is(item, inner[1]) for key, item in value.items()
+        )
     if isinstance(value, bool):
         return expected is bool
     return isinstance(value, int | float if expected is float else expected)
@@ -74,5 +76,7 @@ def _in_words(expected: Any) -> str:
         return " or ".join(map(_in_words, inner))
     if origin in (tuple, Sequence):
         return f"a tuple of {_in_words(inner[0])}"
-    name: str = (origin or expected).__name__
+    if origin is Mapping:
+        return f"a mapping of {_in_words(inner[0])} to {_in_words(inner[1])}"
+    name: str = expected.__name__
     return _WORDS.get(name, name)

@@ -12,9 +12,11 @@ from adbc_driver_manager import Error
 from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.connections import Connection, postgres_uri
+from notebook_pipeline.declare.column_types import is_json
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
-from notebook_pipeline.storage.database import Database, Lock, literal, quoted
+from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
+from notebook_pipeline.storage.postgres_errors import explained, message, without_secrets
 
 # How long one writer waits for another's whole transaction.
 LOCK_TIMEOUT_MS = 15 * 60 * 1000
@@ -30,18 +32,6 @@ _SETTINGS = {
     "jit": "off",
 }
 _UNIQUE_VIOLATION = "23505"
-_REMEDIES = {
-    "23505": "another writer stored it at the same time; run again",
-    "25006": "this connection is read-only",
-    "28": "check the login and password of the connection",
-    "3D000": "create the database, or correct the connection's schema, which names it",
-    "40P01": "another load wrote the same rows in another order; nothing was changed, run again",
-    "40001": "another writer changed the same rows; nothing was changed, run again",
-    "42501": "grant this privilege to the login of the connection",
-    "53": "check that the server has free disk space and connections, and run again; nothing was changed",
-    "55P03": "another writer held the lock too long; check which run is `running`, then run again",
-    "57": "the server closed this connection; uncommitted changes were rolled back, run again",
-}
 
 
 class PostgresDatabase(Database):
@@ -59,7 +49,7 @@ class PostgresDatabase(Database):
         try:
             super().__init__(postgres.connect(postgres_uri(connection), autocommit=True), name)
         except Error as error:
-            said = _without(connection, _said(error))
+            said = without_secrets(connection, message(error))
             raise PipelineError(
                 f"{name}: cannot be opened as a database: {said}; check the connection "
                 f"{connection.conn_id!r}, and that the server is running"
@@ -83,12 +73,33 @@ class PostgresDatabase(Database):
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.postgres_type(kind)
 
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of neutral types unchanged: the driver sends them as the server's types."""
+        return rows
+
+    def staged_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type in which a temporary table takes encoded columns; COPY takes no jsonb."""
+        return 'TEXT COLLATE "C"' if is_json(kind) else self.sql_type(kind)
+
+    def from_staged(self, sql: str, kind: pa.DataType) -> str:
+        """Return the SQL of a staged value as a value of the dataset's table."""
+        return f"CAST({sql} AS JSONB)" if is_json(kind) else sql
+
+    def bound(self, value: object) -> tuple[str, Value]:
+        """Return how a Python value is compared with stored ones: the SQL, and what to bind in it."""
+        return stored_types.postgres_value(value)
+
     def empty(self, table: str) -> None:
         """Truncate a temporary table; every later statement would read rows that were only deleted."""
         self.execute(f"TRUNCATE {quoted(table)}")
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
-        """Append rows by COPY; return False, with none appended, if the key of one is stored already."""
+        """Append rows by COPY; return False, with none appended, if the key of one is stored already.
+
+        Return False for a table with a column of JSON, too: COPY takes it only by way of a staged column.
+        """
+        if self._has_json(table):
+            return False
         columns = {name: dialect.stored(rows.column(name)) for name in rows.schema.names}
         columns |= {name: pa.repeat(pa.scalar(mark), rows.num_rows) for name, mark in marks.items()}
         try:
@@ -194,6 +205,14 @@ class PostgresDatabase(Database):
         """Return the condition that a column does not match a glob, and the value to bind in it."""
         return f"{column} !~ ?", dialect.pattern(glob)
 
+    def _has_json(self, table: str) -> bool:
+        [[found]] = self.execute(
+            """SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(?) AND NOT attisdropped
+            AND atttypid = to_regtype('jsonb')""",
+            [quoted(table)],
+        )
+        return bool(found)
+
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
         """Undo a failed statement alone: without a savepoint it would fail the whole transaction."""
@@ -225,9 +244,7 @@ class PostgresDatabase(Database):
         return self._dbapi.cursor()
 
     def _problem(self, error: Error) -> PipelineError:
-        state = error.sqlstate or ""
-        remedy = next((remedy for sign, remedy in _REMEDIES.items() if state.startswith(sign)), "")
-        return PipelineError(f"{self.name}: {_said(error)}{f' ({remedy})' if remedy else ''}")
+        return PipelineError(f"{self.name}: {explained(error)}")
 
 
 class _OvertakenError(Exception):
@@ -250,22 +267,3 @@ def _number(kind: str, name: str) -> int:
     """Return the number of a named advisory lock: PostgreSQL identifies them by 64-bit integers."""
     digest = hashlib.sha256(f"notebook_pipeline {kind} {name}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
-
-
-def _said(error: Error) -> str:
-    """Return the message of the server or the driver, without the statement."""
-    said = {_text(key): _text(value) for key, value in error.details}
-    first = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
-    lines = [first.removeprefix("IO: [libpq] "), said.get("PG_DIAG_MESSAGE_DETAIL", "")]
-    return ": ".join(" ".join(line.split()) for line in lines if line)
-
-
-def _text(part: str | bytes) -> str:
-    return part.decode(errors="replace") if isinstance(part, bytes) else part
-
-
-def _without(connection: Connection, said: str) -> str:
-    """Return a message without the connection's secrets, which it is not expected to contain anyway."""
-    for secret in connection.secrets():
-        said = said.replace(secret, "…")
-    return said

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import orjson
 
+from notebook_pipeline.contract.json_values import parse_number
+
 BOM = b"\xef\xbb\xbf"
 
 _NEAR = 20
@@ -15,8 +17,10 @@ _LONG_INTEGER = re.compile(rb"[0-9]{19}")
 _MOST_DIGITS = 4_000  # Python converts no longer integers
 
 
-def parse(body: bytes) -> object:
+def parse(body: bytes, *, exactly: bool = False) -> object:
     """Return the value of JSON in UTF-8, or None if it is not JSON.
+
+    `exactly` keeps all digits of numbers with a fraction, at a tenth of the usual speed.
 
     NaN, Infinity, lone surrogates and bytes that are not UTF-8 (as lone surrogates) are kept for the
     contract, which rejects the rows that contain them in a declared column.
@@ -26,20 +30,21 @@ def parse(body: bytes) -> object:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _parse(body.removeprefix(BOM))
+        return _parse(body.removeprefix(BOM), exactly=exactly)
     finally:
         if was_enabled:
             gc.enable()
 
 
-def _parse(body: bytes) -> object:
+def _parse(body: bytes, *, exactly: bool) -> object:
     try:
-        if not _LONG_INTEGER.search(body):
+        if not exactly and not _LONG_INTEGER.search(body):
             return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_integer)
+        text, read_float = body.decode("utf-8", "surrogateescape"), parse_number if exactly else float
+        return json.loads(text, parse_int=_integer, parse_float=read_float)
     except (ValueError, RecursionError):
         return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from notebook_pipeline.contract import row_codec
+from notebook_pipeline.contract import received_fields
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.sources.http.answer_json import error_in, parse
@@ -57,8 +57,8 @@ class ReceivedPage:
         row = self.batch.received[last] if columns is None else None
         if columns is None and not isinstance(row, dict):
             return pa.nulls(1)
-        one = RawBatch([row] if columns is None else columns.slice(last), self.batch.position)
-        return row_codec.convert(one, self.dataset)[self.dataset.cursor or ""].stored
+        one = RawBatch([row] if columns is None else columns.slice(last), self.batch.position, family="api")
+        return received_fields.convert(one, self.dataset)[self.dataset.cursor or ""].stored
 
 
 @dataclass(frozen=True)

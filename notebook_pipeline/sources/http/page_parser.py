@@ -15,6 +15,7 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.paths import EACH, Path, path_steps
 from notebook_pipeline.sources.http.answer_json import BOM, parse
 from notebook_pipeline.sources.http.answer_paths import MISSING, find
+from notebook_pipeline.sources.http.page_types import declared_shape, loses_digits
 
 # Arrow fills each column of a shape for every row, even if no row of a page has that field.
 WIDEST_SHAPE = 256
@@ -35,7 +36,9 @@ class Parser:
         self.around: object = None
         self._path = path_steps(rows)
         self._deleted_at = path_steps(deleted_at)
-        self._declared = pa.schema([_as_json_spells(field) for field in dataset.schema])
+        self._dataset = dataset
+        # None if a declared column cannot be read straight from JSON.
+        self._declared = declared_shape(dataset)
         self._shape: pa.Schema | None = None
         self._answer: pa.DataType | None = None
 
@@ -49,7 +52,7 @@ class Parser:
         if found:
             columns, deletions = found
             rows = _Unparsed(body, self._path, columns.num_rows)
-            return RawBatch(rows, position, typed=columns, deletions=deletions)
+            return RawBatch(rows, position, typed=columns, deletions=deletions, family="api")
         answer = parse(body)
         rows = find(answer, self._path)
         if rows is None and self._path:
@@ -59,14 +62,16 @@ class Parser:
         self.around = _without(answer, self._path)
         self._learn([row for row in rows if isinstance(row, dict)])
         self._answer = _answer_type(self.around, self._path, self._shape)
-        return RawBatch(rows, position, deletions=self._marked(rows))
+        if loses_digits(rows, self._dataset):
+            rows = cast("list[object]", find(parse(body, exactly=True), self._path))
+        return RawBatch(rows, position, deletions=self._marked(rows), family="api")
 
     def _columns(
         self, body: bytes, kind: pa.DataType
     ) -> tuple[pa.RecordBatch, pa.BooleanArray | None] | None:
         """Return the declared columns of a page, or None if any part of it does not match this shape."""
         answer = _read(body, kind)
-        if answer is None or not _are_finite(answer):
+        if answer is None or self._declared is None or not _are_finite(answer):
             return None
         rows = answer
         for name in self._path:
@@ -75,7 +80,14 @@ class Parser:
             return None
         around, rows = _around(answer, self._path), rows.flatten()
         columns = pa.RecordBatch.from_struct_array(rows).select(self._declared.names)
-        with_nulls = [name for name in columns.schema.names if columns.column(name).null_count]
+        if not all(map(_are_exact, columns.columns)):
+            return None
+        # A field that may be null may be missing as well.
+        with_nulls = [
+            column.name
+            for column in self._dataset.columns
+            if not column.nullable and columns.column(column.name).null_count
+        ]
         if not all(_is_in_all(len(rows), name, body, kind) for name in with_nulls):
             return None
         self.around = around
@@ -111,15 +123,18 @@ class Parser:
     def _learn(self, rows: Sequence[Mapping[str, object]]) -> None:
         fields = set(chain.from_iterable(rows))
         self.fields |= fields
-        shape = self._widened(fields, rows) if len(fields) <= WIDEST_SHAPE else None
+        is_narrow = self._declared is not None and len(fields) <= WIDEST_SHAPE
+        shape = self._widened(self._declared, fields, rows) if self._declared and is_narrow else None
         names = list(islice(_names(shape or ()), WIDEST_SHAPE + 1))
         self._shape = shape if len(names) <= WIDEST_SHAPE else None
 
-    def _widened(self, fields: set[str], rows: Sequence[Mapping[str, object]]) -> pa.Schema | None:
+    def _widened(
+        self, declared: pa.Schema, fields: set[str], rows: Sequence[Mapping[str, object]]
+    ) -> pa.Schema | None:
         """Return the shape extended to fit these rows, or None if there is none."""
         try:
-            others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
-            seen = pa.schema([*self._declared, *others])
+            others = [(name, _type_of(name, rows)) for name in sorted(fields - {*declared.names})]
+            seen = pa.schema([*declared, *others])
             return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
         # Values of several types, or nested very deeply, do not fit into a column.
         except (pa.ArrowException, OverflowError, RecursionError):
@@ -149,10 +164,6 @@ class _Unparsed(Sequence[object]):
     @cached_property
     def _rows(self) -> list[object]:
         return cast("list[object]", find(parse(self._body), self._path))
-
-
-def _as_json_spells(field: pa.Field) -> pa.Field:
-    return pa.field(field.name, pa.string() if pa.types.is_date(field.type) else field.type)
 
 
 def _type_of(name: str, rows: Iterable[Mapping[str, object]]) -> pa.DataType:
@@ -223,6 +234,11 @@ def _are_finite(values: pa.Array) -> bool:
         return all_true(pc.is_finite(values))
     nested = values.flatten() if values.type.num_fields else []
     return all(map(_are_finite, nested if isinstance(nested, list) else [nested]))
+
+
+def _are_exact(column: pa.Array) -> bool:
+    """Return True if no number is so large that a float may stand for several integers."""
+    return not pa.types.is_floating(column.type) or all_true(pc.less(pc.abs(column), 2.0**53))
 
 
 def _is_in_all(rows: int, name: str, body: bytes, answer: pa.DataType) -> bool:

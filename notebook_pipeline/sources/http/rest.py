@@ -20,7 +20,7 @@ from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
 from notebook_pipeline.sources.http.retries import Patience
 from notebook_pipeline.sources.source import BeginAgain, Ending
-from notebook_pipeline.sources.undeclared import note_undeclared
+from notebook_pipeline.sources.undeclared import note_undeclared, received_names
 
 PAGE_SIZE = 1_000
 
@@ -106,7 +106,7 @@ class RestSource:
     @property
     def undeclared(self) -> list[str]:
         """Return the received fields that the dataset neither declares nor ignores."""
-        declared = {*self._dataset.schema.names, *self._dataset.ignored}
+        declared = {*received_names(self._dataset, "api"), *self._dataset.ignored}
         return sorted(self.reader.fields - declared)
 
     @contextmanager

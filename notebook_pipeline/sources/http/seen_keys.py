@@ -3,7 +3,6 @@
 # pyarrow generates its compute functions at run time, where a type checker cannot see them.
 # pyright: reportAttributeAccessIssue=false
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from notebook_pipeline.contract import columns
+from notebook_pipeline.contract import received_fields
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
 
@@ -31,8 +30,9 @@ class Keys:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self._fields = [dataset.schema.field(name) for name in dataset.keys]
-        self._empty = self._usable([[] for _ in self._fields])
+        columns = [dataset.column(name) for name in dataset.keys]
+        self._only_keys = Dataset(dataset.name, columns, dataset.key)
+        self._empty = self._usable(RawBatch([], str))
         self._pages: list[pa.Array] = []
         self._count = self._compared = 0
         self._highest: Any = None
@@ -45,7 +45,7 @@ class Keys:
 
     def add(self, batch: RawBatch) -> pa.Array:
         """Add and return the keys of the next page; values that are not valid keys are only counted."""
-        page = self._usable([self._received(batch, field.name) for field in self._fields])
+        page = self._usable(batch)
         self.without_key += len(batch) - len(page)
         page = _unique(page)
         self._pages.append(page)
@@ -78,22 +78,17 @@ class Keys:
         index = pc.index(_comparable(self._pages[first]), text).as_py()
         return Repeated(self._pages[first][index].as_py(), (first, second))
 
-    def _usable(self, received: Sequence[Sequence[object] | pa.Array]) -> pa.Array:
+    def _usable(self, batch: RawBatch) -> pa.Array:
         """Return the valid keys as the contract converts them (7.0 is 7) and as they are stored."""
-        found = []
-        for values, field in zip(received, self._fields, strict=True):
-            convert = columns.from_column if isinstance(values, pa.Array) else columns.from_values
-            found.append(convert(values, field.type).stored)
+        if batch.columns is None:
+            rows = [row for row in batch.received if isinstance(row, dict)]
+            batch = RawBatch(rows, batch.position, family=batch.family)
+        cells = received_fields.convert(batch, self._only_keys)
+        found = [cells[name].stored for name in self._only_keys.keys]
         if len(found) == 1:
             return found[0].drop_null()
         valid = reduce(pc.and_, (part.is_valid() for part in found))
-        return pa.StructArray.from_arrays(found, [field.name for field in self._fields]).filter(valid)
-
-    @staticmethod
-    def _received(batch: RawBatch, name: str) -> Sequence[object] | pa.Array:
-        if batch.columns is not None:
-            return batch.columns.column(name)
-        return [row.get(name) if isinstance(row, dict) else None for row in batch.received]
+        return pa.StructArray.from_arrays(found, list(self._only_keys.keys)).filter(valid)
 
 
 def _unique(keys: pa.Array) -> pa.Array:
