@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import fault_server as fs
+
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.declare import NextLink, Offset, PageNumber, Rest, Since, SinglePage, Token, Total
 
@@ -41,6 +43,9 @@ class Api:
     """What happens before the n-th request for a page is answered."""
     instead: dict[int, Answer] = field(default_factory=dict)
     """The answers to the n-th request for a page."""
+    faults: dict[int, fs.Fault] = field(default_factory=dict)
+    """What happens to the answer to the n-th request for a page."""
+    closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     url: str = ""
 
@@ -266,38 +271,35 @@ SHAPES = [
 ]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answer one connection's requests."""
+class Handler(fs.Handler):
+    """Answer one connection's requests; a fault may take an answer over."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
     server: "Server"  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        content = self.rfile.read(length)
+    def setup(self) -> None:
+        BaseHTTPRequestHandler.setup(self)
+
+    def do_GET(self) -> None:  # noqa: N802
+        parts, api = urlsplit(self.path), self.server.source
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         is_json = headers.get("content-type") == "application/json"
         body = json.loads(content) if is_json else content.decode()
-        with self.server.api.lock:
-            status, more, answer = self.server.api.answer(
-                Asked(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), body, headers)
-            )
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        with api.lock:
+            status, more, answer = api.answer(Asked(parts.path, query, body, headers))
+            fault = api.faults.pop(len(api.pages_asked) - 1, None)
         sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **more}.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(b"" if status == 204 else sent)
+        if fault:
+            fault(self, sent)
+        elif status == 204:
+            self.send_response(204)
+            self.end_headers()
+        else:
+            self.send(sent, status, **more)
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         self.do_GET()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 class Server(ThreadingHTTPServer):
@@ -305,7 +307,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
-    api: Api
+    source: Api
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay quiet: clients that went away are part of the tests."""
@@ -315,13 +317,14 @@ class Server(ThreadingHTTPServer):
 def serving(api: Api, host: str = "127.0.0.1") -> Iterator[Api]:
     """Serve an API on loopback while the block runs."""
     server = Server((host, 0), Handler)
-    server.api = api
+    server.source = api
     api.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield api
     finally:
+        api.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -11,7 +11,7 @@ from api_shapes import CURSOR, KEY, LARGEST, SHAPES, Api, Row, Shape, serving
 from declared import PLAYER
 
 from notebook_pipeline.contract.batch import RawBatch
-from notebook_pipeline.declare import Rest, Since, Total
+from notebook_pipeline.declare import Rest, Since, Token, Total
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.http.rest import RestSource
 from notebook_pipeline.sources.http.retries import Patience
@@ -215,6 +215,14 @@ def test_a_repeated_key_is_a_newer_version(api: Api, tmp_path: Path) -> None:
 
 
 @only("token with has_more")
+def test_a_token_may_be_a_field_of_the_last_row(api: Api, tmp_path: Path) -> None:
+    rest = replace(api.shape.rest, pages=Token("items.-1.player_id", "after", more="has_more"))
+    rows, _ = read(api, tmp_path, rest=rest)
+    assert rows == by_key(api.rows)
+    assert len(api.pages_asked) == 5
+
+
+@only("token with has_more")
 def test_more_pages_without_a_token_are_an_error(api: Api, tmp_path: Path) -> None:
     api.instead = {1: (200, {}, {"items": [], "has_more": True, "last": None})}
     with pytest.raises(PipelineError, match="True at 'has_more', but no token at 'last'"):
@@ -351,3 +359,45 @@ def test_searches_say_everything_in_their_body(tmp_path: Path) -> None:
             "size": 10,
         },
     )
+
+
+MENU: dict[str, fs.Fault] = {
+    "429": fs.status(429, Retry_After="0"),
+    "500": fs.status(500),
+    "503": fs.status(503),
+    "400": fs.status(400),
+    "404": fs.status(404),
+    "reset": fs.reset,
+    "cut": fs.cut,
+    "cut without length": fs.cut_without_length,
+    "cut chunks": fs.cut_chunks,
+    "broken JSON": fs.instead(b'{"data": [{"player_id": 1,]}'),
+    "HTML": fs.instead(b"<!DOCTYPE html><title>Sign in</title>", "text/html"),
+    "another object": fs.instead(b'{"detail": "no list today"}'),
+    "null": fs.instead(b"null"),
+    "empty body": fs.instead(b""),
+    "UTF-8 with a mark": lambda handler, body: handler.send(b"\xef\xbb\xbf" + body),
+    "chunks": fs.chunks,
+}
+
+
+# A refused token begins anew, and an end that the total contradicts is read again.
+READS_AGAIN = {
+    **dict.fromkeys(("token", "next link", "OData"), ("400", "404")),
+    "search by POST": ("404",),
+}
+TOLD = ("400", "404", "broken JSON", "another object")
+
+
+@only("size only", "token", "next link", "OData", "search by POST")
+@pytest.mark.parametrize("number", [0, 2, 4])
+@pytest.mark.parametrize("fault", MENU)
+def test_a_fault_is_passed_or_told(api: Api, fault: str, number: int, tmp_path: Path) -> None:
+    """An extraction equals the source, or it failed, and the next try equals it."""
+    api.faults = {number: MENU[fault]}
+    reads_again = number and fault in READS_AGAIN.get(api.shape.name, ())
+    if fault in TOLD and not reads_again:
+        with pytest.raises(PipelineError, match=rf"page {number}: (GET|POST) {api.url}/things.*; "):
+            read(api, tmp_path)
+    rows, _ = read(api, tmp_path)
+    assert rows == by_key(api.rows)

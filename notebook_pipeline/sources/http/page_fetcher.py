@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import pyarrow as pa
 
 from notebook_pipeline.contract import received_fields
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.paths import Path, path_steps
 from notebook_pipeline.sources.http.answer_json import error_in, parse
+from notebook_pipeline.sources.http.answer_paths import find
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_parser import Parser
@@ -44,6 +46,21 @@ class ReceivedPage:
     def rows(self) -> int:
         """Return the number of its rows."""
         return len(self.batch)
+
+    def value(self, path: Path) -> object:
+        """Return what is at a path of the answer, or MISSING; the path may lead to one of the rows."""
+        steps, rows = path_steps(path), path_steps(self.dataset.declared_api().rows)
+        if len(steps) <= len(rows) or steps[: len(rows)] != rows or not self._has_row(steps[len(rows)]):
+            return find(self.around, steps)
+        index, *others = steps[len(rows) :]
+        columns = self.batch.columns
+        if columns is not None and len(others) == 1 and others[0] in columns.schema.names:
+            return columns.column(others[0])[int(index) % self.rows].as_py()
+        return find(self.batch.received[int(index)], tuple(others))
+
+    def _has_row(self, step: str) -> bool:
+        is_index = step.removeprefix("-").isdecimal()
+        return is_index and -self.rows <= int(step) < self.rows
 
     def last_cursor(self) -> str:
         """Return the cursor of the last row in the form of a watermark, or "" if it has none."""
@@ -94,7 +111,7 @@ class PageFetcher:
         self._landing = landing
         self._kept = {"link", header_name(self._api.total) if self._api.total else ""}
         self._last_rows = self._last_bytes = 0
-        self._ahead: tuple[Step, Future[tuple[Answer, Path]]] | None = None
+        self._ahead: tuple[Step, Future[tuple[Answer, FilePath]]] | None = None
         self.parser = Parser(dataset, rows=self._api.rows, deleted_at=self._api.deleted_at)
         self.fetched_from: int | None = None
 
@@ -153,17 +170,17 @@ class PageFetcher:
             remedy = "compare it with `rows` of the dataset's Rest"
         return self._client.failed(request, f"{answer.excerpt()}, {what}{wrong}", remedy)
 
-    def _begun(self, step: Step, expected: Expectation) -> Future[tuple[Answer, Path]]:
+    def _begun(self, step: Step, expected: Expectation) -> Future[tuple[Answer, FilePath]]:
         ahead, self._ahead = self._ahead, None
         return ahead[1] if ahead and ahead[0] == step else self._begin(step, expected)
 
-    def _begin(self, step: Step, expected: Expectation) -> Future[tuple[Answer, Path]]:
+    def _begin(self, step: Step, expected: Expectation) -> Future[tuple[Answer, FilePath]]:
         """Start to fetch a page and write it to disk; it becomes a landed page only when it is the next."""
         statuses = {*self._end_statuses(expected), NO_CONTENT}
         request = self._requests.page(step, f"page {expected.number}", statuses)
         check = EndCheck(bool(self._api.rows), frozenset(self._end_statuses(expected)), expected)
 
-        def receive() -> tuple[Answer, Path]:
+        def receive() -> tuple[Answer, FilePath]:
             answer = self._client.ask(request, check)
             with self._writing(request):
                 return answer, self._landing.stage(answer.body)

@@ -168,6 +168,7 @@ class Reader:
             page = self._fetcher.page(step, self._expectation())
             self._total.see(reading, page)
         except NoTotalError as error:
+            self._landing.drop(reading.number)
             seen = f"an answer that {error}"
             raise self._client.failed(request, seen, "compare it with `at` of the dataset's Total") from None
         except RequestError as error:

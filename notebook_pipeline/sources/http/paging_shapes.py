@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol, cast
 
 from notebook_pipeline.declare.api_declarations import Rest
 from notebook_pipeline.declare.paging import NextLink, Offset, PageNumber, SinglePage, Token
-from notebook_pipeline.sources.http.answer_paths import MISSING, find
+from notebook_pipeline.declare.paths import Path
+from notebook_pipeline.sources.http.answer_paths import MISSING
 from notebook_pipeline.sources.http.page_requests import Step
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s;=,]+\s*=\s*(?:\"[^\"]*\"|[^\s;,]*)|\s*;\s*[^\s;=,]+)*)")
@@ -23,9 +24,8 @@ class Page(Protocol):
         """Return the number of its rows."""
         ...
 
-    @property
-    def around(self) -> object:
-        """Return the answer's JSON without its rows."""
+    def value(self, path: Path) -> object:
+        """Return what is at a path of the answer, or MISSING."""
         ...
 
     @property
@@ -138,10 +138,10 @@ class TokenShape(Shape):
 
     def after(self, step: Step, page: Page) -> Step | None:
         """Return the step to the page after this one, or None if this is the last."""
-        token = find(page.around, self.pages.at)
+        token = page.value(self.pages.at)
         has_token = token is not MISSING and token not in (None, "", False, 0)
         if self.pages.more:
-            more = find(page.around, self.pages.more)
+            more = page.value(self.pages.more)
             if more in (MISSING, None, False, 0, "", "false"):
                 return None
             if not has_token:
@@ -163,7 +163,7 @@ class NextLinkShape(Shape):
 
     def after(self, step: Step, page: Page) -> Step | None:
         """Return the step to the page after this one, or None if this is the last."""
-        link = find(page.around, self.pages.at) if self.pages.at else next_of(page.headers.get("link", ""))
+        link = page.value(self.pages.at) if self.pages.at else next_of(page.headers.get("link", ""))
         if isinstance(link, Mapping):  # JSON:API allows an object with the address and more
             link = link.get("href")
         if link is MISSING or link in (None, "", False):
