@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import fault_server as fs
+import pyarrow as pa
 import pytest
-from api_shapes import CURSOR, KEY, LARGEST, SHAPES, Api, Row, Shape, serving
+from api_shapes import CURSOR, KEY, LARGEST, SHAPES, Answer, Api, Asked, Row, Shape, serving
 from declared import PLAYER
 
 from notebook_pipeline.contract.batch import RawBatch
-from notebook_pipeline.declare import Rest, Since, Token, Total
+from notebook_pipeline.contract.check_batch import check_batch
+from notebook_pipeline.declare import Column, Dataset, Offset, Rest, Since, Token, Total
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.http.rest import RestSource
 from notebook_pipeline.sources.http.retries import Patience
@@ -401,3 +404,75 @@ def test_a_fault_is_passed_or_told(api: Api, fault: str, number: int, tmp_path: 
             read(api, tmp_path)
     rows, _ = read(api, tmp_path)
     assert rows == by_key(api.rows)
+
+
+EVENT = Dataset(
+    "event",
+    [
+        Column("site", pa.string(), nullable=False, at="where.site"),
+        Column("number", pa.int32(), nullable=False),
+        Column("changed", pa.timestamp("us", "UTC"), nullable=False, at={"api": "meta.changed"}),
+        Column("value", pa.float64()),
+    ],
+    ("site", "number"),
+    "changed",
+    api=Rest(
+        "events",
+        pages=Offset("from", "size"),
+        rows="data.items",
+        since=Since("changed_since", form="timestamp"),
+        total=Total("data.total", of="answer"),
+        deleted_at="meta.deleted",
+        window=8,
+    ),
+)
+
+
+def events(api: Api, asked: Asked) -> Answer:
+    """Give rows with moments in another zone, nested fields and deletion markers, sorted by the moment."""
+    since = datetime.fromisoformat(asked.query.get("changed_since", "0001-01-02T00:00:00Z"))
+    rows = [row for row in api.rows if datetime.fromisoformat(row["meta"]["changed"]) >= since]
+    first, size = int(asked.query["from"]), min(int(asked.query["size"]), 4)
+    assert first + size <= 8, "behind the window"
+    return 200, {}, {"data": {"total": len(rows), "items": rows[first : first + size]}}
+
+
+def test_moments_nested_fields_composite_keys_and_deletion_markers(tmp_path: Path) -> None:
+    begin = datetime(2024, 9, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    rows: list[Row] = [
+        {
+            "where": {"site": "AB"[number % 2]},
+            "number": number // 2,
+            "value": number / 2,
+            "meta": {
+                "changed": (begin + timedelta(minutes=number // 3)).isoformat(),
+                "deleted": number == 5,
+            },
+        }
+        for number in range(21)
+    ]
+    with serving(Api(Shape("events", Rest("events"), events), rows)) as api:
+        found: list[tuple[object, ...]] = []
+        deleted: list[object] = []
+        source = RestSource(
+            api.connection(), EVENT, "2024-08-31 23:01:00.000000", page_size=4, landing=tmp_path
+        )
+        for batch in source.batches():
+            assert isinstance(batch, RawBatch)
+            checked = check_batch(batch, EVENT, date(2024, 9, 30))
+            assert not checked.rejected
+            found += [tuple(row.values()) for row in checked.good.to_pylist()]
+            if batch.deletions is not None:
+                marked = checked.good.filter(batch.deletions).to_pylist()
+                deleted += [(row["site"], row["number"]) for row in marked]
+    moments = [begin + timedelta(minutes=number // 3) for number in range(21)]
+    expected = {
+        ("AB"[number % 2], number // 2, moments[number].astimezone(UTC), number / 2)
+        for number in range(3, 21)
+    }
+    assert set(found) == expected
+    assert deleted == [("B", 2)]
+    keys = source.ending().keys.to_pylist()
+    assert sorted((key["site"], key["number"]) for key in keys) == sorted(row[:2] for row in expected)
+    assert {asked.query["changed_since"] for asked in api.asked} > {"2024-08-31T23:01:00Z"}
+    assert UNPROVEN not in source.ending().notes
