@@ -15,6 +15,7 @@ from notebook_pipeline.sources.http.completeness import (
     TotalCheck,
     TotalMovedError,
 )
+from notebook_pipeline.sources.http.filter_check import FilterCheck
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.overlapping_pages import OverlappingShape
@@ -133,6 +134,7 @@ class Reader:
             self._shape = OverlappingShape(self._api.pages.offset, min(MOST_OVERLAP, size // 4))
             self._total.is_moving = True
         self.reading = Reading(self._dataset)
+        self.filter = FilterCheck(self._dataset, self._selection.since)
         self._fetcher = PageFetcher(self._client, self._dataset, self._requests, self._shape, self._landing)
 
     def _read_once(self) -> Iterator[RawBatch]:
@@ -176,6 +178,7 @@ class Reader:
                 self._has_refused_token = True
                 raise _TokenRefused(str(error)) from None
             raise
+        self.filter.add(page.batch)
         keys = reading.add(page.batch) if page.rows else reading.keys.array()[:0]
         if isinstance(self._shape, OverlappingShape):
             self._shape.see(keys)
