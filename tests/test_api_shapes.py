@@ -119,7 +119,7 @@ def insert_first(api: Api) -> None:
 
 
 def insert_last(api: Api) -> None:
-    api.rows.append(api.rows[0] | {KEY: 9_999, CURSOR: "2024-09-23"})
+    api.rows.append(api.rows[0] | {KEY: 9_999 + len(api.rows), CURSOR: "2024-09-23"})
 
 
 def remove_first(api: Api) -> None:
@@ -404,6 +404,35 @@ def test_a_fault_is_passed_or_told(api: Api, fault: str, number: int, tmp_path: 
             read(api, tmp_path)
     rows, _ = read(api, tmp_path)
     assert rows == by_key(api.rows)
+
+
+@only("page numbers")
+def test_a_last_page_that_comes_for_all_later_numbers_is_the_end(api: Api, tmp_path: Path) -> None:
+    whole = api.shape.answer
+
+    def clamp(api: Api, asked: Asked) -> Answer:
+        asked.query["page"] = str(min(int(asked.query["page"]), 5))
+        return whole(api, asked)
+
+    api.shape = replace(api.shape, answer=clamp)
+    for full_sweep in (False, True):
+        rows, ending = read(api, tmp_path / str(full_sweep), full_sweep=full_sweep)
+        assert rows == by_key(api.rows)
+        assert ending.rows == COUNT
+
+
+@only("page numbers")
+def test_a_total_that_always_moves_fails_a_sweep_and_is_said_by_an_update(api: Api, tmp_path: Path) -> None:
+    begun = {row[KEY] for row in api.rows}
+    api.before = {number: lambda: insert_last(api) for number in range(1, 60, 3)}
+    rows, ending = read(api, tmp_path / "update")
+    assert begun <= {row[KEY] for row in rows}
+    assert "in each reading; a row that was skipped is found by the next full sweep" in str(ending.notes)
+    api.asked.clear()
+    api.rows = [row for row in api.rows if row[KEY] in begun]
+    api.before = {number: lambda: insert_last(api) for number in range(1, 60, 3)}
+    with pytest.raises(PipelineError, match="rows moved between the pages in each of 3 readings"):
+        read(api, tmp_path / "sweep", full_sweep=True)
 
 
 @only("skip and limit", "token with has_more", "next link")

@@ -172,3 +172,26 @@ def test_old_landings_are_removed_and_young_ones_stay(tmp_path: Path):
     assert remove_landed(tmp_path, 7) == [tmp_path / "dag" / "old"]
     assert sorted(path.name for path in (tmp_path / "dag").iterdir()) == ["unrelated", "young"]
     assert remove_landed(tmp_path / "nowhere", 7) == []
+
+
+def test_a_landing_inside_another_is_removed_with_it(tmp_path: Path) -> None:
+    for folder in (tmp_path / "task", tmp_path / "task" / "second"):
+        Landing(folder, {})
+        os.utime(folder / MANIFEST, (0, 0))
+    assert len(remove_landed(tmp_path, 1)) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_headers_say_is_kept_with_a_page(tmp_path: Path) -> None:
+    landing = Landing(tmp_path, {})
+    for page in range(3):
+        landing.keep(page, landing.stage(b"[]"), {"link": f"<{page}>"} if page else {})
+    assert [Landing(tmp_path, {}).headers(page) for page in range(3)] == [
+        {},
+        {"link": "<1>"},
+        {"link": "<2>"},
+    ]
+    landing.reopen(2)
+    assert sorted(path.name for path in tmp_path.glob("*.headers.json")) == ["page-000001.headers.json"]
+    landing.begin(2)
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]

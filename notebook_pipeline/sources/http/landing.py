@@ -159,10 +159,12 @@ def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
     """
     oldest = time.time() - keep_landed_days * 86_400
     removed = [folder for folder in _landings(root) if _changed_at(folder) < oldest]
-    for folder in removed:
+    for folder in reversed(removed):  # what is landed inside another folder goes first
         _clear(folder, *_WRITTEN)
-        with suppress(OSError):  # it is missing, or not empty
-            folder.rmdir()
+        for empty in (folder, folder.parent):
+            with suppress(OSError):  # it is missing, or not empty
+                if empty != root:
+                    empty.rmdir()
     return removed
 
 

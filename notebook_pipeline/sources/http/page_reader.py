@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.declare.paging import Offset
+from notebook_pipeline.declare.paging import Offset, PageNumber
 from notebook_pipeline.sources.http.completeness import (
     MiscountError,
     Reading,
@@ -178,11 +178,21 @@ class Reader:
                 self._has_refused_token = True
                 raise _TokenRefused(str(error)) from None
             raise
+        if self._is_last_page_again(page):
+            return replace(page, batch=RawBatch([], str), is_end=True)
         self.filter.add(page.batch)
         keys = reading.add(page.batch) if page.rows else reading.keys.array()[:0]
         if isinstance(self._shape, OverlappingShape):
             self._shape.see(keys)
         return page
+
+    def _is_last_page_again(self, page: ReceivedPage) -> bool:
+        """Return True if a server gives its last page for all later numbers, and its total says so."""
+        if not isinstance(self._api.pages, PageNumber) or not page.rows or self._total.expected is None:
+            return False
+        reading = self.reading
+        is_behind = reading.most_rows >= self._total.expected
+        return is_behind and reading.keys.are_those_of_last_page(page.batch)
 
     def _following(self, step: Step, page: ReceivedPage, used: set[tuple[str, str, str]]) -> Step | None:
         """Return the step to the next page, requested already if only the answer says which it is."""

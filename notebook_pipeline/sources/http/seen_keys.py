@@ -56,6 +56,12 @@ class Keys:
             self._highest = high
         return page
 
+    def are_those_of_last_page(self, batch: RawBatch) -> bool:
+        """Return True if a batch has the keys of the last page and no other."""
+        page = _comparable(_unique(self._usable(batch)))
+        last = _comparable(self._pages[-1]) if self._pages else page[:0]
+        return len(page) == len(last) > 0 and pc.all(pc.is_in(page, last)).as_py()
+
     def array(self) -> pa.Array:
         """Return each key once, in any order."""
         everything = pa.concat_arrays([*self._pages, self._empty])
