@@ -70,6 +70,7 @@ class Fetched:
     readings: int
     unknown_fields: list[str]
     batches: Batches
+    notes: list[str]
 
 
 def fetch(source: fs.Source, landing: Path | None = None, **options) -> Fetched:
@@ -96,6 +97,7 @@ def fetch(source: fs.Source, landing: Path | None = None, **options) -> Fetched:
         readings=read.landing.reading,
         unknown_fields=read.undeclared,
         batches=batches,
+        notes=list(ending.notes),
     )
 
 
@@ -332,6 +334,9 @@ def test_a_source_that_is_never_quiet_is_read_with_overlapping_pages(
     remaining = {row["player_id"] for row in source.rows}
     assert before & remaining <= set(extraction.keys.to_pylist()), "no row was skipped"
     assert extraction.readings == 4
+    assert extraction.notes[1:] == [
+        "rows kept moving between pages, so each was read from rows of the last one on"
+    ]
 
 
 def test_rows_in_no_order_fail_after_three_readings(source: fs.Source, tmp_path: Path):
@@ -376,6 +381,7 @@ def test_a_sweep_that_misses_rows_fails(source: fs.Source):
     with pytest.raises(PipelineError, match="received 45 rows, but the source counts 50"):
         fetch(source, full_sweep=True)
     assert fetch(source, since="2024-01-01").total == 50, "in an ordinary run that is for the checks to say"
+    assert fetch(source).notes[1:] == ["received 45 rows, but the source counts 50"]
 
 
 # Going on where it stopped

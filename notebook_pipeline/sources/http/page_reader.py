@@ -77,7 +77,6 @@ class Reader:
         self._requests = PageRequests(client, self._api, selection.page_size)
         self._miscount = self._last_moved = ""
         self._has_refused_token = False
-        self.notes: list[str] = []
         self.reading = Reading(dataset)
         self._prepare()
 
@@ -127,12 +126,14 @@ class Reader:
         return isinstance(self._shape, OverlappingShape)
 
     def _prepare(self) -> None:
+        self.notes: list[str] = []
         size = self._selection.page_size
         self._total.is_moving = False
         self._shape: Shape = shape_of(self._api, size)
         if self._landing.reading > MAX_READINGS and isinstance(self._api.pages, Offset):
             self._shape = OverlappingShape(self._api.pages.offset, min(MOST_OVERLAP, size // 4))
             self._total.is_moving = True
+            self.notes.append("rows kept moving between pages, so each was read from rows of the last one on")
         self.reading = Reading(self._dataset)
         self.filter = FilterCheck(self._dataset, self._selection.since)
         self._fetcher = PageFetcher(self._client, self._dataset, self._requests, self._shape, self._landing)
@@ -159,7 +160,7 @@ class Reader:
             step = following
         self._check_keys(at_end=True)
         if not self._landing.is_complete:
-            self._total.check_end(reading, is_exact=has_blank_end)
+            self.notes += self._total.check_end(reading, is_exact=has_blank_end)
             self._landing.complete()
 
     def _page(self, step: Step) -> ReceivedPage:
