@@ -140,8 +140,12 @@ class Database(ABC):
         """Return True if this column alone is the primary key or has a unique index."""
 
     @abstractmethod
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
+
+    @abstractmethod
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
 
     @abstractmethod
     def json_items(self, kind: str) -> str:

@@ -16,7 +16,7 @@ from notebook_pipeline.contract.source_kind import BULK_MARK, SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.database import Database, Value, literal
-from notebook_pipeline.storage.tables import is_rejected, rejected_key
+from notebook_pipeline.storage.keys import is_rejected, rejected_key
 
 
 def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
@@ -83,6 +83,8 @@ def stored_place(dataset: Dataset, key: str) -> str:
 def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) -> pa.Array | None:
     """Return the keys between two whose rejected rows may be replayed, or None if there are none."""
     key = rejected_key(database, dataset)
+    if pa.types.is_integer(dataset.schema.field(dataset.keys[0]).type):
+        key = f"CAST({key} AS BIGINT)"
     keys = database.query(
         f"""SELECT DISTINCT {key} AS "key" FROM rejected_row
         WHERE {is_rejected(dataset)} AND {key} BETWEEN ? AND ?""",
@@ -112,7 +114,8 @@ class Notes:
         """Add entries for confirmed rows that may be replayed; `confirmed` is the query of their keys."""
         if not (self._is_replay or self._has_rejected):
             return
-        rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._database, self._dataset)} = c.key"
+        key = rejected_key(self._database, self._dataset)
+        rejected = f"{is_rejected(self._dataset)} AND {key} = CAST(c.key AS TEXT)"
         awaited = "true" if self._is_replay else f"EXISTS (SELECT 1 FROM rejected_row WHERE {rejected})"
         noted = self._execute(
             f"""INSERT INTO row_place SELECT ?, CAST(c.key AS TEXT), ? FROM ({confirmed}) c WHERE {awaited}

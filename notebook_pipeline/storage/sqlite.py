@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from errno import EACCES, EISDIR
 from pathlib import Path
@@ -137,11 +137,16 @@ class SqliteDatabase(Database):
         )
         return bool(is_key or indexed)
 
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         path = '$."' + field.replace('"', '\\"') + '"'
         name = quoted(column)
-        return f"CASE WHEN json_valid({name}) THEN CAST(json_extract({name}, {literal(path)}) AS {kind}) END"
+        value = f"CAST(json_extract({name}, {literal(path)}) AS {self.sql_type(kind)})"
+        return f"CASE WHEN json_valid({name}) THEN {value} END"
+
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+        return f"json_array({', '.join(values)})"
 
     def json_items(self, kind: str) -> str:
         """Return the query that yields the items of a JSON list, which is its one parameter."""
