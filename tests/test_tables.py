@@ -13,6 +13,7 @@ from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage import sqlite as module
 from notebook_pipeline.storage import tables
 from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.keys import is_rejected, rejected_key
 
 pytestmark = pytest.mark.usefixtures("each_database")
 
@@ -148,9 +149,9 @@ def test_the_key_of_a_rejected_row_is_found_by_index(tmp_path: Path, row: str, k
             "INSERT INTO rejected_row VALUES ('r', 'planet', 'f:1', '{\"player_id\": 12}', '[]')"
         )
         database.execute("INSERT INTO rejected_row VALUES ('r', 'player', 'f:1', 'no JSON', '[]')")
-        found = tables.rejected_key(database, PLAYER)
-        sql = f"FROM rejected_row WHERE {tables.is_rejected(PLAYER)} AND {found}"
-        assert database.execute(f'SELECT "row" {sql} = 12') == ([(row,)] if key else [])
+        found = rejected_key(database, PLAYER)
+        sql = f"FROM rejected_row WHERE {is_rejected(PLAYER)} AND {found}"
+        assert database.execute(f"""SELECT "row" {sql} = '12'""") == ([(row,)] if key else [])
         if not database.is_shared:
-            [plan] = database.execute(f"EXPLAIN QUERY PLAN SELECT 1 {sql} = 12")
+            [plan] = database.execute(f"EXPLAIN QUERY PLAN SELECT 1 {sql} = '12'")
             assert "INDEX rejected_row_player" in plan[3]

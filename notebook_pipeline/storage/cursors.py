@@ -28,12 +28,15 @@ def is_later(dataset: Dataset, one: str, other: str) -> bool:
     return one > other
 
 
+def as_cursor(dataset: Dataset, text: str) -> str:
+    """Return SQL for a cursor as text in a form that compares as the cursor does."""
+    return f"CAST({text} AS BIGINT)" if pa.types.is_integer(cursor_type(dataset)) else text
+
+
 def typed_cursor(database: Database, dataset: Dataset, text: str) -> str:
     """Return the SQL that turns SQL for a cursor as text into the type of the column."""
-    kind = cursor_type(dataset)
-    if pa.types.is_integer(kind):
-        return f"CAST({text} AS BIGINT)"
-    return database.moment(text) if pa.types.is_timestamp(kind) else text
+    is_moment = pa.types.is_timestamp(cursor_type(dataset))
+    return database.moment(text) if is_moment else as_cursor(dataset, text)
 
 
 def stored_cursor(database: Database, dataset: Dataset, alias: str) -> str:

@@ -88,6 +88,18 @@ class Database(ABC):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
 
+    def staged_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type of a temporary column that takes values of a declared type."""
+        return self.sql_type(kind)
+
+    def from_staged(self, sql: str, kind: pa.DataType) -> str:
+        """Return the SQL of a stored value, given the SQL of a temporary column of `staged_type`."""
+        return sql
+
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of the contract's types in the types in which they are stored."""
+        return rows
+
     @abstractmethod
     def empty(self, table: str) -> None:
         """Remove all rows of a temporary table."""
@@ -100,7 +112,7 @@ class Database(ABC):
         """
 
     def append_newer(
-        self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
+        self, table: str, keys: Sequence[str], cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
     ) -> int:
         """Append rows; a row with a greater cursor replaces the stored one of its key.
 
@@ -140,12 +152,24 @@ class Database(ABC):
         """Return True if this column alone is the primary key or has a unique index."""
 
     @abstractmethod
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
 
     @abstractmethod
-    def json_items(self, kind: str) -> str:
-        """Return the query that yields the items of a JSON list, which is its one parameter."""
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+
+    @abstractmethod
+    def json_items(self) -> str:
+        """Return the query that yields the items of a JSON list, its one parameter, as text named `value`."""
+
+    @abstractmethod
+    def moment(self, text: str) -> str:
+        """Return the SQL of a stored moment, given the SQL of its text (UTC)."""
+
+    @abstractmethod
+    def moment_text(self, stored: str) -> str:
+        """Return the SQL of the text (UTC) of a stored moment."""
 
     @abstractmethod
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:

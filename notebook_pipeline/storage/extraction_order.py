@@ -66,7 +66,7 @@ def may_be_followed(database: Database, dataset: str, run_id: str, origin: Origi
         return False
     rows = database.execute(
         """SELECT EXISTS (SELECT 1 FROM pipeline_run WHERE status = 'running' AND run_id <> ?
-        AND committed_at IS NULL AND coalesce(dataset, ?) = ?)""",
+        AND committed_at IS NULL AND source IS NOT NULL AND coalesce(dataset, ?) = ?)""",
         [run_id, dataset, dataset],
     )
     return bool(rows[0][0])
@@ -77,6 +77,15 @@ def stored_place(database: Database, dataset: Dataset) -> str:
     noted = f"dataset = {literal(dataset.name)} AND key = {key_text(database, dataset, 'p')}"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
         (SELECT place FROM extraction WHERE run_id = p._run_id), p._run_id, '')"""
+
+
+def rejected_keys(database: Database, dataset: Dataset) -> list[str]:
+    """Return the keys, as text, of rejected rows that may be replayed."""
+    key = rejected_key(database, dataset)
+    rows = database.execute(
+        f"SELECT DISTINCT {key} FROM rejected_row WHERE {is_rejected(dataset)} AND {key} IS NOT NULL"
+    )
+    return [text for (text,) in rows]
 
 
 class Notes:

@@ -1,5 +1,6 @@
 """Batches in the order of their keys, and the places of keys in another batch, for keys of any columns."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,6 +44,15 @@ def places_of(wanted: pa.RecordBatch, there: pa.RecordBatch, keys: Sequence[str]
         codes = codes * len(column.dictionary) + column.indices.to_numpy()
         codes = np.unique(codes, return_inverse=True)[1]  # small again, so that no product overflows
     return pc.index_in(pa.array(codes[len(there) :]), pa.array(codes[: len(there)]))
+
+
+def keys_from_text(texts: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
+    """Return keys that were recorded as text (see keys.py) in the types of these columns."""
+    rows = [[text] for text in texts] if len(schema) == 1 else [json.loads(text) for text in texts]
+    columns = [pa.array([str(row[place]) for row in rows]) for place in range(len(schema))]
+    return pa.RecordBatch.from_arrays(
+        [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def key_of(batch: pa.RecordBatch, keys: Sequence[str], row: int) -> tuple:

@@ -6,16 +6,16 @@ from dataclasses import astuple, dataclass, replace
 
 import pyarrow as pa
 
-from notebook_pipeline.contract.arrow_functions import Mask
+from notebook_pipeline.contract.arrow_functions import Mask, mask
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.storage.cursors import is_later
+from notebook_pipeline.storage.cursors import as_cursor
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.deletions import has_accepted, has_tombstones, last_sweeps
-from notebook_pipeline.storage.extraction_order import is_behind
+from notebook_pipeline.storage.extraction_order import is_behind, rejected_keys
 from notebook_pipeline.storage.fast_merge import is_known, write_newer
-from notebook_pipeline.storage.key_order import ascends, places_of, repeated, sorted_by_key
+from notebook_pipeline.storage.key_order import ascends, keys_from_text, places_of, repeated, sorted_by_key
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.staging import Staging
 
@@ -75,7 +75,8 @@ class Merge:
         # If the last batch had no row that is stored already, the next one is likely to have none either.
         self._is_plainly_newer = False
         self._staging = Staging(database, dataset, self._found)
-        self._awaited = awaited_keys(database, dataset, dataset_keys)
+        self._awaited: pa.RecordBatch | None = None
+        self._rejected = rejected_keys(database, dataset)
         self._last_key = self._read_last_key()
 
     @property
@@ -159,9 +160,11 @@ class Merge:
     def _known(self, rows: pa.RecordBatch) -> Mask | None:
         """Return which rows are stored already, without those of which a rejected version may be replayed."""
         known = is_known(self._database, self._dataset, rows, self._found.origin.source)
-        if known is None or self._awaited is None:
+        if known is None or not self._rejected:
             return known
-        return known & places_of(rows, self._awaited, self._dataset.keys).is_null().to_numpy(zero_copy_only=False)
+        keys = self._dataset.keys
+        self._awaited = self._awaited or keys_from_text(self._rejected, rows.select(list(keys)).schema)
+        return known & mask(places_of(rows, self._awaited, keys).is_null())
 
     def _stage(self, rows: pa.RecordBatch, *, has_versions: bool = False) -> MergeCounts:
         outcomes = self._staging.merge(rows, has_versions=has_versions)
@@ -178,10 +181,10 @@ def save_watermark(
     database: Database, dataset: Dataset, source: str, value: str, *, run_id: str, now: str
 ) -> None:
     """Move the watermark forward to `value`, a cursor's text; it never goes back."""
-    before = read_watermark(database, dataset.name, source)
-    if before is None or is_later(dataset, value, before):
-        database.execute(
-            """INSERT INTO watermark VALUES (?, ?, ?, ?, ?) ON CONFLICT (dataset, source) DO UPDATE SET
-            value = excluded.value, run_id = excluded.run_id, updated_at = excluded.updated_at""",
-            [dataset.name, source, value, run_id, now],
-        )
+    is_later = f"{as_cursor(dataset, 'excluded.value')} > {as_cursor(dataset, 'watermark.value')}"
+    database.execute(
+        f"""INSERT INTO watermark VALUES (?, ?, ?, ?, ?) ON CONFLICT (dataset, source) DO UPDATE SET
+        value = excluded.value, run_id = excluded.run_id, updated_at = excluded.updated_at
+        WHERE {is_later}""",
+        [dataset.name, source, value, run_id, now],
+    )

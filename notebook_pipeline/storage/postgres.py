@@ -1,7 +1,7 @@
 """The analytics database in PostgreSQL: rows are written by COPY, and several machines may write at once."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -50,7 +50,11 @@ class PostgresDatabase(Database):
     is_shared = True
     begin = "BEGIN"
     row_number = ", rowid BIGINT GENERATED ALWAYS AS IDENTITY"
-    functions: ClassVar = {"_json_field": dialect.JSON_FIELD, "_whole_number": dialect.WHOLE_NUMBER}
+    functions: ClassVar = {
+        "_json_field": dialect.JSON_FIELD,
+        "_whole_number": dialect.WHOLE_NUMBER,
+        "_json_string": dialect.JSON_STRING,
+    }
 
     def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
         place = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema}"
@@ -180,15 +184,32 @@ class PostgresDatabase(Database):
         )
         return bool(indexes)
 
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         text = f"_json_field({quoted(column)}, {literal(field)})"
-        return text if kind == "TEXT" else f"_whole_number({text})"
+        return f"_whole_number({text})" if pa.types.is_integer(kind) else text
 
-    def json_items(self, kind: str) -> str:
-        """Return the query that yields the items of a JSON list, which is its one parameter."""
-        value = "value" if kind == "TEXT" else "CAST(value AS BIGINT)"
-        return f"SELECT {value} FROM json_array_elements_text(CAST(? AS JSON))"
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+        texts = [f"CAST({value} AS TEXT)" for value in values]
+        items = [
+            text if pa.types.is_integer(kind) else f"_json_string({text})"
+            for text, kind in zip(texts, kinds, strict=True)
+        ]
+        listed = " || ',' || ".join(items)
+        return f"('[' || {listed} || ']')"
+
+    def json_items(self) -> str:
+        """Return the query that yields the items of a JSON list, its one parameter, as text named `value`."""
+        return "SELECT value FROM json_array_elements_text(CAST(? AS JSON))"
+
+    def moment(self, text: str) -> str:
+        """Return the SQL of a stored moment, given the SQL of its text (UTC)."""
+        return f"CAST({text} || '+00' AS TIMESTAMPTZ)"
+
+    def moment_text(self, stored: str) -> str:
+        """Return the SQL of the text (UTC) of a stored moment."""
+        return f"to_char({stored} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
 
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
         """Return the condition that a column does not match a glob, and the value to bind in it."""

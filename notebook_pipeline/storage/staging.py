@@ -124,11 +124,12 @@ class Staging:
         fields = {quoted(field.name): field.type for field in self._dataset.schema}
         staged = [f"{name} {self._database.staged_type(kind)}" for name, kind in fields.items()]
         keys = [f"{name} {self._database.sql_type(fields[name])}" for name in self._keys]
+        # In SQLite, only a column of the type INTEGER is the row's own number.
+        number = f"_seq {self._database.sql_type(pa.int64())} PRIMARY KEY"
         definitions = {
-            "_staged": ["_seq BIGINT PRIMARY KEY", *staged],
-            "_outcome": ["_seq BIGINT PRIMARY KEY", "outcome TEXT", "seen TEXT"],
+            "_staged": [number, *staged],
+            "_outcome": [number, "outcome TEXT", "seen TEXT"],
         }
-        definitions["_staged"][0] = definitions["_outcome"][0] = self._database.row_key("_seq")
         if self._database.is_shared:
             definitions["_outcome"] += keys
         for name, columns in definitions.items():

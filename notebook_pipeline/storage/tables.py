@@ -8,7 +8,8 @@ import pyarrow as pa
 from notebook_pipeline.declare.column import MARKS
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.storage.database import Database, literal, quoted
+from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.keys import is_rejected, rejected_key
 
 RUN_COLUMNS = {
     "run_id": "TEXT PRIMARY KEY",
@@ -78,7 +79,7 @@ def create_tables(database: Database) -> None:
     Raises UsageError if a table's columns are not those of this version.
     """
     tables = {**_TABLES, "rejected_row": _TABLES["rejected_row"] + database.row_number}
-    _create(database, {**database.functions, **_statements(tables, _INDEXES)})
+    _create(database, tables, _INDEXES, database.functions)
     remedy = "change the table (ALTER TABLE)"
     for table, columns in _TABLES.items():
         _check_columns(database, table, _COLUMN.findall(columns), "this version expects", remedy)
@@ -90,7 +91,7 @@ def create_table(database: Database, dataset: Dataset) -> None:
     Raises UsageError if the table's columns are not those of the declaration.
     """
     index = f"rejected_row (({rejected_key(database, dataset)})) WHERE {is_rejected(dataset)}"
-    _create(database, _statements({dataset.name: _columns(dataset)}, {f"rejected_row_{dataset.name}": index}))
+    _create(database, {dataset.name: _columns(dataset)}, {f"rejected_row_{dataset.name}": index})
     _check_columns(
         database,
         dataset.name,
@@ -123,30 +124,21 @@ def key_type(dataset: Dataset) -> str:
     return sql_type(dataset.schema.field(dataset.key).type)
 
 
-def rejected_key(database: Database, dataset: Dataset) -> str:
-    """Return the SQL that reads the key from a row of `rejected_row`; it is null if it cannot be read."""
-    return database.json_key("row", dataset.key, key_type(dataset))
-
-
-def is_rejected(dataset: Dataset) -> str:
-    """Return the SQL condition for a dataset's rows of `rejected_row`, as its partial index has it."""
-    return f"dataset = {literal(dataset.name)}"
-
-
-def _statements(tables: Mapping[str, str], indexes: Mapping[str, str]) -> dict[str, str]:
-    """Return the statement that creates each table and index."""
-    return {
-        **{name: f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({rest})" for name, rest in tables.items()},
-        **{name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}" for name, rest in indexes.items()},
-    }
-
-
-def _create(database: Database, wanted: Mapping[str, str]) -> None:
-    if not wanted.keys() <= database.relations():
+def _create(
+    database: Database,
+    tables: Mapping[str, str],
+    indexes: Mapping[str, str],
+    functions: Mapping[str, str] = {},
+) -> None:
+    if not {*tables, *indexes, *functions} <= database.relations():
         with database.transaction():
             database.lock("tables")
-            for statement in wanted.values():
-                database.define(statement)
+            for statement in functions.values():
+                database.execute(statement)
+            for name, rest in tables.items():
+                database.define(f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({rest})")
+            for name, rest in indexes.items():
+                database.execute(f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}")
 
 
 def _columns(dataset: Dataset) -> str:
