@@ -22,3 +22,8 @@ def new_run_id() -> str:
     It is short because every row carries it: a sixth of a loaded table was once ids of 30 characters.
     """
     return f"{datetime.now(UTC):%y%m%d-%H%M%S%f}{secrets.token_hex(1)}"
+
+
+def place_of_reading(run_id: str) -> str:
+    """Return the place of a reading that begins now in this run, which sorts among the ids of runs."""
+    return f"{datetime.now(UTC):%y%m%d-%H%M%S%f}{run_id[-2:]}"

@@ -49,7 +49,7 @@ class ReplaySource:
 
     def ending(self) -> Ending:
         """Return the place of the rows, with a note if some of them cannot be replayed."""
-        origin = Origin(self.kind, place=self._place, moves_watermark=False)
+        origin = Origin(self.kind, place=self._place, is_replay=True, moves_watermark=False)
         return Ending(origin, _notes(self._run, len(self._kept)), len(self._kept))
 
 

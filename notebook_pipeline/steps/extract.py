@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.running.run_identity import place_of_reading
 from notebook_pipeline.sources import replay
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk
 from notebook_pipeline.sources.files.file_source import FileSource
@@ -110,13 +111,19 @@ def open_api(
 def open_source(run: Session, source: Source) -> Extract:
     """Open any source: read it to its end first if its kind requires that, else while it is merged."""
     dataset = run.dataset
+    began = {"began": settings.now(), "place": place_of_reading(run.run_id)} if source.kind.is_live else {}
     if source.kind.is_read_first:
         spool = Spool(_landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
         _fill(spool, source.batches())
-        return _extract(source.name, dataset, spool.batches(), source.ending())
-    # Only a kind that is read first may begin again.
-    batches = cast("Iterator[RawBatch]", source.batches())
-    return _extract(source.name, dataset, _checked(batches, dataset), source.ending())
+        ending, batches = source.ending(), spool.batches()
+        began["highest"] = spool.highest
+    else:
+        # Only a kind that is read first may begin again.
+        batches = _checked(cast("Iterator[RawBatch]", source.batches()), dataset)
+        ending = source.ending()
+    if not ending.origin.is_replay:
+        ending = replace(ending, origin=replace(ending.origin, **began))
+    return _extract(source.name, dataset, batches, ending)
 
 
 def first_day(run: Session, overlap_days: int) -> str:

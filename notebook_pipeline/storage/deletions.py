@@ -64,7 +64,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.RecordBatch, 
     """
     keys = _names(dataset)
     _write_keys(database, dataset, "_present", present)
-    _create_keys(database, dataset, "_missing", 'cursor TEXT')
+    _create_keys(database, dataset, "_missing", "cursor TEXT")
     conditions, values = _may_be_deleted(database, dataset, reading)
     same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
     columns = ", ".join(f"p.{name}" for name in keys)
@@ -76,9 +76,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.RecordBatch, 
     return database.execute("SELECT count(*) FROM _missing")[0][0]
 
 
-def delete_missing(
-    database: Database, dataset: Dataset, reading: Reading, *, max_percent: float
-) -> int:
+def delete_missing(database: Database, dataset: Dataset, reading: Reading, *, max_percent: float) -> int:
     """Delete the rows that `find_missing` found, leaving tombstones; return their number.
 
     Raises DataRefused, with nothing deleted, if they are more than `max_percent` of the table.
@@ -105,7 +103,9 @@ def delete_marked(
     same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
     table, columns = quoted(dataset.name), ", ".join(f"q.{name}" for name in keys)
     stored = f"FROM _marked q JOIN {table} p ON {same}"
-    database.execute(f"INSERT INTO _missing SELECT {columns}, ? {stored} WHERE {conditions}", [reading.moment, *values])
+    database.execute(
+        f"INSERT INTO _missing SELECT {columns}, ? {stored} WHERE {conditions}", [reading.moment, *values]
+    )
     deleted = database.execute("SELECT count(*) FROM _missing")[0][0]
     lost = database.execute(f"SELECT count(*) {stored}")[0][0] - deleted
     # A row that arrives later, but was read earlier, must lose to the marker also if nothing is stored yet.
@@ -175,7 +175,8 @@ def _delete(database: Database, dataset: Dataset, reading: Reading, cursor: str 
     text = key_text(database, dataset, "m")
     for table in ("deleted_row", "row_place"):
         database.execute(
-            f"DELETE FROM {table} WHERE dataset = ? AND key IN (SELECT {text} FROM _missing m)", [dataset.name]
+            f"DELETE FROM {table} WHERE dataset = ? AND key IN (SELECT {text} FROM _missing m)",
+            [dataset.name],
         )
     until: Sequence[Value] = [] if cursor else [reading.moment]
     database.execute(
@@ -183,7 +184,9 @@ def _delete(database: Database, dataset: Dataset, reading: Reading, cursor: str 
         [dataset.name, *until, reading.run_id],
     )
     same = " AND ".join(f"m.{name} = {quoted(dataset.name)}.{name}" for name in _names(dataset))
-    database.execute(f"DELETE FROM {quoted(dataset.name)} WHERE EXISTS (SELECT 1 FROM _missing m WHERE {same})")
+    database.execute(
+        f"DELETE FROM {quoted(dataset.name)} WHERE EXISTS (SELECT 1 FROM _missing m WHERE {same})"
+    )
 
 
 def _names(dataset: Dataset) -> list[str]:
@@ -192,7 +195,9 @@ def _names(dataset: Dataset) -> list[str]:
 
 def _create_keys(database: Database, dataset: Dataset, table: str, *more: str) -> None:
     """Create a temporary table of distinct keys."""
-    columns = [f"{quoted(name)} {database.sql_type(dataset.schema.field(name).type)}" for name in dataset.keys]
+    columns = [
+        f"{quoted(name)} {database.sql_type(dataset.schema.field(name).type)}" for name in dataset.keys
+    ]
     database.execute(f"DROP TABLE IF EXISTS {table}")
     definition = ", ".join([*columns, *more, f"PRIMARY KEY ({', '.join(_names(dataset))})"])
     database.execute(f"CREATE TEMP TABLE {table} ({definition})")
@@ -214,12 +219,27 @@ def _save_sweep(database: Database, dataset: Dataset, reading: Reading) -> None:
     source, cursor = reading.origin.source, reading.moment if dataset.cursor else NO_CURSOR
     last = next((one for one in last_sweeps(database, dataset.name) if one.source == source), None)
     if last and reading.place < last.place:
-        _record_spared(database, dataset, last.spared, f"SELECT {key_text(database, dataset, 'q')} FROM _present q", cursor, reading.run_id)
+        _record_spared(
+            database,
+            dataset,
+            last.spared,
+            f"SELECT {key_text(database, dataset, 'q')} FROM _present q",
+            cursor,
+            reading.run_id,
+        )
         return
     if last:
         # This sweep will not apply to the spared keys, so what the last one recorded of them is kept.
         now_spared = [key for (key,) in database.execute(spared)]
-        _record_spared(database, dataset, json.dumps(now_spared), database.json_items(), last.cursor, last.run_id, last.spared)
+        _record_spared(
+            database,
+            dataset,
+            json.dumps(now_spared),
+            database.json_items(),
+            last.cursor,
+            last.run_id,
+            last.spared,
+        )
         cursor = last.cursor if dataset.cursor and is_later(dataset, last.cursor, cursor) else cursor
     listed = json.dumps([key for (key,) in database.execute(spared)])
     database.execute(

@@ -22,7 +22,7 @@ def take_place(database: Database, dataset: str, run_id: str, origin: Origin) ->
     if origin.is_replay:
         return origin.place
     if origin.kind.is_live:
-        return max(run_id, origin.began)
+        return max(run_id, origin.place)
     # A load that waited for others comes after them, because its file is read inside its transaction.
     newest = _newest(database, dataset, run_id, origin)
     return run_id if newest < run_id else f"{newest}~"
@@ -130,9 +130,7 @@ class Notes:
         return bool(self._database.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})", values)[0][0])
 
 
-def _newest(
-    database: Database, dataset: str, run_id: str, origin: Origin, *, replays: bool = False
-) -> str:
+def _newest(database: Database, dataset: str, run_id: str, origin: Origin, *, replays: bool = False) -> str:
     """Return the last place of other runs' committed extractions, live or bulk like this one, or ""."""
     rows = database.execute(
         f"""SELECT place FROM extraction e JOIN pipeline_run r ON r.run_id = e.run_id

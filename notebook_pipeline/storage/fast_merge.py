@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from notebook_pipeline.contract.arrow_functions import Mask, mask, pc
+from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, Value, quoted
 from notebook_pipeline.storage.key_order import key_of, places_of
@@ -15,10 +16,10 @@ from notebook_pipeline.storage.key_order import key_of, places_of
 MOST_ROWS_READ = 2.0
 
 
-def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source: str) -> Mask | None:
-    """Return for every row of a batch in stored form whether an identical one from this source is stored.
+def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, *, is_live: bool) -> Mask | None:
+    """Return for every row of a batch in stored form whether an identical one is stored.
 
-    The keys must be distinct and sorted. Return None if no row between the first and the last key is stored,
+    A live row confirms a bulk row, which changes its `_source`, so that only live rows count for it. The keys must be distinct and sorted. Return None if no row between the first and the last key is stored,
     or more than are worth reading.
     """
     most = int(MOST_ROWS_READ * len(batch))
@@ -27,9 +28,12 @@ def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source
         return None
     columns = ", ".join(quoted(name) for name in (*dataset.schema.names, "_source"))
     order = ", ".join(map(quoted, dataset.keys))
-    stored = database.query(f"SELECT {columns} FROM {quoted(dataset.name)} WHERE {where} ORDER BY {order}", ends)
+    stored = database.query(
+        f"SELECT {columns} FROM {quoted(dataset.name)} WHERE {where} ORDER BY {order}", ends
+    )
     here = _aligned(stored, batch, dataset.keys)
-    same = pc.fill_null(pc.equal(here["_source"], source), False)
+    same = pc.not_equal(here["_source"], BULK_MARK) if is_live else pc.is_valid(here[dataset.keys[0]])
+    same = pc.fill_null(same, False)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         same = pc.and_(same, _is_same(column, here[name]))
     return mask(same)

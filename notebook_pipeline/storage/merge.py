@@ -75,8 +75,7 @@ class Merge:
         # If the last batch had no row that is stored already, the next one is likely to have none either.
         self._is_plainly_newer = False
         self._staging = Staging(database, dataset, self._found)
-        self._awaited: pa.RecordBatch | None = None
-        self._rejected = rejected_keys(database, dataset)
+        self._rejected: list[str] | None = None
         self._last_key = self._read_last_key()
 
     @property
@@ -159,12 +158,15 @@ class Merge:
 
     def _known(self, rows: pa.RecordBatch) -> Mask | None:
         """Return which rows are stored already, without those of which a rejected version may be replayed."""
-        known = is_known(self._database, self._dataset, rows, self._found.origin.source)
-        if known is None or not self._rejected:
+        is_live = self._found.origin.kind.is_live
+        known = is_known(self._database, self._dataset, rows, is_live=is_live)
+        if known is None or not known.any():
             return known
+        if self._rejected is None:
+            self._rejected = rejected_keys(self._database, self._dataset)
         keys = self._dataset.keys
-        self._awaited = self._awaited or keys_from_text(self._rejected, rows.select(list(keys)).schema)
-        return known & mask(places_of(rows, self._awaited, keys).is_null())
+        awaited = keys_from_text(self._rejected, rows.select(list(keys)).schema)
+        return known & mask(places_of(rows, awaited, keys).is_null())
 
     def _stage(self, rows: pa.RecordBatch, *, has_versions: bool = False) -> MergeCounts:
         outcomes = self._staging.merge(rows, has_versions=has_versions)

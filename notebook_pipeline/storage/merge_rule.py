@@ -52,10 +52,15 @@ def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple
     live = found.origin.kind.is_live
     missing = f"p.{quoted(dataset.keys[0])} IS NULL"
     same = _is_same(database, dataset)
-    rules: list[Rule] = [(f"NOT ({missing}) AND {same}{' AND ' + is_live('p._source') if live else ''} THEN 'unchanged'", [])]
+    rules: list[Rule] = [
+        (f"NOT ({missing}) AND {same}{' AND ' + is_live('p._source') if live else ''} THEN 'unchanged'", [])
+    ]
     rules += [
         (f"{condition} THEN 'stale'", values)
-        for condition, values in (*_recorded(database, dataset, found), *_swept(database, dataset, found, missing))
+        for condition, values in (
+            *_recorded(database, dataset, found),
+            *_swept(database, dataset, found, missing),
+        )
     ]
     rules.append((f"{missing} THEN 'inserted'", []))
     rules += _by_cursor(database, dataset, found)
@@ -112,7 +117,11 @@ def _swept(database: Database, dataset: Dataset, found: Circumstances, missing: 
         if found.origin.kind.is_live:
             applies, until, values = sweep.is_live and is_before, "", []
         elif sweep.is_live:
-            applies, until, values = True, _until(database, dataset, "?"), [sweep.cursor] if dataset.cursor else []
+            applies, until, values = (
+                True,
+                _until(database, dataset, "?"),
+                [sweep.cursor] if dataset.cursor else [],
+            )
         else:
             applies, until, values = is_before, "", []
         if applies:
@@ -138,7 +147,12 @@ def _by_cursor(database: Database, dataset: Dataset, found: Circumstances) -> li
     if found.accepted_until is not None:
         until = typed_cursor(database, dataset, "?")
         place = stored_place(database, dataset)
-        rules.append((f"{older} AND {is_bulk('p._source')} AND p.{cursor} <= {until} THEN 'updated'", [found.accepted_until]))
+        rules.append(
+            (
+                f"{older} AND {is_bulk('p._source')} AND p.{cursor} <= {until} THEN 'updated'",
+                [found.accepted_until],
+            )
+        )
         rules.append((f"{older} AND {is_live('p._source')} AND {place} < ? THEN 'updated'", [found.place]))
     rules.append((f"{older} THEN 'older'", []))
     return rules
@@ -152,7 +166,9 @@ def _ties(database: Database, dataset: Dataset, found: Circumstances) -> list[Ru
         rules.append((f"{tied} AND {is_live('p._source')} THEN 'stale'", []))
     if found.is_behind:
         alike = is_alike("p._source", found.origin.kind)
-        rules.append((f"{tied} AND {alike} AND ? < {stored_place(database, dataset)} THEN 'stale'", [found.place]))
+        rules.append(
+            (f"{tied} AND {alike} AND ? < {stored_place(database, dataset)} THEN 'stale'", [found.place])
+        )
     return rules
 
 
@@ -162,4 +178,6 @@ def _tied(dataset: Dataset) -> str:
 
 def _is_same(database: Database, dataset: Dataset) -> str:
     columns = [(quoted(field.name), field.type) for field in dataset.schema]
-    return " AND ".join(f"{database.from_staged(f's.{name}', kind)} IS NOT DISTINCT FROM p.{name}" for name, kind in columns)
+    return " AND ".join(
+        f"{database.from_staged(f's.{name}', kind)} IS NOT DISTINCT FROM p.{name}" for name, kind in columns
+    )

@@ -83,9 +83,10 @@ class Staging:
         Afterwards `_outcome` has the rows to write and to adopt, each key once.
         """
         self._database.empty("_outcome")
-        self._database.execute(self._compare, self._values)
         if has_versions:
+            self._database.execute(self._compare, self._values)
             return self._decided_in_order(batch)
+        self._database.execute(f"{self._compare} WHERE outcome <> 'unchanged'", self._values)
         counted = self._database.execute("SELECT outcome, count(*) FROM _outcome GROUP BY 1")
         outcomes = Counter({str(name): int(count) for name, count in counted})
         outcomes["unchanged"] = len(batch) - outcomes.total()
@@ -99,19 +100,16 @@ class Staging:
 
     def _decided_in_order(self, batch: pa.RecordBatch) -> Counter[str]:
         """Follow the versions of each key, given the outcome of each against the stored row."""
-        found = self._database.query("SELECT * FROM _outcome")
-        alone = np.full(len(batch), "unchanged", object)
-        alone[found["_seq"].to_numpy()] = found["outcome"].to_numpy()
+        found = self._database.query("SELECT * FROM _outcome ORDER BY _seq")
+        alone = found["outcome"].to_numpy()
         is_bulk = not self._found.origin.kind.is_live
         merged = merge_versions(batch, self._dataset.keys, self._dataset.cursor, alone, is_bulk=is_bulk)
         self._keep_examples(batch, "repeated", merged.repeated)
         self._keep_examples(batch, "older", np.flatnonzero(alone == "older").tolist())
         self._database.empty("_outcome")
-        rows = {int(seq): index for index, seq in enumerate(found["_seq"].to_pylist())}
-        final = [(rows[seq], outcome) for seq, outcome in merged.winners.items()]
-        kept = found.take(pa.array([index for index, _ in final], pa.int64()))
+        kept = found.take(pa.array(list(merged.winners), pa.int64()))
         place = kept.schema.get_field_index("outcome")
-        outcomes = pa.array([outcome for _, outcome in final], pa.string())
+        outcomes = pa.array(list(merged.winners.values()), pa.string())
         self._database.append("_outcome", kept.set_column(place, "outcome", outcomes))
         return merged.outcomes
 
@@ -139,7 +137,7 @@ class Staging:
             self._database.execute(f"CREATE INDEX ON _outcome ({', '.join(self._keys)})")
 
     def _comparison(self) -> tuple[str, list]:
-        """Return the SQL that fills `_outcome` with the outcome of every row but the unchanged ones."""
+        """Return the SQL that fills `_outcome` with the outcome of every row."""
         rule, values = outcome(self._database, self._dataset, self._found)
         shared = self._database.is_shared
         keys = "".join(f", s.{name} AS {name}" for name in self._keys) if shared else ""
@@ -149,7 +147,7 @@ class Staging:
                 SELECT s._seq AS _seq, {rule} AS outcome, {seen} AS seen{keys}
                 FROM _staged s LEFT JOIN {self._table} p ON {self._same_key("s", "p")}
                 {recorded_joins(self._database, self._dataset, self._found)}
-            ) compared WHERE outcome <> 'unchanged'""",
+            ) compared""",
             values,
         )
 
@@ -158,7 +156,9 @@ class Staging:
 
         Rows are written in the order of their keys to avoid deadlocks between writers.
         """
-        winners = "FROM _outcome v JOIN _staged s ON s._seq = v._seq WHERE v.outcome IN ('inserted', 'updated')"
+        winners = (
+            "FROM _outcome v JOIN _staged s ON s._seq = v._seq WHERE v.outcome IN ('inserted', 'updated')"
+        )
         expected = self._database.execute(f"SELECT count(*) {winners}")[0][0]
         names = [*self._columns, "_run_id", "_source"]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self._keys)

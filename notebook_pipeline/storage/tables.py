@@ -59,8 +59,12 @@ _TABLES: Mapping[str, str] = {
         source TEXT NOT NULL, place TEXT NOT NULL,
         is_replay INTEGER NOT NULL""",
     "row_place": "dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key)",
-    # The last deleting sweep of each dataset: see deletions.py.
-    "sweep": """dataset TEXT PRIMARY KEY, cursor TEXT NOT NULL, run_id TEXT NOT NULL, spared TEXT NOT NULL""",
+    # The rows that a sweep accepted although they were older than the stored ones: see merge_rule.py.
+    "accepted_row": """dataset TEXT NOT NULL, key TEXT NOT NULL, cursor TEXT NOT NULL, run_id TEXT NOT NULL,
+        PRIMARY KEY (dataset, key)""",
+    # The last deleting sweep of each source of a dataset: see deletions.py.
+    "sweep": """dataset TEXT NOT NULL, source TEXT NOT NULL, cursor TEXT NOT NULL, run_id TEXT NOT NULL,
+        spared TEXT NOT NULL, PRIMARY KEY (dataset, source)""",
 }
 
 _COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER)\b')
@@ -119,11 +123,6 @@ def sql_type(kind: pa.DataType) -> str:
     return "REAL" if pa.types.is_floating(kind) else "TEXT"
 
 
-def key_type(dataset: Dataset) -> str:
-    """Return the SQL type of a dataset's key."""
-    return sql_type(dataset.schema.field(dataset.key).type)
-
-
 def _create(
     database: Database,
     tables: Mapping[str, str],
@@ -143,13 +142,12 @@ def _create(
 
 def _columns(dataset: Dataset) -> str:
     columns = [
-        f"{quoted(column.name)} {sql_type(column.type)}"
-        + (" PRIMARY KEY" if column.name == dataset.key else "")
-        + ("" if column.nullable else " NOT NULL")
+        f"{quoted(column.name)} {sql_type(column.type)}" + ("" if column.nullable else " NOT NULL")
         for column in dataset.schema
     ]
     # A CHECK constraint on the source, evaluated for every row, would take a tenth of a load's time.
     columns += [f"{mark} TEXT NOT NULL" for mark in MARKS]
+    columns.append(f"PRIMARY KEY ({', '.join(map(quoted, dataset.keys))})")
     return ", ".join(columns)
 
 

@@ -45,7 +45,9 @@ def merge_versions(
     changed = np.where((age[now] == age[before]) & is_bulk, "repeated", "updated")
     outcomes[now] = np.where(_are_same(rows, now, before), "unchanged", changed)
     return Merged(
-        Counter(outcomes.tolist()), _winners(outcomes, index, is_first), np.flatnonzero(outcomes == "repeated").tolist()
+        Counter(outcomes.tolist()),
+        _winners(outcomes, index, is_first),
+        np.flatnonzero(outcomes == "repeated").tolist(),
     )
 
 
