@@ -16,6 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # The rooms from the ground up: each imports only from those before it.
 ROOMS = [
     "errors",
+    "number_texts",
     "settings",
     "declare",
     "connections",

@@ -199,7 +199,7 @@ def test_accounts_that_do_not_add_up_are_not_committed(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         session, _ = loads.start(database)
         with (
-            pytest.raises(PipelineError, match="1 rows were read, but 0 merged and 0 rejected"),
+            pytest.raises(PipelineError, match="read 1 row, merged 0 and rejected 0"),
             load.transaction(session, BULK, loads.ANY_NUMBER) as merge,
         ):
             merge.rows_read += 1

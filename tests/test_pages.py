@@ -194,7 +194,7 @@ def test_a_dataset_shows_rows_watermark_freshness_and_quality(story: Story) -> N
     assert "rows 2 newest row 2024-01-02, 2 days ago" in dataset
     assert "watermark, bulk 2024-01-01, moved" in dataset
     assert "watermark, api 2024-01-02, moved" in dataset
-    assert "The table has 2 rows after 2 runs that wrote to it" in dataset
+    assert "2 rows in the table after 2 loads" in dataset
     assert "ids are unique ● ● 0 rows 0 is fresh ● ▲ 2 days 0" in dataset
     assert "player 2 bulk 2024-01-01, api 2024-01-02 2024-01-02, 2 days ago warning" in (
         pages(story)["index.html"].text

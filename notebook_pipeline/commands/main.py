@@ -14,6 +14,7 @@ from notebook_pipeline.commands.datasets import add_datasets
 from notebook_pipeline.commands.review import add_commands
 from notebook_pipeline.commands.run_output import Terminal
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.running.process_exit import QuickEnd
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _prune(options: argparse.Namespace) -> int:
     removed = prune(keep_days=options.keep_days, keep_last=options.keep_last)
     for address in removed:
         print(address)
-    _say(f"removed {len(removed)} executed notebook{'' if len(removed) == 1 else 's'}")
+    _say(f"removed {counted(len(removed), 'executed notebook')}")
     return SUCCESS
 
 

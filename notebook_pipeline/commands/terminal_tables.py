@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from notebook_pipeline.commands.console import open_console, pairs, print_section
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review.difference import CellChange, Change, Difference
-from notebook_pipeline.review.queries import COUNTS, Run
+from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.trace import Trace
 from notebook_pipeline.review.wording import (
     duration,
@@ -23,6 +24,7 @@ from notebook_pipeline.review.wording import (
     status,
     verdict,
 )
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 _STYLES = {
     "success": "green",
@@ -34,7 +36,7 @@ _STYLES = {
 }
 _GAP = 2
 _LINES = 60
-_COLUMNS = ("run", "started", "notebook", "dataset", "status", *COUNTS, "seconds", "artefact")
+_COLUMNS = ("run", "started", "notebook", "dataset", "status", *ROW_COUNTS, "seconds", "artefact")
 # The columns that a narrow terminal omits, in this order; `show RUN` and --json have all of them.
 _SPARED = ("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset")
 _SPARED_LAST = ("rows_rejected", "rows_updated", "rows_inserted", "seconds")
@@ -50,14 +52,14 @@ def print_runs(runs: Sequence[Run], total: int) -> None:
     columns = _fitting(lines, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        right = name == "seconds" or name in COUNTS
-        table.add_column(_title(name), justify="right" if right else "left", overflow="fold")
+        right = name == "seconds" or name in ROW_COUNTS
+        table.add_column(short_name(name), justify="right" if right else "left", overflow="fold")
     for line in lines:
         table.add_row(*(line[name] for name in columns))
     console.print(table)
     if total > len(runs):
         console.print(
-            f"{len(runs)} of {total} runs; --limit shows more runs, --json all their fields", style="dim"
+            f"{len(runs)} of {counted(total, 'run')}; --limit shows more, --json all fields", style="dim"
         )
 
 
@@ -70,7 +72,7 @@ def print_run(run: Run, checks: Iterable[Mapping[str, Any]], rejected: Sequence[
     console.print(pairs(facts(run)))
     print_section(console, "parameters", pairs(json.loads(run["parameters"]).items()))
     if run["rows_read"] is not None:
-        print_section(console, "rows", pairs((name.removeprefix("rows_"), run[name]) for name in COUNTS))
+        print_section(console, "rows", pairs((short_name(name), run[name]) for name in ROW_COUNTS))
     _print_checks(console, list(checks))
     _print_rejected(console, run, rejected)
 
@@ -109,16 +111,12 @@ def print_trace(trace: Trace | None, table: str, key: str) -> None:
 def _fitting(lines: Sequence[Mapping[str, Text]], width: int) -> list[str]:
     """Return the columns that fit into `width` characters."""
     columns: list[str] = list(_COLUMNS)
-    widths = {name: max(len(_title(name)), *(len(line[name]) for line in lines)) for name in columns}
+    widths = {name: max(len(short_name(name)), *(len(line[name]) for line in lines)) for name in columns}
     for spared in (*_SPARED, *_SPARED_LAST):
         if sum(widths[name] + _GAP for name in columns) - _GAP <= width:
             break
         columns.remove(spared)
     return columns
-
-
-def _title(column: str) -> str:
-    return column.removeprefix("rows_")
 
 
 def _line(run: Run) -> dict[str, Text]:
@@ -130,7 +128,7 @@ def _line(run: Run) -> dict[str, Text]:
         "seconds": duration(run),
         "artefact": run["artifact"],
     }
-    cells |= {name: run[name] for name in COUNTS}
+    cells |= {name: run[name] for name in ROW_COUNTS}
     return {name: Text(shown(value)) for name, value in cells.items()} | {"status": _coloured(status(run))}
 
 
@@ -157,11 +155,9 @@ def _print_rejected(console: Console, run: Run, rejected: Sequence[Mapping[str, 
         table.add_column(name, overflow="fold")
     for row in rejected:
         table.add_row(Text(row["position"]), Text(harmless("; ".join(row["reasons"]))), Text(row["row"]))
-    total = run["rows_rejected"]
-    heading = (
-        "rejected rows" if total is None or total <= len(rejected) else f"first of {total:,} rejected rows"
-    )
-    print_section(console, heading, table)
+    total = run["rows_rejected"] or len(rejected)
+    some = f"the first {len(rejected)} of {counted(total, 'rejected row')}"
+    print_section(console, some if total > len(rejected) else "rejected rows", table)
 
 
 def _change_table(changes: Sequence[Change]) -> Table:
@@ -185,7 +181,7 @@ def _print_cell(console: Console, cell: CellChange) -> None:
                     Text(f"  {harmless(line)}", {"-": "red", "+": "green", "@": "dim"}.get(line[0], ""))
                 )
             if len(lines) > _LINES:
-                console.print(f"  … and {len(lines) - _LINES} more lines", style="dim")
+                console.print(f"  … and {counted(len(lines) - _LINES, 'more line')}", style="dim")
     if cell.pictures:
         console.print("\n[bold]picture of[/bold] ", Text(cell.title), sep="")
         console.print("  differs; `notebook-pipeline review` shows both")

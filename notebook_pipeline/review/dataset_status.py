@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from notebook_pipeline import settings
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review.queries import Run, named
 from notebook_pipeline.review.wording import moment, verdict
 from notebook_pipeline.storage import ledger
@@ -50,7 +51,7 @@ class Standing:
             days = (settings.today() - date.fromisoformat(self.newest or "")).days
         except ValueError:
             return self.newest or "none yet"
-        return f"{self.newest}, {'today' if days == 0 else f'{days:,} days ago'}"
+        return f"{self.newest}, " + (f"{counted(days, 'day')} ago" if days else "today")
 
     @property
     def verdict(self) -> str | None:

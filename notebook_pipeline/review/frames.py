@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.ticker import StrMethodFormatter
 
 from notebook_pipeline.connections import resolve
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review import wording
 from notebook_pipeline.review.queries import (
-    COUNTS,
     Filters,
     Run,
     list_runs,
@@ -21,6 +21,7 @@ from notebook_pipeline.review.trace import Trace, trace_row
 from notebook_pipeline.review.wording import status, verdict
 from notebook_pipeline.steps import plots
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 # The palette of Okabe and Ito, for every kind of colour vision; hatches repeat the distinction.
 _LOOKS = {
@@ -60,8 +61,8 @@ def ran(runs: Sequence[Run]) -> pd.DataFrame:
 def changed(runs: Sequence[Run]) -> pd.DataFrame:
     """Return what became of the rows, one line per run that read and committed some."""
     wrote = [run for run in _oldest_first(runs) if run["committed_at"] and run["rows_read"] is not None]
-    lines = [{"notebook": run["notebook"], **{_short(name): run[name] for name in COUNTS}} for run in wrote]
-    return pd.DataFrame(lines, columns=["notebook", *map(_short, COUNTS)])
+    lines = [[run["notebook"], *(run[name] for name in ROW_COUNTS)] for run in wrote]
+    return pd.DataFrame(lines, columns=["notebook", *map(short_name, ROW_COUNTS)])
 
 
 def failed(database: Database, runs: Sequence[Run]) -> pd.DataFrame:
@@ -104,7 +105,7 @@ def plot_changed(runs: Sequence[Run]) -> plots.Picture:
     if table.empty:
         return plots.empty("No run has changed the data")
     new, updated = (sum(table[name].tolist()) for name in ("inserted", "updated"))
-    sentence = f"{len(table)} runs brought {new:,} new rows and changed {updated:,}"
+    sentence = f"{counted(len(table), 'run')} added {counted(new, 'row')} and changed {updated:,}"
     figure, [axes] = plots.new_figure(sentence, height=1.7 + 0.36 * len(table))
     left = pd.Series(0, index=table.index)
     for name, (colour, hatch) in _LOOKS.items():
@@ -126,7 +127,3 @@ def _oldest_first(runs: Sequence[Run]) -> list[Run]:
 
 def _failure(run: Run, what: str, cause: str | None) -> dict[str, Any]:
     return {"notebook": run["notebook"], "dataset": run["dataset"], "what": what, "cause": cause}
-
-
-def _short(count: str) -> str:
-    return count.removeprefix("rows_")

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.outputs.output_store import Output, open_output
 from notebook_pipeline.review import difference, queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
@@ -137,6 +138,6 @@ def _charts(standing: Standing, runs: Sequence[Run]) -> list[Markup]:
     ]
     charts = [bar_chart("How long did the last runs take?", "seconds per run; orange: failed", took)]
     if growth:
-        sentence = f"The table has {growth[-1].value:,} rows after {len(growth)} runs that wrote to it"
+        sentence = f"{counted(growth[-1].value, 'row')} in the table after {counted(len(growth), 'load')}"
         charts.insert(0, line_chart(sentence, "rows in the table after each run that wrote to it", growth))
     return charts

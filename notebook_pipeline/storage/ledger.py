@@ -186,6 +186,10 @@ def save_rejected(
     )
 
 
+SOURCE_COUNT = "source_count"
+"""The name of the result in which an update stores, as `expected`, the source's own number of rows."""
+
+
 def save_results(
     database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, object]]
 ) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from notebook_pipeline.declare.dataset import MARKS, Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database, literal, quoted
+from notebook_pipeline.storage.row_counts import ROW_COUNTS
 
 RUN_COLUMNS = {
     "run_id": "TEXT PRIMARY KEY",
@@ -25,13 +26,7 @@ RUN_COLUMNS = {
     "started_at": "TEXT NOT NULL",
     "committed_at": "TEXT",
     "finished_at": "TEXT",
-    "rows_read": "INTEGER",
-    "rows_inserted": "INTEGER",
-    "rows_updated": "INTEGER",
-    "rows_unchanged": "INTEGER",
-    "rows_stale": "INTEGER",
-    "rows_rejected": "INTEGER",
-    "rows_deleted": "INTEGER",
+    **dict.fromkeys(ROW_COUNTS, "INTEGER"),
     "watermark_before": "TEXT",
     "watermark_after": "TEXT",
     "artifact": "TEXT",
