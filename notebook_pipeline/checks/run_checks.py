@@ -188,6 +188,8 @@ def _result(check: Check, subject: Subject) -> CheckResult:
         finding.measured,
         finding.expected,
         json.dumps(list(finding.sample), ensure_ascii=False, default=str) if finding.sample else None,
+        finding.number,
+        finding.counts,
     )
 
 

@@ -115,6 +115,7 @@ class Load:
             "severity": "warn",
             "passed": stored == source_count,
             "measured": stored,
+            "measured_number": stored,
             "expected": source_count,
         }
         ledger.save_results(self.session.database, self.session.run_id, self.dataset.name, [finding])

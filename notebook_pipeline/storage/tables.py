@@ -43,7 +43,7 @@ _TABLES: Mapping[str, str] = {
         PRIMARY KEY (dataset, key)""",
     "quality_result": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
         severity TEXT NOT NULL CHECK (severity IN ('error', 'warn')), passed INTEGER NOT NULL,
-        measured TEXT, expected TEXT, sample TEXT""",
+        measured TEXT, expected TEXT, sample TEXT, measured_number REAL, measured_counts TEXT""",
     # Files by their content and the contract under which they were read: see ledger.loaded_before.
     "loaded_file": """dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
         PRIMARY KEY (dataset, fingerprint)""",
@@ -56,7 +56,7 @@ _TABLES: Mapping[str, str] = {
     "sweep": """dataset TEXT PRIMARY KEY, cursor TEXT NOT NULL, run_id TEXT NOT NULL, spared TEXT NOT NULL""",
 }
 
-_COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER)\b')
+_COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER|REAL)\b')
 
 _INDEXES: Mapping[str, str] = {
     "pipeline_run_running": "pipeline_run (run_id) WHERE status = 'running'",
