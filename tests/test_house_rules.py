@@ -19,6 +19,7 @@ ROOMS = [
     "number_texts",
     "settings",
     "declare",
+    "secret_values",
     "connections",
     "outputs",
     "contract",

@@ -103,7 +103,9 @@ def test_a_condition_on_rows(
     declared: Check, bad: tuple, name: str, expected: str, database: Database
 ) -> None:
     fill(database, GOOD)
-    assert only(check(database, declared)) == CheckResult(name, "error", True, "0 of 3 rows failed", expected, None, 0)
+    assert only(check(database, declared)) == CheckResult(
+        name, "error", True, "0 of 3 rows failed", expected, None, 0
+    )
     fill(database, [bad])
     assert only(check(database, declared)) == CheckResult(
         name, "error", False, "1 of 4 rows failed", expected, json.dumps([part(bad)]), 1
