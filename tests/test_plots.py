@@ -54,7 +54,7 @@ def test_a_preview_without_rows_says_so() -> None:
     picture = plots.rows_per_day(preview(), PART)
     assert picture.sentence == "There are no part rows to look at"
     assert picture.figure.get_suptitle() == picture.sentence
-    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["Nothing is drawn here."]
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["No data to plot."]
     without_day = plots.rows_per_day(preview(None), PART)
     assert without_day.sentence == "There are no part rows with a day to look at"
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from notebook_pipeline.commands.console import open_console, pairs, print_section
+from notebook_pipeline.commands.console import open_console, pairs, print_section, table
 from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review.difference import CellChange, Change, Difference
 from notebook_pipeline.review.queries import Run
@@ -50,13 +50,9 @@ def print_runs(runs: Sequence[Run], total: int) -> None:
         return
     lines = [_line(run) for run in runs]
     columns = _fitting(lines, console.width)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        right = name == "seconds" or name in ROW_COUNTS
-        table.add_column(short_name(name), justify="right" if right else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*(line[name] for name in columns))
-    console.print(table)
+    rows = ([line[name] for name in columns] for line in lines)
+    numbers = {*map(short_name, ROW_COUNTS), "seconds"}
+    console.print(table([*map(short_name, columns)], rows, numbers))
     if total > len(runs):
         console.print(
             f"{len(runs)} of {counted(total, 'run')}; --limit shows more, --json all fields", style="dim"
@@ -135,41 +131,30 @@ def _line(run: Run) -> dict[str, Text]:
 def _print_checks(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:
     if not checks:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("check", "", "measured", "expected", "sample"):
-        table.add_column(name, overflow="fold")
-    for check in checks:
-        table.add_row(
-            check["check_name"],
-            _coloured(verdict(check)),
-            *(Text(shown(check[name])) for name in ("measured", "expected", "sample")),
-        )
-    print_section(console, "checks", table)
+    values = ("measured", "expected", "sample")
+    rows = (
+        [check["check_name"], _coloured(verdict(check)), *(shown(check[name]) for name in values)]
+        for check in checks
+    )
+    print_section(console, "checks", table(("check", "", *values), rows))
 
 
 def _print_rejected(console: Console, run: Run, rejected: Sequence[Mapping[str, Any]]) -> None:
     if not rejected:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("position", "reasons", "row"):
-        table.add_column(name, overflow="fold")
-    for row in rejected:
-        table.add_row(Text(row["position"]), Text(harmless("; ".join(row["reasons"]))), Text(row["row"]))
+    rows = ([row["position"], harmless("; ".join(row["reasons"])), row["row"]] for row in rejected)
     total = run["rows_rejected"] or len(rejected)
     some = f"the first {len(rejected)} of {counted(total, 'rejected row')}"
-    print_section(console, some if total > len(rejected) else "rejected rows", table)
+    heading = some if total > len(rejected) else "rejected rows"
+    print_section(console, heading, table(("position", "reasons", "row"), rows))
 
 
 def _change_table(changes: Sequence[Change]) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
+    made = Table(box=None, pad_edge=False, show_header=False)
     for change in changes:
-        table.add_row(
-            Text(change.name),
-            Text(shown(change.before), "red"),
-            Text("→", "dim"),
-            Text(shown(change.after) + growth(change), "green"),
-        )
-    return table
+        before, after = Text(shown(change.before), "red"), Text(shown(change.after) + growth(change), "green")
+        made.add_row(Text(change.name), before, Text("→", "dim"), after)
+    return made
 
 
 def _print_cell(console: Console, cell: CellChange) -> None:

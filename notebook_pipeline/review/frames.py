@@ -1,7 +1,7 @@
 """The ledger as tables and figures for notebooks."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.ticker import StrMethodFormatter
@@ -51,10 +51,7 @@ def look_back(database_conn_id: str, dataset: str, *, days: float, key: str) -> 
 def ran(runs: Sequence[Run]) -> pd.DataFrame:
     """Return one line per run, oldest first: what it ran and how it ended."""
     names = ("dag_id", "notebook", "dataset", "source", "try_number")
-    lines = [
-        {**{name: wording.shown(run[name]) for name in names}, "status": status(run)}
-        for run in _oldest_first(runs)
-    ]
+    lines = [[*(wording.shown(run[name]) for name in names), status(run)] for run in _oldest_first(runs)]
     return pd.DataFrame(lines, columns=[*names, "status"])
 
 
@@ -67,29 +64,20 @@ def changed(runs: Sequence[Run]) -> pd.DataFrame:
 
 def failed(database: Database, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the failed runs with their errors, and the failed checks with what they measured."""
-    lines: list[dict[str, Any]] = []
+    lines: list[list[str | None]] = []
     for run in _oldest_first(runs):
+        name = [run["notebook"], run["dataset"]]
         if status(run) in ("failed", "lost"):
-            lines.append(_failure(run, status(run), run["error"]))
-        lines += [
-            _failure(run, verdict(check), f"{check['check_name']}: {check['measured']}")
-            for check in read_checks(database, run["run_id"])
-            if not check["passed"]
-        ]
+            lines.append([*name, status(run), run["error"]])
+        checks = [check for check in read_checks(database, run["run_id"]) if not check["passed"]]
+        lines += [[*name, verdict(check), f"{check['check_name']}: {check['measured']}"] for check in checks]
     return pd.DataFrame(lines, columns=["notebook", "dataset", "what", "cause"])
 
 
 def took(runs: Sequence[Run]) -> pd.DataFrame:
     """Return when each run started and how many seconds it took."""
-    lines = [
-        {
-            "run": run["run_id"],
-            "notebook": run["notebook"],
-            "started": run["started_at"],
-            "seconds": seconds(run),
-        }
-        for run in _oldest_first(runs)
-    ]
+    names = ("run_id", "notebook", "started_at")
+    lines = [[*(run[name] for name in names), seconds(run)] for run in _oldest_first(runs)]
     return pd.DataFrame(lines, columns=["run", "notebook", "started", "seconds"])
 
 
@@ -123,7 +111,3 @@ def plot_changed(runs: Sequence[Run]) -> plots.Picture:
 
 def _oldest_first(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: run["run_id"])
-
-
-def _failure(run: Run, what: str, cause: str | None) -> dict[str, Any]:
-    return {"notebook": run["notebook"], "dataset": run["dataset"], "what": what, "cause": cause}

@@ -93,7 +93,7 @@ def empty(sentence: str) -> Picture:
     """Return a picture that says why there is nothing to draw."""
     figure, [axes] = new_figure(sentence, height=1.0)
     axes.set_axis_off()
-    axes.text(0.01, 0.5, "Nothing is drawn here.", transform=axes.transAxes, color=GREY, va="center")
+    axes.text(0.01, 0.5, "No data to plot.", transform=axes.transAxes, color=GREY, va="center")
     return Picture(sentence, figure)
 
 
