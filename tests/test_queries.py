@@ -15,7 +15,7 @@ from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.artefact_reader import read_artefact, read_notebook
-from notebook_pipeline.review.dataset_status import read_standing
+from notebook_pipeline.review.dataset_status import read_dataset_status
 from notebook_pipeline.review.trace import trace_row
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.storage import ledger
@@ -278,7 +278,7 @@ def test_the_count_of_the_source_is_shown_in_words(story: Story) -> None:
         story.database, run, "player", [{**counted, "measured": 1, "expected": 20037, "sample": None}]
     )
     [found] = queries.read_checks(story.database, run)
-    [shown] = read_standing(story.database, "player", queries.list_runs(story.database)).checks
+    [shown] = read_dataset_status(story.database, "player", queries.list_runs(story.database)).checks
     [stored] = queries.stored_checks(story.database, run)
     assert (stored["check_name"], stored["measured"], stored["expected"]) == (
         ledger.SOURCE_COUNT,

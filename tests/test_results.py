@@ -107,4 +107,4 @@ def test_the_table_of_results_says_the_outcome_in_icon_and_word(database: Databa
     rows = show_failing_rows(report)._repr_html_()
     assert "&lt;b&gt;" in rows
     assert "<b>" not in rows
-    assert repr(show_failing_rows(check(database, RowCount()))) == "No check names an offending row."
+    assert repr(show_failing_rows(check(database, RowCount()))) == "No failed check has a sample of rows."

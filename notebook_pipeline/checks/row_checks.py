@@ -41,15 +41,15 @@ def unique(check: Unique, subject: Subject) -> Finding:
     expected = "no duplicates"
     if subject.database.forbids_doubles(subject.dataset.name, check.column):
         return Finding(True, "0 rows have duplicate values (unique index)", expected, number=0)
-    doubles = scan.doubles(subject.source, check.column)
+    duplicates = scan.duplicates(subject.source, check.column)
     [[shared]] = subject.database.execute(
-        f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({doubles.text}) doubles", doubles.values
+        f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({duplicates.text}) duplicates", duplicates.values
     )
     measured = f"{counted(shared, 'row')} have duplicate values"
     if not shared:
         return Finding(True, measured, expected, number=0)
     column = scan.column_sql(check.column)
-    among = Sql(f"{column} IN (SELECT value FROM ({doubles.text}) doubles)", doubles.values)
+    among = Sql(f"{column} IN (SELECT value FROM ({duplicates.text}) duplicates)", duplicates.values)
     sample = scan.sample(subject.database, Source(subject.dataset), among, order=column)
     return Finding(False, measured, expected, sample, shared)
 

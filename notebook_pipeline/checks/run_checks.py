@@ -55,7 +55,7 @@ def run_checks(
     source = Source(dataset, loads if scope == "run" else None)
     subject = _measured(database, source, scope, loads, today or settings.today())
     results = [_result(check, subject) for check in dataset.checks]
-    return Report(dataset, scope, results, subject.history, *_gaps(subject))
+    return Report(dataset, scope, results, subject.history, *_nulls(subject))
 
 
 def save(database: Database, run_id: str, report: Report) -> None:
@@ -110,7 +110,7 @@ def _measured(
 ) -> Subject:
     """Measure everything that checks need in one scan, or two with scope `run`: of its rows and the table."""
     dataset = source.dataset
-    of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
+    of_rows, of_table = [ROWS, *_null_counts(dataset)], [ROWS]
     for check in dataset.checks:
         of_rows += _asked_of_rows(database, check, today)
         of_table += _asked_of_table(check, dataset, today)
@@ -148,11 +148,11 @@ def _asked_of_table(check: Check, dataset: Dataset, today: date) -> list[Sql]:
             return []
 
 
-def _gap_counts(dataset: Dataset) -> list[Sql]:
+def _null_counts(dataset: Dataset) -> list[Sql]:
     return [scan.count(scan.is_null(column)) for column in dataset.schema.names]
 
 
-def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
+def _nulls(subject: Subject) -> tuple[int, dict[str, int]]:
     """Return the number of rows in scope and the number of nulls in each column."""
     names = subject.dataset.schema.names
     try:
@@ -182,4 +182,4 @@ def _result(check: Check, subject: Subject) -> CheckResult:
 
 def _without_path(error: Exception, subject: Subject) -> str:
     """Return the error without the database's path, which differs between machines."""
-    return f"a check that runs; it failed with: {str(error).removeprefix(subject.database.name + ': ')}"
+    return f"no error; the check failed with: {str(error).removeprefix(subject.database.name + ': ')}"

@@ -209,13 +209,7 @@ def _say(line: str) -> None:
     Terminal().say(line)
 
 
-def _print_json(
-    *,
-    status: str,
-    error: str | None,
-    run_id: str | None = None,
-    artifact: str | None = None,
-    result: dict[str, Any] | None = None,
-) -> None:
-    answer = {"run_id": run_id, "status": status, "artifact": artifact, "result": result, "error": error}
-    print(json.dumps(answer, ensure_ascii=False))
+def _print_json(**answer: object) -> None:
+    """Print the answer of `run --json`, which always has the same names."""
+    names = ("run_id", "status", "artifact", "result", "error")
+    print(json.dumps({name: answer.get(name) for name in names}, ensure_ascii=False))

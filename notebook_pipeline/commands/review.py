@@ -109,7 +109,7 @@ def write_review(arguments: argparse.Namespace) -> int:
     """Write the pages and print the address of the index."""
     from notebook_pipeline.review.pages import write_pages
 
-    written = write_pages(anew=arguments.all)
+    written = write_pages(rewrite=arguments.all)
     if arguments.json:
         return _print_json({"index": written.index, "runs": written.runs, "rendered": written.rendered})
     print(f"{counted(written.runs, 'run')}, {counted(written.rendered, 'page')} written: {written.index}")

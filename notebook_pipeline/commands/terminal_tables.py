@@ -38,8 +38,10 @@ _GAP = 2
 _LINES = 60
 _COLUMNS = ("run", "started", "notebook", "dataset", "status", *ROW_COUNTS, "seconds", "artefact")
 # The columns that a narrow terminal omits, in this order; `show RUN` and --json have all of them.
-_SPARED = ("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset")
-_SPARED_LAST = ("rows_rejected", "rows_updated", "rows_inserted", "seconds")
+_OMITTED = (
+    *("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset"),
+    *("rows_rejected", "rows_updated", "rows_inserted", "seconds"),
+)
 
 
 def print_runs(runs: Sequence[Run], total: int) -> None:
@@ -108,10 +110,10 @@ def _fitting(lines: Sequence[Mapping[str, Text]], width: int) -> list[str]:
     """Return the columns that fit into `width` characters."""
     columns: list[str] = list(_COLUMNS)
     widths = {name: max(len(short_name(name)), *(len(line[name]) for line in lines)) for name in columns}
-    for spared in (*_SPARED, *_SPARED_LAST):
+    for name in _OMITTED:
         if sum(widths[name] + _GAP for name in columns) - _GAP <= width:
             break
-        columns.remove(spared)
+        columns.remove(name)
     return columns
 
 

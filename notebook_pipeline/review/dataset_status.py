@@ -25,7 +25,7 @@ class CheckHistory:
 
 
 @dataclass(frozen=True)
-class Standing:
+class DatasetStatus:
     """The status of a dataset; `growth` is (time, rows in the table) after each run that wrote to it."""
 
     name: str
@@ -67,15 +67,15 @@ class Standing:
             ("rows", self.rows),
             ("newest row", self.freshness),
             *(
-                (f"watermark, {mark['source']}", f"{mark['value']}, moved {moment(mark['updated_at'])}")
+                (f"watermark, {mark['source']}", f"{mark['value']}, updated {moment(mark['updated_at'])}")
                 for mark in self.watermarks
             ),
         ]
 
 
-def read_standing(database: Database, name: str, runs: Sequence[Run]) -> Standing:
+def read_dataset_status(database: Database, name: str, runs: Sequence[Run]) -> DatasetStatus:
     """Return the status of a dataset; `runs` are all of its runs, newest first."""
-    return Standing(
+    return DatasetStatus(
         name,
         ledger.stored_rows(database, name),
         database.query(

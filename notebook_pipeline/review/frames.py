@@ -24,7 +24,7 @@ from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 # The palette of Okabe and Ito, for every kind of colour vision; hatches repeat the distinction.
-_LOOKS = {
+_STYLES = {
     "inserted": ("#0072B2", ""),
     "updated": ("#E69F00", "//"),
     "unchanged": ("#BBBBBB", ""),
@@ -96,7 +96,7 @@ def plot_changed(runs: Sequence[Run]) -> plots.Picture:
     sentence = f"{counted(len(table), 'run')} added {counted(new, 'row')} and changed {updated:,}"
     figure, [axes] = plots.new_figure(sentence, height=1.7 + 0.36 * len(table))
     left = pd.Series(0, index=table.index)
-    for name, (colour, hatch) in _LOOKS.items():
+    for name, (colour, hatch) in _STYLES.items():
         rows = table[name].astype(int)
         axes.barh(table.index, rows, left=left, color=colour, hatch=hatch, edgecolor="white", label=name)
         left = left + rows
@@ -105,7 +105,7 @@ def plot_changed(runs: Sequence[Run]) -> plots.Picture:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set(xlabel="rows read", ylabel="run")
     axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside lower center", ncols=len(_LOOKS), frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(_STYLES), frameon=False)
     return plots.Picture(sentence, figure)
 
 

@@ -39,7 +39,7 @@ def index_file(number: int) -> str:
 
 
 @cache
-def look() -> str:
+def templates_digest() -> str:
     """Return a digest of the templates and code, which decides which pages must be written again."""
     files = sorted([*TEMPLATES.iterdir(), *Path(__file__).parent.glob("*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]

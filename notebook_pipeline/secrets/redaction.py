@@ -52,9 +52,9 @@ class Redactor:
             return [self.data(inner, binary=binary) for inner in value]
         return value
 
-    def is_in(self, said: str | bytes) -> bool:
+    def is_in(self, content: str | bytes) -> bool:
         """Return True if a secret of at least SHORT characters occurs in a text or in bytes."""
-        text = said.encode("utf-8", "replace") if isinstance(said, str) else said
+        text = content.encode("utf-8", "replace") if isinstance(content, str) else content
         return any(lead in text for lead in self._leads)
 
     def split(self, text: str) -> tuple[str, str]:
@@ -85,8 +85,8 @@ class RedactedStream:
 
     def feed(self, text: str) -> str:
         """Add the next piece and return the text that can be shown so far."""
-        said, self._held = self._redactor.split(self._held + text)
-        return said
+        shown, self._held = self._redactor.split(self._held + text)
+        return shown
 
     def flush(self) -> str:
         """Return the text that was held back, at the end of the stream."""
