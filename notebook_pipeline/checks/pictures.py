@@ -187,11 +187,9 @@ def _mixes_now(report: Report) -> dict[UsualMix, dict[str, float]]:
 def _before(report: Report, check: UsualMix, now: Mapping[str, float]) -> dict[str, float]:
     """Return each share's median in the last runs, or {} if there were none."""
     last = report.history.mixes(check.name, report.scope)[-RECENT:]
-    return {name: median(_percent(mix, name) for mix in last) for name in now} if last else {}
-
-
-def _percent(mix: Mapping[str, Share], name: str) -> float:
-    return mix[name].percent if name in mix else 0.0
+    return (
+        {name: median(mix.get(name, Share(0.0, 0)).percent for mix in last) for name in now} if last else {}
+    )
 
 
 def _mix_sentence(check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> str:
