@@ -65,7 +65,7 @@ def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
             "watermark": [("player", "bulk", NEXT, run)],
             "loaded_file": [("player", "sha/contract", run)],
             "extraction": [(run, "player", "bulk", run, 0)],
-            "quality_result": [(run, "player", "source_count", "warn", 0, "2", "3", None)],
+            "quality_result": [(run, "player", "source_count", "warn", 0, "2", "3", None, 2, None)],
             "deleted_row": [],
             "sweep": [],
             "row_place": [],
@@ -199,7 +199,7 @@ def test_accounts_that_do_not_add_up_are_not_committed(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         session, _ = loads.start(database)
         with (
-            pytest.raises(PipelineError, match="1 rows were read, but 0 merged and 0 rejected"),
+            pytest.raises(PipelineError, match="read 1 row, merged 0 and rejected 0"),
             load.transaction(session, BULK, loads.ANY_NUMBER) as merge,
         ):
             merge.rows_read += 1

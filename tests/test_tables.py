@@ -27,7 +27,9 @@ COLUMNS = {
     "watermark": "dataset source value run_id updated_at",
     "rejected_row": "run_id dataset position row reasons",
     "deleted_row": "dataset key cursor run_id",
-    "quality_result": "run_id dataset check_name severity passed measured expected sample",
+    "quality_result": (
+        "run_id dataset check_name severity passed measured expected sample measured_number measured_counts"
+    ),
 }
 
 PLANET = replace(

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.review.difference import Change
 from notebook_pipeline.review.queries import Run, artefact, seconds
 from notebook_pipeline.review.trace import Trace
@@ -67,11 +68,6 @@ def origin(trace: Trace) -> list[tuple[str, object]]:
     return facts
 
 
-def counted(count: int, thing: str) -> str:
-    """Return a number with its noun, such as `1 run` or `2,000 runs`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def growth(change: Change) -> str:
     """Return by how much a number has grown, or an empty text if the value is not a number."""
     numbers = isinstance(change.before, int) and isinstance(change.after, int)
@@ -102,7 +98,7 @@ def verdict(check: Mapping[str, Any]) -> str:
 def duration(run: Run) -> str:
     """Return the duration of a run in seconds, as text."""
     took = seconds(run)
-    return "—" if took is None else f"{took:.1f}"
+    return "—" if took is None else in_seconds(took)
 
 
 def moment(time: str) -> str:

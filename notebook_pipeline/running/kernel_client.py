@@ -12,6 +12,7 @@ from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellT
 from papermill.clientwrap import PapermillNotebookClient
 
 from notebook_pipeline.errors import EndRun
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.running.artefact_recorder import Recorder
 from notebook_pipeline.running.cell_outputs import CellOutputs
@@ -139,7 +140,7 @@ class Client(PapermillNotebookClient):
         lost, self._published.lost = self._published.lost, 0
         if lost:
             self._execution.fail(
-                f"{lost} messages from the kernel were lost, so outputs of this cell are missing"
+                f"the kernel lost {counted(lost, 'message')}, so outputs of this cell are missing"
             )
         error = self._outputs.error
         if self._execution.ended_early or self._execution.error:

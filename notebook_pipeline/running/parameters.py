@@ -10,8 +10,8 @@ from datetime import date
 from typing import Any, cast
 from urllib.parse import unquote
 
-from notebook_pipeline.connections import is_secret_name
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.secret_values import is_secret_name
 
 Value = str | int | float | bool | list | dict | None
 

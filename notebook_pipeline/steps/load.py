@@ -16,6 +16,7 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, Rejected
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused, PipelineError
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, extraction_order, ledger
 from notebook_pipeline.storage.cursors import NO_CURSOR, cursor_text, cursor_type
@@ -132,10 +133,11 @@ class Load:
         stored = ledger.stored_rows(self.session.database, self.dataset.name)
         stored += self.merged.inserted - self.rows_deleted
         finding = {
-            "check_name": "source_count",
+            "check_name": ledger.SOURCE_COUNT,
             "severity": "warn",
             "passed": stored == source_count,
             "measured": stored,
+            "measured_number": stored,
             "expected": source_count,
         }
         ledger.save_results(self.session.database, self.session.run_id, self.dataset.name, [finding])
@@ -156,8 +158,8 @@ class Load:
             )
         if self.merged.total + self.rows_rejected != self.rows_read:
             raise PipelineError(
-                f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged "
-                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a bug in the pipeline"
+                f"{self.dataset.name}: read {counted(self.rows_read, 'row')}, merged {self.merged.total:,} "
+                f"and rejected {self.rows_rejected:,}; nothing was committed. This is a bug in the pipeline"
             )
 
     def counts(self) -> dict[str, int]:

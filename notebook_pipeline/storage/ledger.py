@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -186,13 +187,15 @@ def save_rejected(
     )
 
 
-def save_results(
-    database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, object]]
-) -> None:
-    """Record check results (check_name, severity, passed, measured, expected, sample)."""
+SOURCE_COUNT = "source_count"
+"""The name of the result in which an update stores, as `expected`, the source's own number of rows."""
+
+
+def save_results(database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, Any]]) -> None:
+    """Record check results by the names of their columns."""
     for result in results:
         database.execute(
-            "INSERT INTO quality_result VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO quality_result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 run_id,
                 dataset,
@@ -202,6 +205,8 @@ def save_results(
                 _text(result.get("measured")),
                 _text(result.get("expected")),
                 _text(result.get("sample")),
+                result.get("measured_number"),
+                _text(result.get("measured_counts")),
             ],
         )
 

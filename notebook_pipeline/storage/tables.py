@@ -10,6 +10,7 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.keys import is_rejected, rejected_key
+from notebook_pipeline.storage.row_counts import ROW_COUNTS
 
 RUN_COLUMNS = {
     "run_id": "TEXT PRIMARY KEY",
@@ -27,13 +28,7 @@ RUN_COLUMNS = {
     "started_at": "TEXT NOT NULL",
     "committed_at": "TEXT",
     "finished_at": "TEXT",
-    "rows_read": "INTEGER",
-    "rows_inserted": "INTEGER",
-    "rows_updated": "INTEGER",
-    "rows_unchanged": "INTEGER",
-    "rows_stale": "INTEGER",
-    "rows_rejected": "INTEGER",
-    "rows_deleted": "INTEGER",
+    **dict.fromkeys(ROW_COUNTS, "INTEGER"),
     "watermark_before": "TEXT",
     "watermark_after": "TEXT",
     "artifact": "TEXT",
@@ -50,7 +45,7 @@ _TABLES: Mapping[str, str] = {
         PRIMARY KEY (dataset, key)""",
     "quality_result": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
         severity TEXT NOT NULL CHECK (severity IN ('error', 'warn')), passed INTEGER NOT NULL,
-        measured TEXT, expected TEXT, sample TEXT""",
+        measured TEXT, expected TEXT, sample TEXT, measured_number REAL, measured_counts TEXT""",
     # Files by their content and the contract under which they were read: see ledger.loaded_before.
     "loaded_file": """dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
         PRIMARY KEY (dataset, fingerprint)""",
@@ -67,7 +62,7 @@ _TABLES: Mapping[str, str] = {
         spared TEXT NOT NULL, PRIMARY KEY (dataset, source)""",
 }
 
-_COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER)\b')
+_COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER|REAL)\b')
 
 _INDEXES: Mapping[str, str] = {
     "pipeline_run_running": "pipeline_run (run_id) WHERE status = 'running'",

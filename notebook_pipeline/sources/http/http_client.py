@@ -14,6 +14,7 @@ import requests
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
@@ -162,7 +163,7 @@ class Client:
         seconds = self._patience.pause(tries, fault.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {seconds:.1f} s"
+        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {in_seconds(seconds)} s"
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 

@@ -12,7 +12,8 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from notebook_pipeline import __version__
-from notebook_pipeline.connections import Connection, base_url, is_secret_field
+from notebook_pipeline.connections import Connection, base_url
+from notebook_pipeline.secret_values import is_secret_field
 from notebook_pipeline.sources.http import connection_settings
 
 USER_AGENT = f"notebook-pipeline/{__version__}"
