@@ -77,7 +77,7 @@ def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> d
     return dict(zip(calendar, counts, strict=True))
 
 
-def _judge(check: Check, subject: Subject) -> Finding:
+def _measure(check: Check, subject: Subject) -> Finding:
     """Run one check; raise PipelineError if its SQL fails."""
     match check:
         case EveryRow():
@@ -178,7 +178,7 @@ def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
 def _result(check: Check, subject: Subject) -> CheckResult:
     """Return the result of one check; an error in it is a failed result."""
     try:
-        finding = _judge(check, subject)
+        finding = _measure(check, subject)
     except Exception as error:
         finding = Finding(False, "could not be measured", _without_path(error, subject))
     return CheckResult(

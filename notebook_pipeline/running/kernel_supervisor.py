@@ -46,7 +46,7 @@ def main() -> None:
             _exec_installed(sys.argv[1:])
         _run_own_kernel(sys.argv.pop(1).split(","))
         return
-    # Signals are sent to the whole group, but are meant for the kernel.
+    # Signals reach the whole group; only the kernel handles them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orphaned = threading.Event()

@@ -20,7 +20,7 @@ class Staging:
         self._columns = [quoted(name) for name in dataset.schema.names]
         self._marks = [literal(run_id), literal(found.origin.source)]
         self._notes = Notes(database, dataset, found.place, is_replay=found.origin.is_replay)
-        self._judge, self._values = self._judgement(dataset, found)
+        self._fill_outcomes, self._values = self._outcome_query(dataset, found)
         self._create_tables(dataset)
 
     @property
@@ -32,9 +32,9 @@ class Staging:
         """Merge the batch and count the outcomes."""
         self._database.empty("_staged")
         self._database.append("_staged", batch)
-        outcomes = self._judged()
+        outcomes = self._count_outcomes()
         while not self._upsert(outcomes["inserted"] + outcomes["updated"]):
-            outcomes = self._judged()
+            outcomes = self._count_outcomes()
         outcomes["unchanged"] = batch.num_rows - outcomes.total()
         if outcomes["inserted"] or outcomes["updated"]:
             self._notes.forget("SELECT key FROM _verdict WHERE outcome IN ('inserted', 'updated')")
@@ -47,10 +47,10 @@ class Staging:
             )
         return outcomes
 
-    def _judged(self) -> Counter[str]:
+    def _count_outcomes(self) -> Counter[str]:
         """Apply the merge rule to the staged rows; return the counts of all outcomes but unchanged."""
         self._database.empty("_verdict")
-        self._database.execute(self._judge, self._values)
+        self._database.execute(self._fill_outcomes, self._values)
         return Counter(dict(self._database.execute("SELECT outcome, count(*) FROM _verdict GROUP BY 1")))
 
     def _create_tables(self, dataset: Dataset) -> None:
@@ -67,7 +67,7 @@ class Staging:
             self._database.execute(f"DROP TABLE IF EXISTS {name}")
             self._database.define(f"CREATE TEMP TABLE {name} ({definition})")
 
-    def _judgement(self, dataset: Dataset, found: Circumstances) -> tuple[str, list]:
+    def _outcome_query(self, dataset: Dataset, found: Circumstances) -> tuple[str, list]:
         """Return the SQL that fills `_verdict` with the outcome of every row but the unchanged ones."""
         rule, values = outcome(self._database, dataset, found)
         seen = "p._run_id" if self._database.is_shared else "NULL"
@@ -78,7 +78,7 @@ class Staging:
                 SELECT s.{self._key} AS key, {rule} AS outcome, {seen} AS seen
                 FROM _staged s LEFT JOIN {self._table} p ON p.{self._key} = s.{self._key}
                 {tombstones if found.has_tombstones else ""}
-            ) judged WHERE outcome <> 'unchanged'""",
+            ) compared WHERE outcome <> 'unchanged'""",
             values,
         )
 
@@ -89,17 +89,17 @@ class Staging:
         """
         names = [*self._columns, "_run_id", "_source"]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != self._key)
-        order, as_judged = "", ""
+        order, if_unchanged = "", ""
         if self._database.is_shared:
             order = "ORDER BY v.key"
             seen = f"(SELECT seen FROM _verdict WHERE key = excluded.{self._key})"
-            as_judged = f"WHERE {self._table}._run_id IS NOT DISTINCT FROM {seen}"
+            if_unchanged = f"WHERE {self._table}._run_id IS NOT DISTINCT FROM {seen}"
         return not winners or self._database.upsert(
             f"""INSERT INTO {self._table} ({", ".join(names)})
             SELECT {", ".join(["s." + name for name in self._columns] + self._marks)}
             FROM _verdict v JOIN _staged s ON s.{self._key} = v.key
             WHERE v.outcome IN ('inserted', 'updated') {order}
-            ON CONFLICT ({self._key}) DO UPDATE SET {changes} {as_judged}""",
+            ON CONFLICT ({self._key}) DO UPDATE SET {changes} {if_unchanged}""",
             winners,
         )
 
