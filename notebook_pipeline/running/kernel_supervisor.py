@@ -91,10 +91,6 @@ def _run_own_kernel(modules: Sequence[str]) -> None:
     # Jupyter's own check, here of the supervisor: the only one on systems other than Linux.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     preload.load(modules)
-    # No debugger is attached here, so the kernel need not load one.
-    with preload.without(["debugpy"]):
-        from ipykernel import debugger  # noqa: F401
-
     from notebook_pipeline.running.kernel_app import NumberedKernelApp
 
     # None of these objects will become garbage, so the collector need not visit them.
