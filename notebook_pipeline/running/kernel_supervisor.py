@@ -93,8 +93,6 @@ def _run_own_kernel(modules: Sequence[str]) -> None:
     preload.load(modules)
     from notebook_pipeline.running.kernel_app import NumberedKernelApp
 
-    # None of these objects will become garbage, so the collector need not visit them.
-    gc.freeze()
     NumberedKernelApp.launch_instance()
     # It flushes through the publishing thread; Jupyter would end that one first and then wait for ever.
     control = NumberedKernelApp.instance().control_thread
