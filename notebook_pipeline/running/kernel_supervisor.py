@@ -17,7 +17,6 @@ if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
     del sys.path[0]
 
 import ctypes
-import gc
 import os
 import resource
 import shutil
@@ -30,7 +29,6 @@ from typing import NoReturn
 from notebook_pipeline.running import preload
 from notebook_pipeline.running.leftover_processes import end_leftovers
 from notebook_pipeline.running.mime_types import RUN_ID
-from notebook_pipeline.running.process_exit import QuickEnd
 
 _PR_SET_PDEATHSIG = 1
 
@@ -85,8 +83,6 @@ def _close_input() -> None:
 
 
 def _run_own_kernel(modules: Sequence[str]) -> None:
-    # IPython drops the cells' objects; collecting garbage closes files in reference cycles, too.
-    ending = QuickEnd(gc.collect)
     _close_input()
     # Jupyter's own check, here of the supervisor: the only one on systems other than Linux.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
@@ -98,7 +94,6 @@ def _run_own_kernel(modules: Sequence[str]) -> None:
     control = NumberedKernelApp.instance().control_thread
     control.stop()
     control.join()
-    ending.code = 0
 
 
 def _end_with_runner(kernel: int, scratch: str, orphaned: threading.Event) -> None:
