@@ -64,7 +64,7 @@ def _end_with_parent(supervisor: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
-        os._exit(1)
+        sys.exit(1)
 
 
 def _exec_installed(command: list[str]) -> NoReturn:
@@ -87,6 +87,7 @@ def _run_own_kernel(modules: Sequence[str]) -> None:
     # Jupyter's own check, here of the supervisor: the only one on systems other than Linux.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     preload.load(modules)
+
     from notebook_pipeline.running.kernel_app import NumberedKernelApp
 
     NumberedKernelApp.launch_instance()
@@ -115,7 +116,7 @@ def _end_as(code: int) -> None:
             # SIGKILL has no handler to reset.
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
-    os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
