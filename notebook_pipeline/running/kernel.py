@@ -25,7 +25,6 @@ from notebook_pipeline.running.mime_types import RUN_ID
 from notebook_pipeline.running.scratch import Scratch
 from notebook_pipeline.secrets.kernel_environment import inherited
 
-SHUTDOWN_SECONDS = 60.0
 # After this time a line reports what is being waited for.
 _SILENT_SECONDS = 5.0
 _OTHERS_SECONDS = 10.0
@@ -120,9 +119,7 @@ class Kernel:
             with suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
 
-    def close(
-        self, seconds: float = SHUTDOWN_SECONDS, say: Callable[[str], object] = lambda line: None
-    ) -> bool:
+    def close(self, seconds: float = 60, say: Callable[[str], object] = lambda line: None) -> bool:
         """Ask the kernel to shut down, wait for its threads and exit handlers, then kill all that it started.
 
         Returns False if it had not ended by itself after `seconds`. A second call does nothing. Kernels that

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-SECONDS_BETWEEN_PROGRESS = 5.0
 # So many lines of a cell go to the terminal or the log; the artefact has them all.
 MOST_LINES = 2_000
 
@@ -30,7 +29,7 @@ class Reporter:
     `total` is the number of code cells; progress is reported every `progress_seconds`.
     """
 
-    def __init__(self, say: Say, total: int, progress_seconds: float = SECONDS_BETWEEN_PROGRESS) -> None:
+    def __init__(self, say: Say, total: int, progress_seconds: float = 5) -> None:
         self._say = say
         self._total = total
         self._progress_seconds = progress_seconds
