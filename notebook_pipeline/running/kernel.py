@@ -28,6 +28,7 @@ from notebook_pipeline.secrets.kernel_environment import inherited
 # After this time a line reports what is being waited for.
 _SILENT_SECONDS = 5.0
 _OTHERS_SECONDS = 10.0
+_ARGUMENTS = ("-f", "{connection_file}", "--HistoryManager.hist_file=:memory:")
 
 # The run reports errors itself; Jupyter would report them a second time.
 log = logging.getLogger("notebook_pipeline.running.kernel")
@@ -75,14 +76,13 @@ class Kernel:
         )
         self.manager.client_factory = NumberedKernelClient
         self.is_own = spec is None
-        what = spec.argv if spec else [",".join(modules), *_ARGUMENTS]
+        spec = spec or KernelSpec(argv=[",".join(modules), *_ARGUMENTS], language="python")
         command = [sys.executable, "-m", "notebook_pipeline.running.kernel_supervisor", str(scratch)]
         self.manager.spec = KernelSpec(
-            argv=[*command, "own" if self.is_own else "installed", *what],
-            display_name=spec.display_name if spec else "Python 3",
-            language=spec.language if spec else "python",
-            env=spec.env if spec else {},
-            resource_dir=spec.resource_dir if spec else "",
+            argv=[*command, "own" if self.is_own else "installed", *spec.argv],
+            language=spec.language,
+            env=spec.env,
+            resource_dir=spec.resource_dir,
         )
         # Passed here, so that Jupyter does not search every installed package for provisioners.
         self._provisioner = LocalProvisioner(
@@ -194,12 +194,6 @@ def _close_event_loop() -> None:
     if listening:
         loop.run_until_complete(asyncio.wait(listening))
     loop.close()
-
-
-_ARGUMENTS = (
-    *("-f", "{connection_file}"),
-    "--HistoryManager.hist_file=:memory:",
-)
 
 
 class _Manager(AsyncKernelManager):
