@@ -194,7 +194,8 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
     except DataRefused:
         if load:
             with database.transaction():
-                _record_refusal(load)
+                _save_rejected(load)
+                ledger.refuse_run(database, session.run_id, load.rows_read, load.rows_rejected)
         raise
 
 
@@ -225,11 +226,6 @@ def _commit(load: Load) -> None:
         ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
     _save_rejected(load)
     ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
-
-
-def _record_refusal(load: Load) -> None:
-    _save_rejected(load)
-    ledger.refuse_run(load.session.database, load.session.run_id, load.rows_read, load.rows_rejected)
 
 
 def _save_rejected(load: Load) -> None:
