@@ -7,7 +7,7 @@ from pathlib import Path
 import databases
 import pyarrow as pa
 import pytest
-from fault_server import Row, Source, serving
+from failing_server import Row, Source, serving
 from place import PLACE
 from pyarrow import parquet
 

@@ -157,7 +157,7 @@ def test_a_value_called_other_counts_with_the_rest(database: Database) -> None:
     assert result.measured == "bolt 20.00 % · nut 40.00 % · other 40.00 % of 5 rows"
 
 
-def test_a_fault_is_not_made_usual_by_judging_the_same_load_again(database: Database) -> None:
+def test_an_anomaly_is_not_made_usual_by_checking_the_same_load_again(database: Database) -> None:
     fill(database, MANY)
     remember(database, history(rows=100, changed=100, nulls=0, bolts=75))
     load(database, [], FIRST)

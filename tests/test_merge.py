@@ -124,7 +124,7 @@ def test_after_a_batch_of_changes_the_next_is_written_at_once(
 
 @pytest.mark.only("sqlite")
 @pytest.mark.parametrize("seed", range(6))
-def test_whether_rows_are_written_at_once_or_judged_makes_no_difference(
+def test_whether_rows_are_written_at_once_or_compared_makes_no_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     any_of = random.Random(seed)  # noqa: S311
@@ -148,7 +148,7 @@ def test_whether_rows_are_written_at_once_or_judged_makes_no_difference(
         return counts
 
     results = []
-    for name, instead in (("at once", watched), ("judged", lambda *_: (0, 0))):
+    for name, instead in (("at once", watched), ("compared", lambda *_: (0, 0))):
         monkeypatch.setattr(module, "write_newer", instead)
         with loads.open_database(tmp_path / name) as database:
             counts = []

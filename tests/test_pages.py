@@ -16,7 +16,7 @@ from story import ADA, API, BO, Story, code, printed, shown
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.outputs.folder import Folder
-from notebook_pipeline.review import html, queries
+from notebook_pipeline.review import queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
 from notebook_pipeline.review.difference import compare, review
 from notebook_pipeline.review.pages import Written, write_difference, write_pages
@@ -229,11 +229,6 @@ def test_without_a_ledger_nothing_is_written(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UsageError, match="no database yet"):
         write_pages(connection=Connection("x", "sqlite", host=str(tmp_path / "none.db")))
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 200, "a\0b"])
-def test_a_name_that_is_no_file_name_gets_one_of_its_own(name: str) -> None:
-    assert re.fullmatch(r"[0-9a-f]{32}", html.file_name(name))
 
 
 def test_charts_are_drawn_to_scale() -> None:

@@ -33,13 +33,13 @@ def changed_yesterday(dataset: Dataset, today: date) -> Sql:
 
 def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
     """Check the number of rows against that of earlier runs."""
-    return _judge_count(check, subject.table.count(ROWS), check.side, subject)
+    return _compare_count(check, subject.table.count(ROWS), check.side, subject)
 
 
 def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
     """Check the number of rows that changed yesterday against that of earlier runs."""
     changed = subject.table.count(changed_yesterday(subject.dataset, subject.today))
-    return _judge_count(check, changed, "drop", subject)
+    return _compare_count(check, changed, "drop", subject)
 
 
 def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
@@ -115,7 +115,7 @@ def _counts(check: UsualMix, subject: Subject, rows: int) -> dict[str, int]:
     return counts
 
 
-def _judge_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
+def _compare_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
     history = subject.history.numbers(check.name)
     bounds = count_bounds(check, history)
     passed, expected = True, _too_short(history)

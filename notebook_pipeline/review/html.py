@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from notebook_pipeline.number_texts import counted, in_seconds
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.review import wording
 from notebook_pipeline.review.notebook_html import Cell, current
 from notebook_pipeline.review.queries import Run
@@ -19,18 +19,12 @@ from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 TEMPLATES = Path(__file__).with_name("templates")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}")
 _EXCERPT = 300
 
 
 def render(template: str, **values: Any) -> str:
     """Return a template filled with the values."""
     return environment().get_template(template).render(values)
-
-
-def file_name(name: str) -> str:
-    """Return the file name, without extension, of the page of a run or dataset."""
-    return name if _PLAIN_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def index_file(number: int) -> str:
@@ -63,7 +57,7 @@ def environment() -> Environment:
         "duration": wording.duration,
         "excerpt": _excerpt,
         "facts": wording.facts,
-        "file": file_name,
+        "file": safe_file_name,
         "growth": wording.growth,
         "index_file": index_file,
         "moment": wording.moment,

@@ -1,6 +1,5 @@
 """Static review pages: an index, and a page for each run and dataset; only outdated pages are written."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -12,15 +11,17 @@ from markupsafe import Markup
 from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.number_texts import counted
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.outputs.output_store import Output, open_output
 from notebook_pipeline.review import difference, queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
 from notebook_pipeline.review.dataset_status import DatasetStatus, read_dataset_status
-from notebook_pipeline.review.html import file_name, index_file, render, templates_digest
+from notebook_pipeline.review.html import index_file, render, templates_digest
 from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.run_page import RunPages
 from notebook_pipeline.review.wording import moment, status
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.file_lock import open_locked
 
 _ON_A_PAGE = 500
 _IN_A_CHART = 100
@@ -52,7 +53,7 @@ def write_pages(*, connection: Connection | None = None, rewrite: bool = False) 
 def write_difference(found: difference.Difference) -> str:
     """Write the difference between two runs as a separate page and return its address."""
     output = open_output()
-    names = [file_name(run["run_id"]) for run in (found.before, found.after)]
+    names = [safe_file_name(run["run_id"]) for run in (found.before, found.after)]
     key = f"review/differences/{names[0]}..{names[1]}.html"
     _write(output, key, render("difference.html", found=found))
     return output.address(key)
@@ -68,9 +69,8 @@ def _locked() -> Iterator[None]:
     """Lock the review, so that one process of this machine at a time writes pages; the others wait."""
     folder = settings.output() / "review"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    lock = open_locked(folder / ".lock", wait=True)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
         os.close(lock)
@@ -85,7 +85,7 @@ def _write_runs(database: Database, output: Output, runs: Sequence[Run], *, rewr
     before: dict[tuple, Run] = {}
     rendered = 0
     for run in reversed(runs):
-        name = f"review/runs/{file_name(run['run_id'])}.html"
+        name = f"review/runs/{safe_file_name(run['run_id'])}.html"
         state[name] = pages.stamp(run, status(run))
         alike = tuple(run[column] for column in queries.SAME_NOTEBOOK)
         if known.get(name) != state[name] or name not in there:
@@ -112,7 +112,7 @@ def _write_datasets(database: Database, output: Output, runs: Sequence[Run]) -> 
         of_dataset = [run for run in runs if run["dataset"] == name]
         found = read_dataset_status(database, name, of_dataset)
         page = render("dataset.html", dataset=found, charts=_charts(found, of_dataset), runs=of_dataset[:50])
-        _write(output, f"review/datasets/{file_name(name)}.html", page)
+        _write(output, f"review/datasets/{safe_file_name(name)}.html", page)
         statuses.append(found)
     _write_index(output, runs, statuses)
 

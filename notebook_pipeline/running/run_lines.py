@@ -8,7 +8,6 @@ from typing import Any
 
 from notebook_pipeline.number_texts import counted, in_seconds
 
-SECONDS_BETWEEN_PROGRESS = 5.0
 # So many lines of a cell go to the terminal or the log; the artefact has them all.
 MOST_LINES = 2_000
 
@@ -32,7 +31,7 @@ class Reporter:
     `total` is the number of code cells; progress is reported every `progress_seconds`.
     """
 
-    def __init__(self, say: Say, total: int, progress_seconds: float = SECONDS_BETWEEN_PROGRESS) -> None:
+    def __init__(self, say: Say, total: int, progress_seconds: float = 5) -> None:
         self._say = say
         self._total = total
         self._progress_seconds = progress_seconds

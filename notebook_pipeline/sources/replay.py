@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from notebook_pipeline.contract.batch import Malformed, Origin, RawBatch
-from notebook_pipeline.contract.row_codec import from_json, meant
+from notebook_pipeline.contract.row_codec import decoded, from_json
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
@@ -75,7 +75,7 @@ def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch
 
 def _line(value: object) -> bytes | None:
     """Return the bytes of a line that was stored whole, or None for a row with fields."""
-    match meant(value):
+    match decoded(value):
         case str(line):
             return line.encode()
         case bytes(line):

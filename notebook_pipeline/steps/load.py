@@ -224,7 +224,9 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
     except DataRefused:
         if load:
             with database.transaction():
-                _record_refusal(load)
+                extraction_order.save_extraction(database, session.run_id, dataset.name, origin, load.place)
+                _save_rejected(load)
+                ledger.refuse_run(database, session.run_id, load.rows_read, load.rows_rejected)
         raise
 
 
@@ -287,13 +289,6 @@ def _save_repeated(load: Load) -> None:
         "sample": [list(key) for key in load.examples["repeated"]],
     }
     ledger.save_results(load.session.database, load.session.run_id, load.dataset.name, [finding])
-
-
-def _record_refusal(load: Load) -> None:
-    run_id, name = load.session.run_id, load.dataset.name
-    extraction_order.save_extraction(load.session.database, run_id, name, load.origin, load.place)
-    _save_rejected(load)
-    ledger.refuse_run(load.session.database, load.session.run_id, load.rows_read, load.rows_rejected)
 
 
 def _save_rejected(load: Load) -> None:

@@ -68,17 +68,14 @@ class Session:
     def finish(self, result: Mapping[str, object]) -> None:
         """Show the result and close a run by hand as a success; its database stays open for queries."""
         self.show(result)
-        self._close("success", None)
-
-    def end_early(self) -> None:
-        """Close a run by hand as a success without a result."""
-        self._close("success", None)
+        self.close("success")
 
     def fail(self, error: str) -> None:
         """Close a run by hand as failed, unless it is already closed."""
-        self._close("failed", Redactor(_connections(self.parameters)).text(error))
+        self.close("failed", Redactor(_connections(self.parameters)).text(error))
 
-    def _close(self, status: str, error: str | None) -> None:
+    def close(self, status: str, error: str | None = None) -> None:
+        """Write the end of a run by hand to the ledger, unless it is already closed."""
         if self._lock:
             ledger.finish_run(self.database, self.run_id, status, error)
             self._lock.release()
@@ -170,7 +167,7 @@ def _fail_with_cell(outcome: Any) -> None:
     error = outcome.error_before_exec or outcome.error_in_exec
     for run in [run for run in _joined if error and run.is_open_by_hand]:
         if isinstance(error, EndRun):
-            run.end_early()
+            run.close("success")
         else:
             run.fail(f"{type(error).__name__}: {error}")
 

@@ -20,8 +20,8 @@ EXAMPLES = 5
 class Staging:
     """The temporary tables for one batch at a time, which must be in the order of its keys.
 
-    `noted` counts the rows with an outcome that is worth a note, `repeated` or `older`; `examples` are the keys
-    of the first ones.
+    `noted` counts the rows with an outcome that is worth a note, `repeated` or `older`; `examples` has the
+    keys of the first ones.
     """
 
     def __init__(self, database: Database, dataset: Dataset, found: Circumstances) -> None:
@@ -178,10 +178,12 @@ class Staging:
         )
 
     def _adopt(self) -> None:
-        same = self._same_key("s", self._table)
+        columns = ", ".join(f"s.{name}" for name in self._keys)
+        adopted = f"""SELECT {columns} FROM _staged s JOIN _outcome v ON v._seq = s._seq
+            WHERE v.outcome = 'adopted'"""
         self._database.execute(
-            f"""UPDATE {self._table} SET _source = {self._marks[1]} WHERE EXISTS (
-            SELECT 1 FROM _staged s JOIN _outcome v ON v._seq = s._seq WHERE v.outcome = 'adopted' AND {same})"""
+            f"""UPDATE {self._table} SET _source = {self._marks[1]}
+            WHERE ({", ".join(self._keys)}) IN ({adopted})"""
         )
 
     def _record_accepted(self, until: str) -> None:

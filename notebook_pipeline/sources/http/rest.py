@@ -12,7 +12,7 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.number_texts import counted
 from notebook_pipeline.sources.http.http_client import Client, Patience
-from notebook_pipeline.sources.http.http_session import asker
+from notebook_pipeline.sources.http.http_session import client_digest
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.source import BeginAgain, Ending
@@ -104,7 +104,7 @@ class RestSource:
         """Return what identifies the request; landed pages are used only for the same request."""
         return {
             "url": self.name,
-            "asker": asker(self._connection),
+            "client": client_digest(self._connection),
             "full_sweep": self._full_sweep,
             "day": settings.today().isoformat() if self._full_sweep else "",
             "follows": self._follows,
