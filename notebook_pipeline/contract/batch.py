@@ -22,7 +22,8 @@ class Origin:
     that of the run that rejected the rows, of a live reading the moment at which it began; if it is empty,
     the run decides. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
     and must not pass rows that were never read. `began` is the moment at which reading began, and `day` its
-    day: later changes may be missing from the rows. `highest` is the highest value of a numeric cursor that was read. `fingerprint` marks a file as loaded once
+    day: later changes may be missing from the rows. `highest` is the highest number read if the cursor is a
+    number. `fingerprint` marks a file as loaded once
     its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
     safe.
     """

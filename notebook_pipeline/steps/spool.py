@@ -17,7 +17,8 @@ from notebook_pipeline.declare.dataset import Dataset
 class Spool:
     """Batches that are checked as they come, with their good rows in an unnamed file in `folder`.
 
-    At most `keep` rejected rows are kept; all are counted. `highest` is the highest value of a numeric cursor.
+    At most `keep` rejected rows are kept; all are counted. `highest` is the highest value of a cursor that is
+    a number.
     """
 
     def __init__(self, folder: Path, dataset: Dataset, today: date, *, keep: int) -> None:

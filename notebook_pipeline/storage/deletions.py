@@ -1,10 +1,10 @@
 """Deletion of rows that a source no longer has, recorded so that no older row restores them.
 
-A live deletion says that at a moment the source did not have a key: a bulk row that is not after that moment
-loses to it, and a live row that was read earlier. A deleting sweep says this of every key that it did not
-see: of the stored ones in `deleted_row`, of all others, which a later bulk file may contain, in `sweep`. So it
-does not matter whether a file is loaded before or after the sweep. A snapshot's deletions are bulk statements:
-a later load restores the row, and so does a live row that is not older (see merge_rule.py).
+A live deletion says that at a moment the source did not have a key: bulk rows that are not after that moment
+lose to it, and live rows that were read earlier. A deleting sweep says this of every key that it did not see:
+of the stored ones in `deleted_row`, of all others, which a later bulk file may contain, in `sweep`. So it does
+not matter whether a file is loaded before or after the sweep. A snapshot's deletions are bulk statements: a
+later load restores the row, and so does a live row that is not older (see merge_rule.py).
 """
 
 import json
@@ -70,7 +70,8 @@ def find_missing(database: Database, dataset: Dataset, present: pa.RecordBatch, 
     columns = ", ".join(f"p.{name}" for name in keys)
     database.execute(
         f"""INSERT INTO _missing SELECT {columns}, {stored_cursor(database, dataset, "p")}
-        FROM {quoted(dataset.name)} p WHERE NOT EXISTS (SELECT 1 FROM _present q WHERE {same}) AND {conditions}""",
+        FROM {quoted(dataset.name)} p
+        WHERE NOT EXISTS (SELECT 1 FROM _present q WHERE {same}) AND {conditions}""",
         values,
     )
     return database.execute("SELECT count(*) FROM _missing")[0][0]
@@ -110,7 +111,8 @@ def delete_marked(
     lost = database.execute(f"SELECT count(*) {stored}")[0][0] - deleted
     # A row that arrives later, but was read earlier, must lose to the marker also if nothing is stored yet.
     database.execute(
-        f"INSERT INTO _missing SELECT {columns}, ? FROM _marked q LEFT JOIN {table} p ON {same} WHERE p.{keys[0]} IS NULL",
+        f"""INSERT INTO _missing SELECT {columns}, ? FROM _marked q LEFT JOIN {table} p ON {same}
+        WHERE p.{keys[0]} IS NULL""",
         [reading.moment],
     )
     _delete(database, dataset, reading, "cursor")
@@ -171,7 +173,7 @@ def _check_limit(database: Database, dataset: Dataset, missing: int, max_percent
 
 
 def _delete(database: Database, dataset: Dataset, reading: Reading, cursor: str | None) -> None:
-    """Delete the rows in `_missing`, with tombstones whose cursor is that SQL, or the moment of the reading."""
+    """Delete the rows in `_missing`; the cursor of their tombstones is this SQL, or the reading's moment."""
     text = key_text(database, dataset, "m")
     for table in ("deleted_row", "row_place"):
         database.execute(
@@ -180,13 +182,12 @@ def _delete(database: Database, dataset: Dataset, reading: Reading, cursor: str 
         )
     until: Sequence[Value] = [] if cursor else [reading.moment]
     database.execute(
-        f"INSERT INTO deleted_row (dataset, key, cursor, run_id) SELECT ?, {text}, {cursor or '?'}, ? FROM _missing m",
+        f"""INSERT INTO deleted_row (dataset, key, cursor, run_id)
+        SELECT ?, {text}, {cursor or "?"}, ? FROM _missing m""",
         [dataset.name, *until, reading.run_id],
     )
-    same = " AND ".join(f"m.{name} = {quoted(dataset.name)}.{name}" for name in _names(dataset))
-    database.execute(
-        f"DELETE FROM {quoted(dataset.name)} WHERE EXISTS (SELECT 1 FROM _missing m WHERE {same})"
-    )
+    keys = ", ".join(_names(dataset))
+    database.execute(f"DELETE FROM {quoted(dataset.name)} WHERE ({keys}) IN (SELECT {keys} FROM _missing)")
 
 
 def _names(dataset: Dataset) -> list[str]:

@@ -19,8 +19,9 @@ MOST_ROWS_READ = 2.0
 def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, *, is_live: bool) -> Mask | None:
     """Return for every row of a batch in stored form whether an identical one is stored.
 
-    A live row confirms a bulk row, which changes its `_source`, so that only live rows count for it. The keys must be distinct and sorted. Return None if no row between the first and the last key is stored,
-    or more than are worth reading.
+    For a live source a stored bulk row does not count, because its `_source` will change. The keys must be
+    distinct and sorted. Return None if no row between the first and the last key is stored, or more than are
+    worth reading.
     """
     most = int(MOST_ROWS_READ * len(batch))
     where, ends = _between(dataset, batch)

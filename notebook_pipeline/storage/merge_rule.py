@@ -47,7 +47,7 @@ def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple
 
     The outcome is `inserted`, `updated`, `unchanged`, `stale`, or a special case of one of these: `adopted`
     is unchanged except that `_source` becomes the live source that confirmed the row; `repeated` is an update
-    of a row that the same file contained before, with the same cursor; `older` is stale because of its cursor.
+    of a row that the same file contained before, with the same cursor; `older` is stale for its older cursor.
     """
     live = found.origin.kind.is_live
     missing = f"p.{quoted(dataset.keys[0])} IS NULL"
