@@ -174,7 +174,7 @@ def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:
         ]
         ledger.save_results(database, "r", "player", [result])
         assert database.execute("SELECT * FROM quality_result") == [
-            ("r", "player", "unique", "error", 0, "3", "0", '[{"player_id": 1}]')
+            ("r", "player", "unique", "error", 0, "3", "0", '[{"player_id": 1}]', None)
         ]
 
 

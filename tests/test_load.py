@@ -65,7 +65,7 @@ def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
             "watermark": [("player", "bulk", NEXT, run)],
             "loaded_file": [("player", "sha/contract", run)],
             "extraction": [(run, "player", "bulk", run, 0)],
-            "quality_result": [(run, "player", "source_count", "warn", 0, "2", "3", None)],
+            "quality_result": [(run, "player", "source_count", "warn", 0, "2", "3", None, None)],
             "deleted_row": [],
             "sweep": [],
             "row_place": [],
