@@ -117,9 +117,9 @@ def _know_streams_and_children(database: Database) -> None:
 
 def _read_keys_as_text(database: Database) -> None:
     """Step 5: drop the indexes by the keys of rejected rows: runs create them anew, for keys as text."""
-    prefix = "rejected_row_"
-    for index in database.relations():
-        if index.startswith(prefix) and index != f"{prefix}run":
+    others = {"rejected_row_run", "rejected_row_rowid_seq"}
+    for index in sorted(database.relations() - others):
+        if index.startswith("rejected_row_"):
             database.execute(f"DROP INDEX {quoted(index)}")
 
 
