@@ -123,7 +123,7 @@ def open_source(run: Session, source: Source) -> Extract:
         ending = source.ending()
     if not ending.origin.is_replay:
         ending = replace(ending, origin=replace(ending.origin, **began))
-    return _extract(source.name, dataset, batches, ending)
+    return _extract(run, source.name, batches, ending)
 
 
 def first_day(run: Session, overlap_days: int) -> str:
@@ -133,6 +133,8 @@ def first_day(run: Session, overlap_days: int) -> str:
     """
     if overlap_days < 0:
         raise UsageError(f"`overlap_days` must be 0 or more, got {overlap_days}")
+    if run.missing_columns:
+        return ""
     name = run.dataset.name
     own = read_watermark(run.database, name, rest.API.name)
     newest = own or read_watermark(run.database, name, BULK_MARK)
@@ -186,21 +188,31 @@ def _take(spool: Spool, item: RawBatch | BeginAgain) -> None:
         spool.add(item)
 
 
-def _extract(name: str, dataset: Dataset, checked: Iterator[Checked], ending: Ending) -> Extract:
+def _extract(run: Session, name: str, checked: Iterator[Checked], ending: Ending) -> Extract:
     """Read the first batch now: it is the preview, and reveals a broken file at once."""
     first = next(checked, None)
-    preview = pa.Table.from_batches([first.good] if first else [], stored_schema(dataset))
+    preview = pa.Table.from_batches([first.good] if first else [], stored_schema(run.dataset))
     return Extract(
         name,
         chain([first] if first else [], checked),
         ending.origin,
         ending.rows,
         preview,
-        list(ending.notes),
+        [*_of_columns(run, ending.origin), *ending.notes],
         ending.keys,
         ending.shows_missing,
         ending.source_count,
     )
+
+
+def _of_columns(run: Session, origin: Origin) -> Iterator[str]:
+    """Yield what becomes of columns that are declared but not stored yet."""
+    if run.missing_columns:
+        reader = "this run" if origin.kind.is_live and origin.moves_watermark else "the next update"
+        yield (
+            f"table {run.dataset.name} lacks the declared columns {', '.join(run.missing_columns)}: this run "
+            f"adds them. Stored rows have no value there yet, so {reader} reads everything"
+        )
 
 
 def _checked(raw: Iterable[RawBatch], dataset: Dataset) -> Iterator[Checked]:

@@ -21,6 +21,7 @@ from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, extraction_order, ledger
 from notebook_pipeline.storage.cursors import NO_CURSOR, cursor_text, cursor_type
 from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark, save_watermark
+from notebook_pipeline.storage.tables import add_missing_columns
 
 T = TypeVar("T")
 Cursor = str | datetime | int
@@ -131,7 +132,6 @@ class Load:
         if source_count is None:
             return True
         stored = ledger.stored_rows(self.session.database, self.dataset.name)
-        stored += self.merged.inserted - self.rows_deleted
         finding = {
             "check_name": ledger.SOURCE_COUNT,
             "severity": "warn",
@@ -208,12 +208,15 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
 
     Rejected rows are saved even if they are the reason for refusing the load.
     """
-    database, dataset = session.database, session.dataset
+    database, dataset, added = session.database, session.dataset, session.missing_columns
     load = None
     try:
         with database.transaction():
             # Loads of some kinds may run side by side if the database supports that; others run alone.
-            database.lock(dataset.name, shared=origin.kind.side_by_side and not origin.is_replay)
+            is_shared = origin.kind.side_by_side and not origin.is_replay and not added
+            database.lock(dataset.name, shared=is_shared)
+            if added:
+                add_missing_columns(database, dataset)
             place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
             extraction_order.save_extraction(database, session.run_id, dataset.name, origin, place)
             load = Load(session, dataset, origin, limits, place)
@@ -256,7 +259,9 @@ def _commit(load: Load) -> None:
     database, run_id = load.session.database, load.session.run_id
     name, origin = load.dataset.name, load.origin
     before = read_watermark(database, name, origin.source)
-    if load.newest is not None and origin.moves_watermark:
+    # After a column was added, no live run may start where a file ends: it has to read everything.
+    is_whole = origin.kind.is_live or not load.session.missing_columns
+    if load.newest is not None and origin.moves_watermark and is_whole:
         newest = _not_in_future(load, cursor_text(load.newest))
         save_watermark(database, load.dataset, origin.source, newest, run_id=run_id, now=ledger.now())
     after = read_watermark(database, name, origin.source)

@@ -30,7 +30,12 @@ from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Lock
-from notebook_pipeline.storage.tables import create_table, create_tables
+from notebook_pipeline.storage.tables import (
+    create_table,
+    create_tables,
+    missing_columns,
+    refuse_foreign,
+)
 
 _joined: list["Session"] = []
 
@@ -53,6 +58,11 @@ class Session:
     def dataset(self) -> Dataset:
         """Return the dataset that the run's parameters name, as declared when first used."""
         return get(self.parameters["dataset"])
+
+    @cached_property
+    def missing_columns(self) -> list[str]:
+        """Return the declared columns that the table lacked when first asked; the run's load adds them."""
+        return [column.name for column in missing_columns(self.database, self.dataset)]
 
     @property
     def is_open_by_hand(self) -> bool:
@@ -97,9 +107,12 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
     parameters = check_parameters(declared, given)
     database = connect(resolve(str(parameters.get("database_conn_id") or DATABASE)))
     try:
+        dataset = get(parameters["dataset"]) if parameters.get("dataset") else None
+        if dataset:
+            refuse_foreign(database, dataset.name)
         create_tables(database)
-        if parameters.get("dataset"):
-            create_table(database, get(parameters["dataset"]))
+        if dataset:
+            create_table(database, dataset)
         run_id = os.environ.get(RUN_ID)
         begin = _join if run_id else _start_by_hand
         run = begin(run_id or notebook, parameters, database)

@@ -2,8 +2,8 @@
 
 A live deletion says that at a moment the source did not have a key: bulk rows that are not after that moment
 lose to it, and live rows that were read earlier. A deleting sweep says this of every key that it did not see:
-of the stored ones in `deleted_row`, of all others, which a later bulk file may contain, in `sweep`. So it does
-not matter whether a file is loaded before or after the sweep. A snapshot's deletions are bulk statements: a
+of the stored ones in `deleted_row`, of all others, which a later bulk file may contain, in `sweep`. So it is
+no matter whether a file is loaded before or after the sweep. A snapshot's deletions are bulk statements: a
 later load restores the row, and so does a live row that is not older (see merge_rule.py).
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.storage.database import Database, Lock
+from notebook_pipeline.storage.database import Database, Lock, quoted
 
 LOST = "process lost"
 KEPT_REJECTED_ROWS = 10_000
@@ -134,12 +134,10 @@ def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -
 
 
 def stored_rows(database: Database, dataset: str) -> int:
-    """Return the dataset's number of rows, computed from the counts of its committed runs without a scan."""
-    return database.execute(
-        "SELECT CAST(coalesce(sum(rows_inserted - coalesce(rows_deleted, 0)), 0) AS BIGINT) "
-        "FROM pipeline_run WHERE dataset = ? AND committed_at IS NOT NULL",
-        [dataset],
-    )[0][0]
+    """Return the number of rows in the dataset's table, 0 if there is none: others may write to it, too."""
+    if dataset not in database.relations():
+        return 0
+    return database.execute(f"SELECT count(*) FROM {quoted(dataset)}")[0][0]
 
 
 def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | None:
@@ -195,7 +193,8 @@ def save_results(database: Database, run_id: str, dataset: str, results: Iterabl
     """Record check results by the names of their columns."""
     for result in results:
         database.execute(
-            "INSERT INTO quality_result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO quality_result (run_id, dataset, check_name, severity, passed, measured, expected, "
+            "sample, measured_number, measured_counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 run_id,
                 dataset,

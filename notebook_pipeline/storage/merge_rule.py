@@ -87,7 +87,7 @@ def recorded_joins(database: Database, dataset: Dataset, found: Circumstances) -
 
 
 def _recorded(database: Database, dataset: Dataset, found: Circumstances) -> list[Rule]:
-    """Return the conditions on which a row loses to a deletion or an acceptance that is recorded of its key."""
+    """Return the conditions on which a row loses to a recorded deletion or acceptance of its key."""
     rules: list[Rule] = []
     deleted_live = f"d.run_id IS NOT NULL AND {is_live('e.source')}"
     deleted_bulk = f"d.run_id IS NOT NULL AND {is_bulk('e.source')}"

@@ -19,6 +19,7 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import stored_types
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 from notebook_pipeline.storage.run_locks import RunLock, is_held
+from notebook_pipeline.storage.sqlite_tables import SqliteTables
 
 # How long one writer waits for another's whole transaction.
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
@@ -85,7 +86,9 @@ class SqliteDatabase(Database):
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
         """Append rows and return True: no other writer can have stored a key meanwhile."""
+        before = self._changes()
         self._insert(table, rows, marks)
+        self._check_written(self._changes() - before, rows.num_rows)
         return True
 
     def append_newer(
@@ -103,6 +106,7 @@ class SqliteDatabase(Database):
     def upsert(self, sql: str, expected: int) -> bool:
         """Run a statement and return True: no other writer can have changed a row meanwhile."""
         self.execute(sql)
+        self._check_written(self.execute("SELECT changes()")[0][0], expected)
         return True
 
     def lock(self, name: str, *, shared: bool = False) -> None:
@@ -125,6 +129,11 @@ class SqliteDatabase(Database):
         return [
             name for (name,) in self.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", [table])
         ]
+
+    @property
+    def tables(self) -> SqliteTables:
+        """Return what SQLite reports of tables, and how it changes them."""
+        return SqliteTables(self)
 
     def forbids_doubles(self, table: str, column: str) -> bool:
         """Return True if this column alone is the primary key or has a unique index."""
