@@ -17,7 +17,7 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.storage.cursors import NO_CURSOR, is_later, stored_cursor, typed_cursor
+from notebook_pipeline.storage.cursors import NO_CURSOR, as_cursor, is_later, stored_cursor, typed_cursor
 from notebook_pipeline.storage.database import Database, Value, quoted
 from notebook_pipeline.storage.extraction_order import is_behind, is_bulk, is_live, stored_place
 from notebook_pipeline.storage.keys import key_text
@@ -159,6 +159,11 @@ def _may_be_deleted(database: Database, dataset: Dataset, reading: Reading) -> t
         other = f"{is_live('p._source')} AND {f'{cursor} < {moment}' if cursor else 'false'}"
     if cursor:
         values.append(reading.moment)
+    if cursor and not reading.origin.kind.is_live and has_accepted(database, dataset.name):
+        accepted = as_cursor(dataset, "a.cursor")
+        other += f""" AND NOT EXISTS (SELECT 1 FROM accepted_row a WHERE a.dataset = ?
+            AND a.key = {key_text(database, dataset, "p")} AND {accepted} >= {as_cursor(dataset, "?")})"""
+        values += [dataset.name, reading.moment]
     return f"(({alike}) OR ({other}))", values
 
 

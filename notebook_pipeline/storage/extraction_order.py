@@ -73,10 +73,13 @@ def may_be_followed(database: Database, dataset: str, run_id: str, origin: Origi
 
 
 def stored_place(database: Database, dataset: Dataset) -> str:
-    """Return the SQL for the place of the stored row `p`."""
+    """Return the SQL for the place of the stored row `p`.
+
+    A bulk row that a live source has confirmed is a live row, but has no live place unless one is noted.
+    """
     noted = f"dataset = {literal(dataset.name)} AND key = {key_text(database, dataset, 'p')}"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
-        (SELECT place FROM extraction WHERE run_id = p._run_id), p._run_id, '')"""
+        (SELECT place FROM extraction WHERE run_id = p._run_id AND ({is_live("source")}) = ({is_live("p._source")})), '')"""
 
 
 def rejected_keys(database: Database, dataset: Dataset) -> list[str]:

@@ -12,7 +12,13 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.cursors import as_cursor
 from notebook_pipeline.storage.database import Database, quoted
-from notebook_pipeline.storage.deletions import has_accepted, has_tombstones, last_sweeps
+from notebook_pipeline.storage.deletions import (
+    Reading,
+    delete_marked,
+    has_accepted,
+    has_tombstones,
+    last_sweeps,
+)
 from notebook_pipeline.storage.extraction_order import is_behind, rejected_keys
 from notebook_pipeline.storage.fast_merge import is_known, write_newer
 from notebook_pipeline.storage.key_order import ascends, keys_from_text, places_of, repeated, sorted_by_key
@@ -107,6 +113,16 @@ class Merge:
         if self._last_key is None or not self._is_beyond(last):
             self._last_key = last
         return counts
+
+    def delete(self, keys: pa.RecordBatch, moment: str) -> MergeCounts:
+        """Delete the rows that a live source has marked as deleted, each key once, and return the counts.
+
+        A marker counts as updated if it removed a row, as stale if a later or newer row is stored, and else as
+        unchanged.
+        """
+        reading = Reading(self._found.run_id, self._found.origin, self._found.place, moment)
+        deleted, lost = delete_marked(self._database, self._dataset, keys, reading)
+        return MergeCounts(updated=deleted, stale=lost, unchanged=len(keys) - deleted - lost)
 
     def _read_last_key(self) -> pa.RecordBatch | None:
         """Return the greatest key of the table, or None if it is empty."""

@@ -96,8 +96,7 @@ def _recorded(database: Database, dataset: Dataset, found: Circumstances) -> lis
         if found.has_tombstones:
             rules.append((f"{deleted_live} AND ? < {deleted_at}", [found.place]))
             if dataset.cursor:
-                until = typed_cursor(database, dataset, "d.cursor")
-                rules.append((f"{deleted_bulk} AND s.{quoted(dataset.cursor)} < {until}", []))
+                rules.append(_lost_to_snapshot(database, dataset, found, deleted_bulk))
         if found.has_accepted:
             rules.append((f"a.run_id IS NOT NULL AND ? < {accepted_at}", [found.place]))
         return rules
@@ -107,6 +106,21 @@ def _recorded(database: Database, dataset: Dataset, found: Circumstances) -> lis
     if found.has_accepted:
         rules.append((f"a.run_id IS NOT NULL{_until(database, dataset, 'a.cursor')}", []))
     return rules
+
+
+def _lost_to_snapshot(database: Database, dataset: Dataset, found: Circumstances, deleted: str) -> Rule:
+    """Return the condition on which a live row is older than a snapshot that lacks its key.
+
+    What a sweep has accepted since then, or accepts now, is the source's own word.
+    """
+    until = typed_cursor(database, dataset, "d.cursor")
+    condition, values = f"{deleted} AND s.{quoted(dataset.cursor or '')} < {until}", []
+    if found.has_accepted:
+        condition += f" AND (a.run_id IS NULL OR {typed_cursor(database, dataset, 'a.cursor')} < {until})"
+    if found.accepted_until is not None:
+        condition += f" AND {typed_cursor(database, dataset, '?')} < {until}"
+        values = [found.accepted_until]
+    return condition, values
 
 
 def _swept(database: Database, dataset: Dataset, found: Circumstances, missing: str) -> list[Rule]:

@@ -55,11 +55,12 @@ class Staging:
         outcomes = self._decided(batch, has_versions=has_versions)
         while not self._upsert():
             outcomes = self._decided(batch, has_versions=has_versions)
-        if outcomes["inserted"] or outcomes["updated"]:
-            self._notes.forget(
-                f"""SELECT {key_text(self._database, self._dataset, "s")} FROM _staged s
-                JOIN _outcome v ON v._seq = s._seq WHERE v.outcome IN ('inserted', 'updated')"""
-            )
+        # Every row in `_outcome` but the losers has a new place: it was written, or has become a live row.
+        changed = "v.outcome IN ('inserted', 'updated', 'adopted')"
+        self._notes.forget(
+            f"""SELECT {key_text(self._database, self._dataset, "s")} FROM _staged s
+            JOIN _outcome v ON v._seq = s._seq WHERE {changed}"""
+        )
         if outcomes["adopted"]:
             self._adopt()
         if outcomes["unchanged"] or outcomes["adopted"]:
