@@ -188,12 +188,8 @@ def test_every_interleaving_gives_the_table_of_the_model(
                 if (row := expected(line, order, has_cursor=declared.cursor is not None))
             }
             found.pop(len(lines))
-            wrong = {
-                key: (lines[key], found.get(key), wanted.get(key))
-                for key in range(len(lines))
-                if found.get(key) != wanted.get(key)
-            }
-            assert not wrong, (order, dict(list(wrong.items())[:5]))
+            wrong = [key for key in range(len(lines)) if found.get(key) != wanted.get(key)]
+            assert not wrong, (order, lines[wrong[0]], found.get(wrong[0]), wanted.get(wrong[0]))
 
 
 def start(database: Database, declared: Dataset) -> Session:

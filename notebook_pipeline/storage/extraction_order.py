@@ -78,8 +78,9 @@ def stored_place(database: Database, dataset: Dataset) -> str:
     A bulk row that a live source has confirmed is a live row, but has no live place unless one is noted.
     """
     noted = f"dataset = {literal(dataset.name)} AND key = {key_text(database, dataset, 'p')}"
+    is_alike = f"({is_live('source')}) = ({is_live('p._source')})"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
-        (SELECT place FROM extraction WHERE run_id = p._run_id AND ({is_live("source")}) = ({is_live("p._source")})), '')"""
+        (SELECT place FROM extraction WHERE run_id = p._run_id AND {is_alike}), '')"""
 
 
 def rejected_keys(database: Database, dataset: Dataset) -> list[str]:

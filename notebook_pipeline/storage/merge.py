@@ -117,8 +117,8 @@ class Merge:
     def delete(self, keys: pa.RecordBatch, moment: str) -> MergeCounts:
         """Delete the rows that a live source has marked as deleted, each key once, and return the counts.
 
-        A marker counts as updated if it removed a row, as stale if a later or newer row is stored, and else as
-        unchanged.
+        A marker counts as updated if it removed a row, as stale if a later or newer row is stored, and
+        otherwise as unchanged.
         """
         reading = Reading(self._found.run_id, self._found.origin, self._found.place, moment)
         deleted, lost = delete_marked(self._database, self._dataset, keys, reading)
