@@ -26,7 +26,8 @@ def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, source
     if stored is None:
         return None
     here = _aligned(stored, dataset.key, key)
-    same = pc.fill_null(pc.equal(here["_source"], source), False)
+    # Rows of other programs have no source, and SQLite gives a column of nulls any type.
+    same = pc.fill_null(pc.equal(here["_source"].cast(pa.string()), source), False)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         same = pc.and_(same, _is_same(column, here[name].cast(column.type)))
     return _without_awaited(database, dataset, key, same)
