@@ -14,6 +14,7 @@ from declared import PLAYER
 
 from notebook_pipeline import __version__
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.review.queries import list_runs, open_ledger
 from notebook_pipeline.storage import schema_steps
 from notebook_pipeline.storage.bookkeeping import TABLES
 from notebook_pipeline.storage.connect import connect
@@ -100,6 +101,14 @@ def test_a_database_that_is_up_to_date_is_not_written_to(tmp_path: Path) -> None
         create_tables(database)
     with connect(connection(tmp_path), read_only=True) as database:
         create_tables(database)
+
+
+def test_a_command_that_only_reads_brings_an_old_database_up_to_date(home: Path) -> None:
+    (home / "output").mkdir()
+    old(home / "output").close()
+    with open_ledger() as database:
+        assert [run["run_id"] for run in list_runs(database)] == RUNS[::-1]
+        assert versions(database) == list(range(1, NEWEST + 1))
 
 
 @pytest.mark.usefixtures("each_database")

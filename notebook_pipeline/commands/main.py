@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from notebook_pipeline.commands.adopt import add_adopt
 from notebook_pipeline.commands.datasets import add_datasets
 from notebook_pipeline.commands.review import add_commands
 from notebook_pipeline.commands.run_output import Terminal
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     add_commands(commands)
     add_datasets(commands)
+    add_adopt(commands)
     _add_prune(commands)
     add_sample(commands)
     return parser

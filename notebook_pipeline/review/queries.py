@@ -16,6 +16,8 @@ from notebook_pipeline.outputs.output_store import open_output
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Value
+from notebook_pipeline.storage.schema_steps import STEPS, stored_version
+from notebook_pipeline.storage.tables import create_tables
 
 Run = Mapping[str, Any]
 
@@ -64,8 +66,13 @@ def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
     if connection.conn_type == "sqlite" and not sqlite_path(connection).is_file():
         raise NoLedgerError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
     with connect(connection, read_only=True) as database:
-        if "pipeline_run" not in database.relations():
+        version = stored_version(database)
+        if version is None:
             raise NoLedgerError(f"{database.name}: no table pipeline_run yet; {_FIRST_RUN}")
+        if version < len(STEPS):
+            # What is read may be in tables or columns that an older engine did not have.
+            with connect(connection) as writable:
+                create_tables(writable)
         yield database
 
 

@@ -51,6 +51,8 @@ def facts(run: Run) -> list[tuple[str, object]]:
 
 def origin(trace: Trace) -> list[tuple[str, object]]:
     """Return where a row comes from, as names and values."""
+    if trace.is_foreign:
+        return [("written by", "another program, not by a run"), *_since(trace)]
     if trace.run is None:
         return [("run", "no longer in the ledger")]
     run = trace.run
@@ -63,9 +65,13 @@ def origin(trace: Trace) -> list[tuple[str, object]]:
     ]
     if trace.extracted_by:
         facts.append(("first read by", f"{trace.extracted_by}, which rejected it"))
-    if trace.confirmed_by:
-        facts.append(("since then", f"the source {trace.confirmed_by} has sent an identical row"))
-    return facts
+    return [*facts, *_since(trace)]
+
+
+def _since(trace: Trace) -> list[tuple[str, object]]:
+    if not trace.confirmed_by:
+        return []
+    return [("since then", f"the source {trace.confirmed_by} has sent an identical row")]
 
 
 def growth(change: Change) -> str:

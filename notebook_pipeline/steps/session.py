@@ -26,6 +26,7 @@ from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.plan import refuse_secrets
 from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.running.run_order import warn_of_clock
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
@@ -134,7 +135,9 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     refuse_secrets(parameters, Redactor(_connections(parameters)))
-    run_id = new_run_id()
+    newest = ledger.newest_run_id(database)
+    warn_of_clock(newest, print)
+    run_id = new_run_id(newest)
     # If the output cannot be reached, a later run that can correct the artefacts settles lost runs.
     with suppress(OSError, PipelineError):
         output = open_output()

@@ -33,7 +33,9 @@ def is_known(database: Database, dataset: Dataset, batch: pa.RecordBatch, *, is_
         f"SELECT {columns} FROM {quoted(dataset.name)} WHERE {where} ORDER BY {order}", ends
     )
     here = _aligned(stored, batch, dataset.keys)
-    same = pc.not_equal(here["_source"], BULK_MARK) if is_live else pc.is_valid(here[dataset.keys[0]])
+    # Rows of other programs have no source, and SQLite gives a column of nulls any type.
+    source = here["_source"].cast(pa.string())
+    same = pc.not_equal(source, BULK_MARK) if is_live else pc.is_valid(here[dataset.keys[0]])
     same = pc.fill_null(same, False)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         same = pc.and_(same, _is_same(column, here[name]))

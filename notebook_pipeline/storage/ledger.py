@@ -119,6 +119,13 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     return rows[0]
 
 
+def newest_run_id(database: Database) -> str:
+    """Return the greatest id of all runs, or "" if there is none yet."""
+    if "pipeline_run" not in database.relations():
+        return ""
+    return database.execute("SELECT coalesce(max(run_id), '') FROM pipeline_run")[0][0]
+
+
 def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -> str:
     """Return the id of the last run that merged rows into the dataset, or "" if there is none.
 

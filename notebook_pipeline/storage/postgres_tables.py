@@ -1,5 +1,8 @@
 """What PostgreSQL reports of a table, and how a column of another type is converted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pyarrow as pa
 
 from notebook_pipeline.storage.database import Database, quoted
@@ -127,6 +130,32 @@ class PostgresTables:
         name = quoted(column.name)
         return f"ALTER TABLE {quoted(table)} ALTER COLUMN {name} TYPE {wanted} USING {value % name}"
 
+    def converts(self, column: StoredColumn, kind: pa.DataType) -> bool:
+        """Return True if the statement of `with_type` loses nothing."""
+        return conversion(column.type, self._database.sql_type(kind), kind) is not None
+
+    def unfit(self, column: StoredColumn, kind: pa.DataType) -> str:
+        """Return the SQL condition that a value is not one of a declared type, or "" if every value is."""
+        name, is_text = quoted(column.name), column.type.startswith(("text", "character"))
+        if pa.types.is_date(kind):
+            is_day = f"CAST({name} AS TEXT) ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$'"
+            in_calendar = f"{name} BETWEEN '0001-01-01' AND '9999-12-31'"
+            return f"NOT ({is_day} AND {in_calendar})" if is_text else f"NOT ({in_calendar})"
+        if pa.types.is_time(kind) and is_text:
+            return f"{name} !~ '^[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[.][0-9]{{6}}$'"
+        if pa.types.is_timestamp(kind):
+            return f"NOT isfinite({name})"
+        if pa.types.is_floating(kind) and column.type in {"real", "double precision"}:
+            return f"{name} IN ('NaN', 'Infinity', '-Infinity')"
+        if pa.types.is_decimal(kind) and column.type == "numeric":
+            return f"{name} IS DISTINCT FROM round({name}, {kind.scale}) OR {name} = 'NaN'"
+        return ""
+
+    def hold(self, table: str) -> None:
+        """Keep others from changing a table until the transaction ends."""
+        with self._short_wait():
+            self._database.execute(f"LOCK TABLE {quoted(table)} IN ACCESS EXCLUSIVE MODE")
+
     def with_null(self, table: str, column: str) -> str:
         """Return the statement that lets a column be null."""
         return f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} DROP NOT NULL"
@@ -141,9 +170,15 @@ class PostgresTables:
 
     def add_column(self, table: str, definition: str) -> None:
         """Add a column inside the transaction; fail if the table stays in use for LOCK_SECONDS."""
+        with self._short_wait():
+            self._database.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {definition}")
+
+    @contextmanager
+    def _short_wait(self) -> Iterator[None]:
+        """Let statements wait for LOCK_SECONDS only: what asks for the table meanwhile waits behind them."""
         [[before]] = self._database.execute("SELECT current_setting('lock_timeout')")
         self._set_lock_timeout(f"{LOCK_SECONDS}s")
-        self._database.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {definition}")
+        yield
         self._set_lock_timeout(before)
 
     def _set_lock_timeout(self, value: str) -> None:

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.sqlite_values import unfit_value
 from notebook_pipeline.storage.stored_table import StoredColumn, StoredTable
 
 # https://sqlite.org/datatype3.html#determination_of_column_affinity: the first that matches decides.
@@ -70,6 +71,17 @@ class SqliteTables:
     def with_type(self, table: str, column: StoredColumn, kind: pa.DataType) -> str:
         """Return "": the type of a column cannot be changed."""
         return ""
+
+    def converts(self, column: StoredColumn, kind: pa.DataType) -> bool:
+        """Return False: the type of a column cannot be changed."""
+        return False
+
+    def unfit(self, column: StoredColumn, kind: pa.DataType) -> str:
+        """Return the SQL condition that a value is not stored as one of a declared type."""
+        return unfit_value(quoted(column.name), self._database.sql_type(kind), kind)
+
+    def hold(self, table: str) -> None:
+        """Do nothing: a transaction holds the write lock of the whole file."""
 
     def with_null(self, table: str, column: str) -> str:
         """Return "": NOT NULL cannot be dropped."""

@@ -72,6 +72,18 @@ class Tables(Protocol):
         """Return the statement that converts a column, which must lose nothing, to a declared type."""
         ...
 
+    def converts(self, column: StoredColumn, kind: pa.DataType) -> bool:
+        """Return True if the statement of `with_type` loses nothing."""
+        ...
+
+    def unfit(self, column: StoredColumn, kind: pa.DataType) -> str:
+        """Return the SQL condition that a value is not one of a declared type, or "" if every value is."""
+        ...
+
+    def hold(self, table: str) -> None:
+        """Keep others from changing a table until the transaction ends."""
+        ...
+
     def with_null(self, table: str, column: str) -> str:
         """Return the statement that lets a column be null."""
         ...

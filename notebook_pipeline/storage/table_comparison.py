@@ -20,10 +20,14 @@ from notebook_pipeline.storage.table_definition import (
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference in words, and the statement that removes it; "" if only a new table does."""
+    """A difference in words, and the statement that removes it; "" if only a new table does.
+
+    `is_safe` is True if the statement keeps every row and value, and lets other programs go on as before.
+    """
 
     found: str
     statement: str = ""
+    is_safe: bool = False
 
 
 def missing_columns(dataset: Dataset, stored: StoredTable) -> list[Column]:
@@ -78,7 +82,8 @@ def differences(database: Database, dataset: Dataset, stored: StoredTable) -> It
     elif not stored.has_key(dataset.keys):
         yield Difference(
             f"two rows can have the same {declared}, which is the declared key",
-            unique_index(dataset),
+            _unique_index(dataset),
+            is_safe=True,
         )
 
 
@@ -97,7 +102,7 @@ def remedy(database: Database, dataset: Dataset, stored: StoredTable, found: Seq
     return "; ".join(rebuild(dataset.name, table_definition(database, dataset), values))
 
 
-def unique_index(dataset: Dataset) -> str:
+def _unique_index(dataset: Dataset) -> str:
     """Return the statement that makes the declared key one."""
     name = quoted(f"{dataset.name}_key")
     return f"CREATE UNIQUE INDEX {name} ON {quoted(dataset.name)} ({key_columns(dataset)})"
@@ -168,6 +173,7 @@ def _of_column(
             f"column {column.name} is of type {there.type}, but {column.type} is declared, which is stored "
             f"as {database.sql_type(column.type)}",
             database.tables.with_type(dataset.name, there, column.type),
+            is_safe=database.tables.converts(there, column.type),
         )
     if column.nullable and not there.nullable:
         yield Difference(
