@@ -107,6 +107,12 @@ class Dataset(Declaration):
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
 
+    def declared_cursor(self) -> str:
+        """Return the cursor, or raise UsageError."""
+        if not self.cursor:
+            raise UsageError(f"dataset {self.name!r} has no cursor; declare one in datasets/{self.name}.py")
+        return self.cursor
+
     def declared_api(self) -> Rest:
         """Return the declared API, or raise UsageError."""
         if self.api is None:
