@@ -18,6 +18,7 @@ from notebook_pipeline.sources.files import csv_reader, formats, parquet_reader
 from notebook_pipeline.sources.files.download import download, unpack
 from notebook_pipeline.sources.files.formats import Format, Kind
 from notebook_pipeline.sources.files.locations import Local, Remote, locate, shown
+from notebook_pipeline.sources.undeclared import received_names
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def read_batches(bulk: BulkFile, dataset: Dataset) -> Iterator[RawBatch]:
 def unknown_columns(bulk: BulkFile, dataset: Dataset) -> list[str]:
     """Return the columns that the dataset neither declares nor ignores, in the order of the file."""
     names = dict.fromkeys(name for part in bulk.parts for name in part.schema.names)
-    return [name for name in names if name not in dataset.schema.names and name not in dataset.ignored]
+    expected = received_names(dataset, "files")
+    return [name for name in names if name not in expected and name not in dataset.ignored]
 
 
 def _part(found: Local | Remote, connection: Connection, cache: Path) -> Part:
@@ -160,7 +162,7 @@ def _fingerprint(parts: Sequence[Part]) -> str:
 
 def _check_columns(part: Part, dataset: Dataset) -> None:
     names = part.schema.names
-    missing = [name for name in dataset.schema.names if name not in names]
+    missing = [name for name in received_names(dataset, "files") if name not in names]
     if missing:
         found = f"columns {', '.join(names)}" if names else "no columns"
         declared = f"{', '.join(missing)}, which dataset {dataset.name!r} declares"
@@ -170,12 +172,11 @@ def _check_columns(part: Part, dataset: Dataset) -> None:
         raise PipelineError(
             f"{part.name}: found duplicate columns {', '.join(twice)}, expected each name once"
         )
-    for field in dataset.schema:
-        received = part.schema.field(field.name).type
-        if not can_convert(received, field.type):
-            raise PipelineError(
-                f"{part.name}: found column {field.name} as {received}, expected {field.type}"
-            )
+    for column in dataset.columns:
+        [name] = column.path("files")
+        received = part.schema.field(name).type
+        if not can_convert(received, column.type, column.written("files")):
+            raise PipelineError(f"{part.name}: found column {name} as {received}, expected {column.type}")
 
 
 def _read_part(part: Part, dataset: Dataset) -> Iterator[RawBatch]:

@@ -44,5 +44,23 @@ class FileSource:
 
 def contract_fingerprint(dataset: Dataset) -> str:
     """Return a digest of everything that decides whether and how a row is accepted."""
-    contract = (str(dataset.schema), dataset.key, dataset.cursor, sorted(dataset.ignored), dataset.rules)
+    columns = [
+        (
+            column.name,
+            str(column.type),
+            column.nullable,
+            column.path("files"),
+            column.written("files"),
+            column.zone,
+        )
+        for column in dataset.columns
+    ]
+    contract = (
+        str(dataset.schema),
+        columns,
+        dataset.key,
+        dataset.cursor,
+        sorted(dataset.ignored),
+        dataset.rules,
+    )
     return hashlib.sha256(repr(contract).encode()).hexdigest()[:16]
