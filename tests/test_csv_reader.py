@@ -96,36 +96,6 @@ def test_keeps_what_is_not_utf8(tmp_path: Path) -> None:
     assert malformed == [Malformed("p.csv:3", b"\xff", "1 fields, but the header has 2")]
 
 
-UNCLOSED = "a quote is never closed"
-
-
-@pytest.mark.parametrize(
-    ("lines", "content"),
-    [
-        pytest.param(b'4,"5\n6,7\n8,"9"\n', b'4,"5\n6,7\n8,9"""', id="up to the next quote"),
-        pytest.param(b'4,"5\n6,7\n8,9\n', b'4,"5\n6,7\n8,9\n"', id="up to the end"),
-        pytest.param(b'4,"5\n6\n7,8,9\n8,9\n1\n', b'4,"5\n6\n7,8,9\n8,9\n1\n"', id="over malformed lines"),
-        pytest.param(b'4,"5\n', b'4,"5\n"', id="in the last line"),
-    ],
-)
-def test_an_unclosed_quote_swallows_no_row_unseen(tmp_path: Path, lines: bytes, content: bytes) -> None:
-    assert read_one(tmp_path, b"a,b\n1,2\n" + lines) == (
-        {"p.csv:1": ["1", "2"]},
-        [Malformed("p.csv:2", content, UNCLOSED)],
-    )
-
-
-def test_a_value_of_several_lines_may_hold_any_commas(tmp_path: Path) -> None:
-    lines = b'1,"12 Main St, Apt 4\nSpringfield, IL",x\n2,"a,b,c\nd,e,f\n",y\n3,"4,z\n5,"6",z\n7,8,9\n'
-    good, malformed = read_one(tmp_path, b"a,b,c\n" + lines)
-    assert good == {
-        "p.csv:1": ["1", "12 Main St, Apt 4\nSpringfield, IL", "x"],
-        "p.csv:2": ["2", "a,b,c\nd,e,f\n", "y"],
-        "p.csv:4": ["7", "8", "9"],
-    }
-    assert malformed == [Malformed("p.csv:3", b'3,"4,z\n5,6""",z', "a quote is never closed")]
-
-
 def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

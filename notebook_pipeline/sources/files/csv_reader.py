@@ -1,16 +1,14 @@
 """CSV files: the header, the rows as text in batches, and the rows that cannot be split into fields.
 
 Fields are separated by commas and may be enclosed in double quotes. Nothing is guessed: every column is text,
-empty is null. A quoted value may contain line breaks; if it also contains as many commas as the lines it
-spans should have, followed by a quote or the end of the row, its quote is taken as never closed and the row
-is malformed. Rows are counted from 1 after the header; empty lines are not rows.
+empty is null. A quoted value may contain line breaks. Rows are counted from 1 after the header; empty lines
+are not rows.
 """
 
 import atexit
 import codecs
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +18,6 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from notebook_pipeline.contract import utf8
-from notebook_pipeline.contract.arrow_functions import mask, pc, text_bytes
 from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.sources.files.formats import whole
@@ -29,7 +26,6 @@ _BLOCK = 1 << 20  # also the longest row; Arrow reads up to 32 blocks ahead
 _ROWS = 65_536  # a batch has at most about this many rows,
 _BYTES = 16 << 20  # and about this many bytes
 _SHOWN = 60  # bytes shown of a file that is not CSV
-_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def read_header(path: Path, name: str, compression: str | None) -> list[str]:
@@ -161,11 +157,6 @@ class _Rows:
     def batch(self, batch: pa.RecordBatch, *, marked: bool, share: float) -> RawBatch:
         """Return a batch with the bad rows before, within and right after it."""
         numbers = self._number(batch.num_rows)
-        swallowed = _swallowed(batch)
-        if swallowed.any():
-            for row in np.flatnonzero(swallowed).tolist():
-                self._keep(int(numbers[row]), _spell(batch, row), "a quote is never closed")
-            batch, numbers = batch.filter(pa.array(~swallowed)), numbers[~swallowed]
         malformed = [self.bad.pop(number) for number in sorted(self.bad) if number <= self.seen]
         columns = utf8.original_columns(batch) if marked else batch
         return RawBatch(columns, lambda row: f"{self.name}:{numbers[row]}", malformed, share)
@@ -185,38 +176,3 @@ class _Rows:
 
     def _keep(self, number: int, text: str, reason: str) -> None:
         self.bad[number] = Malformed(f"{self.name}:{number}", utf8.original(text), reason)
-
-
-def _swallowed(batch: pa.RecordBatch) -> np.ndarray:
-    """Return a mask of rows with a value that spans lines and has the commas that those lines should have."""
-    found = np.zeros(batch.num_rows, bool)
-    for place, column in enumerate(batch.columns):
-        data = text_bytes(column)
-        if not ((data == ord("\n")) | (data == ord("\r"))).any():
-            continue
-        broken = mask(pc.match_substring_regex(column, r"[\r\n]"))
-        for row in np.flatnonzero(broken).tolist():
-            found[row] |= _spans_rows(column[row].as_py(), place, batch.num_columns - 1)
-    return found
-
-
-def _spans_rows(value: str, place: int, commas: int) -> bool:
-    """Return True if a value with line breaks seems to contain the ends of rows of `commas` commas each.
-
-    The quote that seems to close such a value opens a later one, whose own closing quote then remains in the
-    text. In the last column there may be none: the file may end there, or the later value may break the line
-    as well.
-    """
-    lines = _BREAK.split(value.rstrip("\r\n"))
-    if place < commas and '"' not in lines[-1]:
-        return False
-    return value.count(",") >= (len(lines) - 1) * commas or any(
-        line.count(",") == commas for line in lines[1:-1]
-    )
-
-
-def _spell(batch: pa.RecordBatch, row: int) -> str:
-    """Return a row as a line of CSV, which is what was received except for unnecessary quotes."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([column[row].as_py() for column in batch.columns])
-    return line.getvalue()[:-1]
