@@ -113,7 +113,7 @@ CSV = csv_bytes([player(1), player(2)])
 def test_streams_a_file_into_the_cache(tmp_path: Path, name: str, body: bytes) -> None:
     path = "/" + name.replace(" ", "%20")
     with serve({path: [Reply(body)]}) as server:
-        bulk = fetch_bulk(name, connect(server), tmp_path / "cache")
+        bulk = fetch_bulk(name, connect(server), tmp_path / "cache", PLAYER)
         assert server.asked == [(path, BASIC, SECRET)]
         good, rejected, read = load(name, connect(server), tmp_path / "cache")
     sha256 = hashlib.sha256(body).hexdigest()
@@ -126,7 +126,7 @@ def test_streams_a_file_into_the_cache(tmp_path: Path, name: str, body: bytes) -
 
 def test_a_copy_may_be_fetched_again_while_it_is_read(tmp_path: Path) -> None:
     with serve({"/p.csv": [Reply(CSV)]}) as server:
-        first, again = (fetch_bulk("p.csv", connect(server), tmp_path) for _ in range(2))
+        first, again = (fetch_bulk("p.csv", connect(server), tmp_path, PLAYER) for _ in range(2))
     assert [part.path for part in first.parts] == [part.path for part in again.parts]
     assert sum(len(batch) for batch in read_batches(first, PLAYER)) == CSV.count(b"\n") - 1
 
@@ -134,9 +134,11 @@ def test_a_copy_may_be_fetched_again_while_it_is_read(tmp_path: Path) -> None:
 def test_takes_a_whole_url_without_the_credentials_of_another_server(tmp_path: Path) -> None:
     with serve({"/p.csv": [Reply(CSV)]}) as server, serve({}) as other:
         url = f"http://127.0.0.1:{server.port}/p.csv?token={SECRET}"
-        assert fetch_bulk(url, connect(other), tmp_path).name == f"http://127.0.0.1:{server.port}/p.csv"
-        assert fetch_bulk(url, folder(tmp_path), tmp_path).rows is None
-        assert fetch_bulk(url, connect(server), tmp_path).rows is None
+        assert (
+            fetch_bulk(url, connect(other), tmp_path, PLAYER).name == f"http://127.0.0.1:{server.port}/p.csv"
+        )
+        assert fetch_bulk(url, folder(tmp_path), tmp_path, PLAYER).rows is None
+        assert fetch_bulk(url, connect(server), tmp_path, PLAYER).rows is None
         asked = f"/p.csv?token={SECRET}"
         assert server.asked == [(asked, None, None), (asked, None, None), (asked, BASIC, SECRET)]
 
@@ -146,7 +148,10 @@ def test_credentials_do_not_follow_to_another_host(tmp_path: Path) -> None:
         away = Reply(status=302, headers={"Location": f"http://127.0.0.1:{other.port}/elsewhere"})
         at_home = Reply(status=301, headers={"Location": "/next"})
         with serve({"/p.csv": [at_home], "/next": [away]}) as server:
-            assert fetch_bulk("p.csv", connect(server), tmp_path).sha256 == hashlib.sha256(CSV).hexdigest()
+            assert (
+                fetch_bulk("p.csv", connect(server), tmp_path, PLAYER).sha256
+                == hashlib.sha256(CSV).hexdigest()
+            )
             assert server.asked == [("/p.csv", BASIC, SECRET), ("/next", BASIC, SECRET)]
         assert other.asked == [("/elsewhere", None, None)]
 
@@ -159,7 +164,7 @@ LONG = csv_bytes([player(number) for number in range(50_000)])  # more than one 
 )
 def test_tries_again_from_the_start(tmp_path: Path, fault: Reply) -> None:
     with serve({"/p.csv": [fault, fault, Reply(LONG)]}) as server:
-        bulk = fetch_bulk("p.csv", connect(server), tmp_path)
+        bulk = fetch_bulk("p.csv", connect(server), tmp_path, PLAYER)
         assert len(server.asked) == 3
     assert bulk.parts[0].path.read_bytes() == LONG
 
@@ -187,7 +192,7 @@ def moved(target: str) -> Reply:
 )
 def test_fails_with_the_address_and_leaves_nothing(tmp_path: Path, reply: Reply, message: str) -> None:
     with serve({"/p.csv": [reply]}) as server, pytest.raises(PipelineError) as error:
-        fetch_bulk("p.csv", connect(server), tmp_path / "cache")
+        fetch_bulk("p.csv", connect(server), tmp_path / "cache", PLAYER)
     address = f"http://127.0.0.1:{server.port}/p.csv"
     message = message.replace("{port}", str(server.port))
     assert str(error.value) == f"p.csv: GET {address} (connection 'files'): {message}"
@@ -199,7 +204,7 @@ def test_no_secret_is_told_where_nobody_answers(tmp_path: Path) -> None:
         port = server.port
     url = f"http://127.0.0.1:{port}/p.csv?token={SECRET}"
     with pytest.raises(PipelineError) as error:
-        fetch_bulk(url, connect(server), tmp_path / "cache")
+        fetch_bulk(url, connect(server), tmp_path / "cache", PLAYER)
     assert str(error.value) == (
         f"p.csv: GET http://127.0.0.1:{port}/p.csv (connection 'files'): no complete answer "
         f"(ConnectionRefusedError: [Errno 111] Connection refused), {LATER}"
@@ -208,19 +213,21 @@ def test_no_secret_is_told_where_nobody_answers(tmp_path: Path) -> None:
 
 def test_says_that_a_page_is_no_file(tmp_path: Path) -> None:
     with serve({"/p.csv": [Reply(b"<html>Please log in")]}) as server, pytest.raises(PipelineError) as error:
-        fetch_bulk("p.csv", connect(server), tmp_path)
+        fetch_bulk("p.csv", connect(server), tmp_path, PLAYER)
     assert str(error.value) == (
-        "p.csv: found an HTML or XML page, expected CSV text in UTF-8; "
-        "give the file the extension of its format"
+        "p.csv: found an HTML or XML page, expected CSV text in UTF-8; give it the extension of its "
+        "format, or declare Files(format=…), for example 'csv'"
     )
 
 
 def test_unpacks_what_a_server_packed_for_the_way(tmp_path: Path) -> None:
     packed = Reply(gzip.compress(CSV), headers={"Content-Encoding": "gzip"})
     with serve({"/p.csv": [packed], "/p.csv.gz": [packed]}) as server:
-        assert fetch_bulk("p.csv", connect(server), tmp_path).sha256 == hashlib.sha256(CSV).hexdigest()
         assert (
-            fetch_bulk("p.csv.gz", connect(server), tmp_path).sha256
+            fetch_bulk("p.csv", connect(server), tmp_path, PLAYER).sha256 == hashlib.sha256(CSV).hexdigest()
+        )
+        assert (
+            fetch_bulk("p.csv.gz", connect(server), tmp_path, PLAYER).sha256
             == hashlib.sha256(packed.body).hexdigest()
         )
 
@@ -229,7 +236,7 @@ def test_what_is_packed_by_name_stays_packed_behind_a_redirect(tmp_path: Path) -
     packed = gzip.compress(CSV)
     blob = Reply(packed, headers={"Content-Encoding": "gzip"})
     with serve({"/p.csv.gz": [moved("/blob")], "/blob": [blob]}) as server:
-        bulk = fetch_bulk("p.csv.gz", connect(server), tmp_path)
+        bulk = fetch_bulk("p.csv.gz", connect(server), tmp_path, PLAYER)
     assert bulk.sha256 == hashlib.sha256(packed).hexdigest()
 
 
@@ -244,17 +251,17 @@ def test_a_connection_may_limit_what_is_copied(
     tmp_path: Path, extra: dict[str, object], message: str
 ) -> None:
     with serve({"/p.csv": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
-        fetch_bulk("p.csv", replace(connect(server), extra=extra), tmp_path / "cache")
+        fetch_bulk("p.csv", replace(connect(server), extra=extra), tmp_path / "cache", PLAYER)
     assert message in str(error.value)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_http_has_no_folders(tmp_path: Path) -> None:
     with serve({}) as server, pytest.raises(PipelineError) as error:
-        fetch_bulk("in/*", connect(server), tmp_path)
+        fetch_bulk("in/*", connect(server), tmp_path, PLAYER)
     assert str(error.value) == (
-        f"http://127.0.0.1:{server.port}/in/%2A: HTTP supports no folders or globs; name one file, .csv or "
-        ".parquet, optionally followed by .gz or .zst"
+        f"http://127.0.0.1:{server.port}/in/%2A: HTTP supports no folders or globs; name one file, .csv, "
+        ".tsv, .parquet, .json, .jsonl or .ndjson, optionally followed by .gz, .zst, .bz2, .xz or .zip"
     )
 
 
@@ -271,7 +278,7 @@ def test_reads_whatever_fsspec_opens(tmp_path: Path) -> None:
         store.pipe(f"/bulk/{name}", csv_bytes([player(player_id)]))
 
     def found(source: str, connection: Connection) -> list[tuple[str, object]]:
-        bulk = fetch_bulk(source, connection, tmp_path / "cache")
+        bulk = fetch_bulk(source, connection, tmp_path / "cache", PLAYER)
         ids = [batch.columns["player_id"][0].as_py() for batch in read_batches(bulk, PLAYER) if batch.columns]
         return list(zip([part.name for part in bulk.parts], ids, strict=True))
 
@@ -293,7 +300,7 @@ def test_forgets_what_was_fetched_days_ago(tmp_path: Path) -> None:
         then = (tmp_path / name).stat().st_mtime - days * 86_400
         os.utime(tmp_path / name, (then, then))
     with serve({"/p.csv": [Reply(CSV)]}) as server:
-        fetch_bulk("p.csv", connect(server), tmp_path)
+        fetch_bulk("p.csv", connect(server), tmp_path, PLAYER)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"{hashlib.sha256(CSV).hexdigest()[:16]}-p.csv",
         "new.csv",
@@ -303,5 +310,5 @@ def test_forgets_what_was_fetched_days_ago(tmp_path: Path) -> None:
 def test_says_where_a_file_cannot_be_kept(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file, no folder")
     with serve({"/p.csv": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
-        fetch_bulk("p.csv", connect(server), tmp_path / "cache")
+        fetch_bulk("p.csv", connect(server), tmp_path / "cache", PLAYER)
     assert str(error.value).startswith(f"p.csv: cannot be written to {tmp_path}/cache: ")

@@ -1,8 +1,13 @@
-"""The note about data that a source has but its dataset does not declare."""
+"""The names that a source has for declared data, and the note about data that is not declared."""
 
 from collections.abc import Iterable
 
 from notebook_pipeline.declare.dataset import Dataset
+
+
+def received_names(dataset: Dataset, family: str) -> dict[str, str]:
+    """Return the names under which declared columns come from a source, each with the column's own name."""
+    return {column.name: column.name for column in dataset.columns}
 
 
 def note_undeclared(dataset: Dataset, names: Iterable[str]) -> list[str]:
