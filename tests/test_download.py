@@ -18,6 +18,7 @@ from declared import PLAYER
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.sources.files import download, stored_files
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.http import retries
 from tests.bulk_data import csv_bytes, folder, load, parquet_bytes, player
@@ -44,6 +45,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.replies = replies
         self.asked: list[tuple[str, str | None, str | None]] = []
+        self.headers: list[list[str]] = []
 
     @property
     def port(self) -> int:
@@ -54,11 +56,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = cast("Server", self.server)
         server.asked.append((self.path, self.headers["Authorization"], self.headers["X-Key"]))
+        server.headers.append(self.headers.keys())
         replies = server.replies.get(self.path.partition("?")[0], [Reply(status=404)])
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         self.send_response(reply.status)
         for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-            self.send_header(name, value)
+            if value:
+                self.send_header(name, value)
         self.end_headers()
         self.wfile.write(reply.body[: len(reply.body) - reply.cut])
 
@@ -254,6 +258,108 @@ def test_a_connection_may_limit_what_is_copied(
         fetch_bulk("p.csv", replace(connect(server), extra=extra), tmp_path / "cache", PLAYER)
     assert message in str(error.value)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "headers"),
+    [
+        ("export?format=csv", {}),
+        ("/dump/8a1f", {"Content-Type": "text/csv"}),
+        ("dump/8a1f", {"Content-Disposition": "attachment; filename=P.CSV"}),
+        ("dump/8a1f", {"Content-Type": "text/csv", "Content-Encoding": "gzip"}),
+        ("dump/8a1f", {"Content-Disposition": "attachment; filename=p.csv.gz", "Content-Encoding": "gzip"}),
+        ("dump/8a1f", {"Content-Disposition": "attachment; filename=p.csv.gz"}),
+    ],
+)
+def test_a_server_tells_the_format(tmp_path: Path, source: str, headers: dict[str, str]) -> None:
+    packed = any("gz" in value for value in headers.values())
+    reply = Reply(gzip.compress(CSV) if packed else CSV, headers=headers)
+    path = "/" + source.lstrip("/").partition("?")[0]
+    with serve({path: [reply]}) as server:
+        good, rejected, _ = load(source, connect(server), tmp_path / "cache")
+        assert server.asked == [("/" + source.lstrip("/"), BASIC, SECRET)]
+    assert (good.to_pylist(), rejected) == ([player(1), player(2)], [])
+
+
+def test_a_file_whose_format_nobody_tells_is_refused(tmp_path: Path) -> None:
+    with serve({"/dump": [Reply(CSV)]}) as server, pytest.raises(PipelineError) as error:
+        load("dump", connect(server), tmp_path / "cache")
+    assert str(error.value).startswith("dump: found an unknown format, expected .csv, ")
+    assert str(error.value).endswith("or declare Files(format=…), for example 'csv'")
+
+
+NO_LENGTH = {"Content-Length": "", "Connection": "close"}
+
+
+def test_a_body_of_unknown_length_must_end_with_a_row(tmp_path: Path) -> None:
+    whole = Reply(LONG, headers=NO_LENGTH)
+    cut = Reply(LONG[: len(LONG) * 6 // 10], headers=NO_LENGTH)
+    assert not cut.body.endswith(b"\n")
+    with serve({"/p.csv": [whole], "/cut.csv": [cut]}) as server:
+        bulk = fetch_bulk("p.csv", connect(server), tmp_path / "cache", PLAYER)
+        assert bulk.notes == ["p.csv: the server sent no length; nothing proves that the file is complete"]
+        assert load("p.csv", connect(server), tmp_path / "cache")[2] == 50_000
+        with pytest.raises(PipelineError) as error:
+            fetch_bulk("cut.csv", connect(server), tmp_path / "cache", PLAYER)
+    assert str(error.value) == (
+        "cut.csv: the server sent no length and closed the connection within a row; run this again, and if "
+        "the file is complete, let it end with a line break or the server send a Content-Length"
+    )
+
+
+@pytest.mark.parametrize("name", ["p.parquet.gz", "p.csv.gz"])
+def test_what_a_file_unpacks_to_is_limited(tmp_path: Path, name: str) -> None:
+    body = gzip.compress(b"PAR1" + bytes(3_000_000)) if "parquet" in name else gzip.compress(LONG)
+    connection = Connection("files", "fs", extra={"path": str(tmp_path), "max_bytes": 1_000_000})
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(PipelineError) as error:
+        load(name, connection, tmp_path / "cache")
+    assert str(error.value) == (
+        f"{name}: unpacks to more than 1,000,000 bytes; check that this is the right file; if so, set a "
+        "larger `max_bytes` in the connection's extra"
+    )
+    assert [path.name for path in (tmp_path / "cache").glob("*")] == []
+
+
+def test_limits_hold_for_object_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    store.pipe("/bulk/p.csv", CSV)
+    extra = {"path": "memory://bulk", "max_bytes": 20}
+    with pytest.raises(PipelineError) as error:
+        load("p.csv", Connection("files", "fs", extra=extra), tmp_path / "cache")
+    assert str(error.value) == (
+        "memory:///bulk/p.csv: found more than 20 bytes; check that this is the right file; if so, set a "
+        "larger `max_bytes` in the connection's extra"
+    )
+    hanging = threading.Event()
+    monkeypatch.setattr(
+        stored_files, "_read", lambda system, path: iter(lambda: hanging.wait(20) or b"", None)
+    )
+    monkeypatch.setattr(download, "_OVERTIME", 0.01)
+    extra = {"path": "memory://bulk", "max_seconds": 0.01}
+    with pytest.raises(PipelineError) as error:
+        load("p.csv", Connection("files", "fs", extra=extra), tmp_path / "cache")
+    hanging.set()
+    assert str(error.value) == (
+        "memory:///bulk/p.csv: not read to its end within 0.01 s; run this again, or set a larger "
+        "`max_seconds` in the connection's extra"
+    )
+
+
+def test_settings_of_files_are_not_sent(tmp_path: Path) -> None:
+    extra = {"storage_options": {"secret": SECRET}, "max_bytes": 10_000, "max_seconds": 60, "allow": ["/x"]}
+    with serve({"/p.csv": [Reply(CSV)]}) as server:
+        load("p.csv", replace(connect(server), extra=extra), tmp_path / "cache")
+        [sent] = server.headers
+    assert {name.lower() for name in sent} == {
+        "host",
+        "user-agent",
+        "accept-encoding",
+        "accept",
+        "connection",
+        "authorization",
+    }
 
 
 def test_http_has_no_folders(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_empty_parts_are_passed_over_with_a_note(tmp_path: Path) -> None:
     assert bulk.notes == ["passed over, because they are empty: a.csv, c.csv"]
     assert load("in", folder(tmp_path), tmp_path / "cache")[0].to_pylist() == ROWS
     (tmp_path / "in" / "b.csv").write_bytes(b"")
-    with pytest.raises(PipelineError, match="^in: all 3 files are empty; expected the dataset's columns$"):
+    with pytest.raises(PipelineError, match=r"^in: all 3 files are empty; expected the dataset's columns$"):
         fetch_bulk("in", folder(tmp_path), tmp_path / "cache", PLAYER)
 
 

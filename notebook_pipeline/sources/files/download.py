@@ -16,6 +16,8 @@ from notebook_pipeline.sources.http.addresses import shown_address
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.retries import Patience, file_patience
 
+_OVERTIME = 1.0  # seconds after the limit, in which the copy itself should have stopped
+
 
 @dataclass(frozen=True)
 class Download:
@@ -66,7 +68,7 @@ def _copy_stored(remote: Remote, patience: Patience, part: IO[bytes]) -> str:
     chunks = remote.chunks or (lambda: iter(()))
     copying = Client.start(lambda: _copy(_limited(chunks(), remote, patience), part))
     try:
-        return copying.result(timeout=patience.budget + 1)
+        return copying.result(timeout=patience.budget + _OVERTIME)
     except PipelineError:
         raise
     except TimeoutError:
