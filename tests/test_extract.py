@@ -13,7 +13,8 @@ import pyarrow.csv
 import pytest
 from pyarrow import parquet
 
-from notebook_pipeline.connections import API, variable
+from notebook_pipeline import settings
+from notebook_pipeline.connections import API, FILES, Connection, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
 from notebook_pipeline.steps import extract, load, session
 from notebook_pipeline.storage import ledger
@@ -27,8 +28,10 @@ STRICT = load.Limits(max_rejected_percent=0.0)
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every test its own output folder and database, on the sample's day."""
-    for name in ("ANALYTICS_DATABASE", "SPORTSWORLDCENTRAL_URL", "REPOSITORY_RAW_URL"):
+    for name in ("ANALYTICS_DATABASE", "SPORTSWORLDCENTRAL_URL"):
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
+    files = Connection(FILES, "fs", extra={"path": str(settings.CHECKOUT / "data"), "allow": [str(tmp_path)]})
+    monkeypatch.setenv(variable(FILES), files.to_json())
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path / "output"))
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", sample_players.SAMPLE_TODAY.isoformat())
 

@@ -58,8 +58,8 @@ class Malformed:
 class RawBatch:
     """One batch as received: the columns of a file, or the values of a JSON list.
 
-    `received` is a record batch (CSV: every column binary; Parquet: its own types) or a sequence of parsed
-    JSON values, one per row. `position` returns `file:row` or `page:index` for a row's index in `received`.
+    `received` is a record batch (CSV: every column text; Parquet: its own types) or a sequence of parsed
+    JSON values, one per row. `position` returns `file:line` or `page:index` for a row's index in `received`.
     `malformed` rows are not in `received`. `share` is the fraction of the whole source, 0 to 1, that has been
     read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
     file. `typed` holds the declared columns of JSON values if all of them have their declared types. `family`

@@ -61,7 +61,7 @@ def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = Fal
         rejected_run = source.removeprefix(replay.PREFIX)
         return open_source(run, replay.ReplaySource(run.database, run.dataset, rejected_run))
     connection = resolve(file_conn_id or run.dataset.files.conn_id)
-    bulk = fetch_bulk(source, connection, cache=settings.output() / "fetched")
+    bulk = fetch_bulk(source, connection, settings.output() / "fetched", run.dataset)
     return open_source(run, FileSource(bulk, run.dataset, run.database, force=force))
 
 

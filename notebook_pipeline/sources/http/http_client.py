@@ -80,8 +80,8 @@ class Client:
         `what` names the answer in errors and warnings, such as "page 3".
         """
 
-        def receive(pieces: Iterator[bytes], content_type: str) -> Answer:
-            answer = Answer(b"".join(pieces), content_type)
+        def receive(pieces: Iterator[bytes], response: requests.Response) -> Answer:
+            answer = Answer(b"".join(pieces), response.headers.get("content-type", ""))
             self._check(answer, shape)
             return answer
 
@@ -92,14 +92,26 @@ class Client:
         return self.wait(self.start(partial(self.get, url, what=what, shape=shape)), url, what=what)
 
     def stream(
-        self, url: str, take: Callable[[Iterator[bytes]], _T], *, what: str, decode: bool = True
+        self,
+        url: str,
+        take: Callable[[Iterator[bytes]], _T],
+        *,
+        what: str,
+        decode: bool = True,
+        headers: Callable[[Mapping[str, str]], object] = lambda headers: None,
     ) -> _T:
         """Return the result of `take`, which is called with the pieces of the body, again on each retry.
 
-        `decode` decodes the content encoding. The query of the URL is not shown.
+        `decode` decodes the content encoding. `headers` is called with the headers of each answer before its
+        body is read. The query of the URL is not shown.
         """
+
+        def receive(pieces: Iterator[bytes], response: requests.Response) -> _T:
+            headers(response.headers)
+            return take(pieces)
+
         request = file_request(url, what, decode=decode)
-        return self._wait(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
+        return self._wait(self.start(lambda: self._try(request, receive)), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
@@ -143,7 +155,7 @@ class Client:
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _try(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
+    def _try(self, request: Request, take: Callable[[Iterator[bytes], requests.Response], _T]) -> _T:
         tries = 1
         while True:
             try:
@@ -167,7 +179,7 @@ class Client:
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
-    def _attempt(self, request: Request, take: Callable[[Iterator[bytes], str], _T]) -> _T:
+    def _attempt(self, request: Request, take: Callable[[Iterator[bytes], requests.Response], _T]) -> _T:
         """Send a request, follow redirects; once one leaves the connection's server, send no credentials."""
         until = min(time.monotonic() + self._patience.answer, self._deadline)
         url, is_home = request.url, True
@@ -179,8 +191,7 @@ class Client:
                     if not target:
                         if response.status_code != 200:
                             raise responses.refusal(response, request.kind.remedies, self._redactor.text)
-                        content_type = response.headers.get("content-type", "")
-                        return take(self._pieces(response, request, until), content_type)
+                        return take(self._pieces(response, request, until), response)
             except RequestError as error:
                 if not is_home:
                     error = error.of_other_server()
