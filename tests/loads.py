@@ -163,9 +163,9 @@ def counts(database: Database, run_id: str) -> dict[str, Any]:
     return {name.removeprefix("rows_"): value for name, value in row.items() if name.startswith("rows_")}
 
 
-def keys(*present: int) -> pa.RecordBatch:
+def keys(*present: int) -> pa.Array:
     """Return keys as an API run collects them."""
-    return pa.RecordBatch.from_pydict({"player_id": pa.array(present, pa.int64())})
+    return pa.array(present, pa.int64())
 
 
 nothing = contextlib.nullcontext

@@ -167,7 +167,7 @@ def merge(
     with load.transaction(session, origin, loads.ANY_NUMBER) as merging:
         merging.merge([Checked(good, [], len(good))])
         if event.deletes:
-            merging.compare_keys(good.select(["id"]), delete=True, max_deleted_percent=100.0)
+            merging.compare_keys(good.column("id"), delete=True, max_deleted_percent=100.0)
         merging.verify()
     ledger.finish_run(database, session.run_id, "success")
 

@@ -26,7 +26,8 @@ from notebook_pipeline.steps.landing_folder import landing_folder, landings
 from notebook_pipeline.steps.reading_start import as_watermark, go_back, is_later
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.steps.spool import Spool
-from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage import deletions, ledger
+from notebook_pipeline.storage.key_order import key_columns
 from notebook_pipeline.storage.merge import read_watermark
 
 Items = Iterable[RawBatch | BeginAgain]
@@ -49,7 +50,6 @@ class Extract:
     notes: list[str]
     keys: pa.Array
     shows_missing: bool
-    read_keys_again: Callable[[], pa.Array] | None
     source_count: int | None
 
 
@@ -132,7 +132,15 @@ def open_source(run: Session, source: Source) -> Extract:
         ending = source.ending()
     if not ending.origin.is_replay:
         ending = replace(ending, origin=replace(ending.origin, place=place, highest=highest))
+    if ending.read_keys_again and ending.shows_missing and _lacks_stored(run, ending.keys):
+        # Rows may have moved between pages while they were read: only what two readings lack is missing.
+        keys = pa.concat_arrays([ending.keys, ending.read_keys_again()])
+        ending = replace(ending, keys=keys)
     return _extract(run, source.name, batches, ending)
+
+
+def _lacks_stored(run: Session, keys: pa.Array) -> bool:
+    return deletions.lacks_stored(run.database, run.dataset, key_columns(run.dataset, keys))
 
 
 def first_watermark(run: Session, overlap: str) -> str:
@@ -204,7 +212,6 @@ def _extract(run: Session, name: str, checked: Iterator[Checked], ending: Ending
         [*_of_columns(run, ending.origin), *ending.notes],
         ending.keys,
         ending.shows_missing,
-        ending.read_keys_again,
         ending.source_count,
     )
 

@@ -20,6 +20,7 @@ from notebook_pipeline.number_texts import counted
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, extraction_order, ledger
 from notebook_pipeline.storage.cursors import NO_CURSOR, cursor_text, cursor_type
+from notebook_pipeline.storage.key_order import key_columns
 from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark, save_watermark
 from notebook_pipeline.storage.tables import add_missing_columns
 
@@ -87,18 +88,31 @@ class Load:
             for batch in ahead:
                 self.merged += merge.add(batch.good)
                 self._account(batch)
+                if batch.marked:
+                    self._delete_marked(merge, batch.marked)
                 progress(batch.read, batch.share)
         self.noted, self.examples = merge.noted, merge.examples
 
-    def compare_keys(self, present: pa.RecordBatch, *, delete: bool, max_deleted_percent: float) -> None:
+    def _delete_marked(self, merge: Merge, keys: pa.RecordBatch) -> None:
+        distinct = pa.Table.from_batches([keys]).group_by(keys.schema.names).aggregate([])
+        counts = MergeCounts(unchanged=len(keys) - distinct.num_rows)
+        for batch in distinct.select(keys.schema.names).to_batches():
+            counts += merge.delete(batch, self.moment)
+        self.merged += counts
+        self.rows_deleted += counts.updated
+
+    def compare_keys(self, present: pa.Array, *, delete: bool, max_deleted_percent: float) -> None:
         """Find stored rows whose key is missing at the source; if `delete`, delete them with tombstones.
 
+        `present` are the keys that the source has, as structs if the key has several columns.
         Raises DataRefused if they are more than `max_deleted_percent` of the table.
         """
         database, reading = self.session.database, self._reading()
-        self.rows_missing = deletions.find_missing(database, self.dataset, present, reading)
+        self.rows_missing = deletions.find_missing(
+            database, self.dataset, key_columns(self.dataset, present), reading
+        )
         if delete:
-            self.rows_deleted = deletions.delete_missing(
+            self.rows_deleted += deletions.delete_missing(
                 database, self.dataset, reading, max_percent=max_deleted_percent
             )
 
