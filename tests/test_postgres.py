@@ -178,7 +178,7 @@ def _sqlite(folder: Path) -> Connection:
 )
 def test_a_key_is_read_as_far_as_it_can_be_read(database: Database, row: str, key: int | None) -> None:
     database.execute("INSERT INTO rejected_row VALUES ('r', 'player', 'f:1', ?, '[]')", [row])
-    sql = database.json_key("row", "player_id", "INTEGER")
+    sql = database.json_key("row", "player_id", pa.int64())
     assert database.execute(f"SELECT {sql} FROM rejected_row") == [(key,)]
 
 
