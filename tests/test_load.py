@@ -93,6 +93,18 @@ def merge_counts(**given: int) -> dict[str, int]:
     return {name: given.get(name, 0) for name in names}
 
 
+def test_the_rows_in_the_table_are_counted_there(tmp_path: Path) -> None:
+    """Others may have deleted some, which the counts of earlier runs do not show."""
+    with loads.open_database(tmp_path) as database:
+        loads.run(database, BULK, loads.checked([(key, "a", DAY) for key in (1, 2, 3)]))
+        database.execute("DELETE FROM player WHERE player_id = 2")
+        session, _ = loads.start(database)
+        with load.transaction(session, API, loads.ANY_NUMBER) as merge:
+            merge.merge([loads.checked([(4, "d", NEXT)])])
+            assert not merge.compare_count(4)
+            assert merge.in_table_and_source == (3, 4)
+
+
 @pytest.mark.parametrize("failure", [PipelineError("the page is broken"), KeyboardInterrupt(), SystemExit()])
 def test_whatever_ends_a_load_early_leaves_nothing_of_it(tmp_path: Path, failure: BaseException) -> None:
     with loads.open_database(tmp_path) as database:
