@@ -43,7 +43,7 @@ class Api:
     """What happens before the n-th request for a page is answered."""
     instead: dict[int, Answer] = field(default_factory=dict)
     """The answers to the n-th request for a page."""
-    faults: dict[int, fs.Fault] = field(default_factory=dict)
+    faults: dict[int, fs.Failure] = field(default_factory=dict)
     """What happens to the answer to the n-th request for a page."""
     closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)

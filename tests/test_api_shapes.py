@@ -361,7 +361,7 @@ def test_searches_say_everything_in_their_body(tmp_path: Path) -> None:
     )
 
 
-MENU: dict[str, fs.Fault] = {
+MENU: dict[str, fs.Failure] = {
     "429": fs.status(429, Retry_After="0"),
     "500": fs.status(500),
     "503": fs.status(503),

@@ -16,13 +16,15 @@ from pyarrow import parquet
 from notebook_pipeline import settings
 from notebook_pipeline.connections import API, FILES, Connection, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
-from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps import extract, session
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.storage import ledger
 from sample import api_server
 from sample import players as sample_players
 
-NO_LIMITS = load.Limits(max_rejected_percent=100.0)
-STRICT = load.Limits(max_rejected_percent=0.0)
+NO_LIMITS = Limits(max_rejected_percent=100.0)
+STRICT = Limits(max_rejected_percent=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +45,10 @@ def sample_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
-def bulk_run(source: str, *, force: bool = False, limits: load.Limits = NO_LIMITS) -> tuple[dict, list[str]]:
+def bulk_run(source: str, *, force: bool = False, limits: Limits = NO_LIMITS) -> tuple[dict, list[str]]:
     run = session.join_run("bulk_load", {"source": source, "force": force})
     opened = extract.open_bulk(run, source, "repository_raw_url", force=force)
-    with load.transaction(run, opened.origin, limits) as merged:
+    with transaction(run, opened.origin, limits) as merged:
         merged.merge(opened.batches)
     counts = merged.counts()
     run.finish(merged.result())
@@ -105,7 +107,7 @@ def test_a_mended_contract_takes_rejected_rows_again(tmp_path, monkeypatch: pyte
     pyarrow.csv.write_csv(table, tmp_path / "early.csv")
     run = session.join_run("bulk_load", {})
     opened = extract.open_bulk(run, str(tmp_path / "early.csv"), "repository_raw_url")
-    with load.transaction(run, opened.origin, NO_LIMITS) as merged:
+    with transaction(run, opened.origin, NO_LIMITS) as merged:
         merged.merge(opened.batches)
     run_id = run.run_id
     run.finish(merged.result())
@@ -125,7 +127,7 @@ def test_a_refused_file_leaves_its_rejected_rows_and_nothing_else(tmp_path) -> N
     opened = extract.open_bulk(run, str(tmp_path / "bad.csv"), "repository_raw_url")
     with (
         pytest.raises(DataRefused, match="1 of 1 rows were rejected"),
-        load.transaction(run, opened.origin, STRICT) as merged,
+        transaction(run, opened.origin, STRICT) as merged,
     ):
         merged.merge(opened.batches)
     assert run.database.execute("SELECT count(*) FROM player") == [(0,)]
@@ -141,7 +143,7 @@ def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) ->
     update = extract.open_api(run, API)
     assert f"changed since {sample_players.BULK_DAY}" in update.notes[0]
     assert not update.shows_missing
-    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+    with transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
         assert merged.compare_count(update.source_count)
     assert merged.counts()["rows_inserted"] > 0
@@ -190,7 +192,7 @@ def api_run(**options) -> tuple[str | None, list[str]]:
     """Update from the API; return the watermark that it left, and its notes."""
     run = session.join_run("api_incremental_update", {})
     update = extract.open_api(run, API, **options)
-    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+    with transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
     result = merged.result()
     run.finish(result)

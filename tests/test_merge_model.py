@@ -19,7 +19,7 @@ import pytest
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, stored_schema
 from notebook_pipeline.declare import Column, Dataset
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.cursors import cursor_text
@@ -164,7 +164,7 @@ def merge(
     origin = Origin(
         loads.KINDS[event.kind], day=day, moment=moment, highest=event.time, accept_older=event.accepts
     )
-    with load.transaction(session, origin, loads.ANY_NUMBER) as merging:
+    with transaction(session, origin, loads.ANY_NUMBER) as merging:
         merging.merge([Checked(good, [], len(good))])
         if event.deletes:
             merging.compare_keys(good.column("id"), delete=True, max_deleted_percent=100.0)

@@ -30,8 +30,9 @@ class Rejected:
 class Checked:
     """A checked batch: `good` rows in stored types and `rejected` rows; `read` is the number of all rows.
 
-    `marked` are the keys of rows that the source has marked as deleted. `rejected` may be shorter than `rejected_count` if the caller asked for fewer. `share` is the fraction of
-    the whole source, 0 to 1, that has been read, if known.
+    `marked` are the keys of rows that the source has marked as deleted. `rejected` may be shorter than
+    `rejected_count` if the caller asked for fewer. `share` is the fraction of the whole source, 0 to 1, that
+    has been read, if known.
     """
 
     good: pa.RecordBatch

@@ -1,6 +1,7 @@
-"""Rows that a live source has marked as deleted: of such a row only the key, and the cursor, need be valid."""
+"""Rows that a live source has marked as deleted: of such a row only the key need be valid."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from notebook_pipeline.declare.dataset import Dataset
 
 
 def split_markers(raw: RawBatch) -> tuple[RawBatch, RawBatch]:
-    """Return the rows of a batch that are not marked as deleted, with the malformed ones, and those that are."""
+    """Return the rows of a batch that are not marked as deleted, with malformed ones, and those that are."""
     marked = np.zeros(len(raw.received), bool) if raw.deletions is None else mask(raw.deletions)
     return _those(raw, ~marked), replace(_those(raw, marked), malformed=())
 
@@ -32,7 +33,7 @@ def _those(raw: RawBatch, chosen: Mask) -> RawBatch:
     kept = np.flatnonzero(chosen).tolist()
     received = raw.received
     if isinstance(received, pa.RecordBatch):
-        taken = received.filter(pa.array(chosen))
+        taken: pa.RecordBatch | list[object] = cast("pa.RecordBatch", received).filter(pa.array(chosen))
     else:
         taken = [received[index] for index in kept]
     return replace(
