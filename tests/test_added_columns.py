@@ -16,7 +16,7 @@ from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.source import Ending
-from notebook_pipeline.steps.extract import first_day, open_source
+from notebook_pipeline.steps.extract import first_watermark, open_source
 from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import postgres_tables
@@ -78,17 +78,17 @@ def test_a_file_adds_the_column_and_leaves_no_watermark(stored: Database) -> Non
     loads.run(stored, loads.BULK, wide((3, "c", "2024-01-09", "x")), session=session(stored))
     assert teams(stored) == [(1, None, "bulk"), (2, None, "api"), (3, "x", "bulk")]
     assert marks(stored) == []
-    assert first_day(session(stored), 0) == ""
+    assert first_watermark(session(stored), "") == ""
 
 
 def test_an_update_reads_everything_and_has_a_watermark_again(stored: Database) -> None:
     run = session(stored)
-    assert first_day(run, 0) == ""
+    assert first_watermark(run, "") == ""
     rows = wide((1, "a", "2024-01-01", "x"), (2, "b", "2024-01-03", "y"))
     loads.run(stored, loads.API, rows, session=run)
     assert teams(stored) == [(1, "x", "api"), (2, "y", "api")]
     assert marks(stored) == [("api", "2024-01-03")]
-    assert first_day(session(stored), 0) == "2024-01-03"
+    assert first_watermark(session(stored), "") == "2024-01-03"
 
 
 def test_a_load_that_fails_adds_nothing(stored: Database) -> None:
