@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import fault_server as fs
+import failing_server as fs
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.declare import NextLink, Offset, PageNumber, Rest, Since, SinglePage, Token, Total
@@ -43,7 +43,7 @@ class Api:
     """What happens before the n-th request for a page is answered."""
     instead: dict[int, Answer] = field(default_factory=dict)
     """The answers to the n-th request for a page."""
-    faults: dict[int, fs.Fault] = field(default_factory=dict)
+    faults: dict[int, fs.Failure] = field(default_factory=dict)
     """What happens to the answer to the n-th request for a page."""
     closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)

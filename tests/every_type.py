@@ -69,7 +69,7 @@ ROWS = st.lists(
     st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}),
     min_size=1,
     max_size=9,
-).map(lambda rows: [{"id": number, **row} for number, row in enumerate(rows)])
+).map(lambda rows: [{"id": at, **{name: row[name] for name in VALUES}} for at, row in enumerate(rows)])
 
 LOWEST = {
     "small": -128, "count": 0, "large": 0, "ratio": -3.4028234663852886e38, "share": -1.7976931348623157e308,

@@ -7,7 +7,7 @@ from pathlib import Path
 import databases
 import pyarrow as pa
 import pytest
-from fault_server import Row, Source, serving
+from failing_server import Row, Source, serving
 from place import PLACE
 from pyarrow import parquet
 
@@ -15,10 +15,13 @@ from notebook_pipeline import checks
 from notebook_pipeline.checks import pictures, results_table
 from notebook_pipeline.connections import API, DATABASE, FILES, variable
 from notebook_pipeline.review.trace import trace_row
-from notebook_pipeline.steps import extract, load, plots, session
+from notebook_pipeline.steps import extract, plots, session
+from notebook_pipeline.steps.load import Load
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
+ANY_NUMBER = Limits(max_rejected_percent=100.0)
 FILE = """\
 name,height,people,founded,kind,last_changed_date
 Ünterstadt,12.5,300,1200-05-06,town,2024-03-01
@@ -71,22 +74,24 @@ def source(declared: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
 def bulk(name: str) -> tuple[str, dict[str, object]]:
     run = session.join_run("bulk_load", {"dataset": "place"})
     opened = extract.open_bulk(run, name, FILES)
-    with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
-        merged.merge(opened.batches)
-    return finished(run, merged)
-
-
-def update(*, full_sweep: bool = False) -> tuple[str, dict[str, object]]:
-    run = session.join_run("api_incremental_update", {"dataset": "place"})
-    opened = extract.open_api(run, API, full_sweep=full_sweep, page_size=2)
-    with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
+    with transaction(run, opened.origin, ANY_NUMBER) as merged:
         merged.merge(opened.batches)
         if opened.shows_missing:
             merged.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
     return finished(run, merged)
 
 
-def finished(run: session.Session, merged: load.Load) -> tuple[str, dict[str, object]]:
+def update(*, full_sweep: bool = False) -> tuple[str, dict[str, object]]:
+    run = session.join_run("api_incremental_update", {"dataset": "place"})
+    opened = extract.open_api(run, API, full_sweep=full_sweep, page_size=2)
+    with transaction(run, opened.origin, ANY_NUMBER) as merged:
+        merged.merge(opened.batches)
+        if opened.shows_missing:
+            merged.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
+    return finished(run, merged)
+
+
+def finished(run: session.Session, merged: Load) -> tuple[str, dict[str, object]]:
     """Close a run; return its id and those of its counts that are not 0."""
     run.finish(merged.result())
     return run.run_id, {name.removeprefix("rows_"): count for name, count in merged.counts().items() if count}
@@ -129,6 +134,18 @@ def test_a_file_an_update_and_a_sweep(source: Source, home: Path) -> None:
 
 
 @pytest.mark.usefixtures("declared")
+def test_a_snapshot_deletes_what_it_lacks(home: Path) -> None:
+    declaration = home / "datasets" / "place.py"
+    snapshot = declaration.read_text().replace("    api=", "    files=Files(snapshot=True),\n    api=")
+    declaration.write_text(snapshot.replace("import (", "import (\n    Files,"))
+    assert bulk("places.csv")[1] == {"read": 6, "inserted": 4, "rejected": 2}
+    lines = FILE.splitlines()
+    (home / "data" / "next.csv").write_text("\n".join([*lines[:3], "Dead Sea,-430.6,,,,2024-03-02"]))
+    assert bulk("next.csv")[1] == {"read": 3, "unchanged": 2, "rejected": 1, "deleted": 2}
+    assert [row[0] for row in stored()] == ['Bad "Q", am See', "Ünterstadt"]
+
+
+@pytest.mark.usefixtures("declared")
 def test_checks_pictures_and_origins() -> None:
     loaded, _ = bulk("places.csv")
     run = session.join_run("data_quality", {"dataset": "place"})
@@ -136,17 +153,17 @@ def test_checks_pictures_and_origins() -> None:
     checks.save(run.database, run.run_id, report)
     assert [(result.measured, result.outcome) for result in report.results] == [
         ("4 rows", "passed"),
-        ("0 rows share a value: an index forbids it", "passed"),
-        ("1 of 4 rows breaks it", "warning"),
-        ("0 of 4 rows break it", "passed"),
-        ("0 of 4 rows break it", "passed"),
+        ("0 rows have duplicate values (unique index)", "passed"),
+        ("1 of 4 rows failed", "warning"),
+        ("0 of 4 rows failed", "passed"),
+        ("0 of 4 rows failed", "passed"),
         ("2024-03-02, 7 days before 2024-03-09", "passed"),
     ]
     assert "𝔘rbs" in repr(results_table.show_failing_rows(report))
     changes = checks.recent_changes(run.database, PLACE)
     assert [repr(pictures.measured_over_runs(report)), repr(pictures.mixes(report))] == [
-        "There is no value of place to compare between runs",
-        "There is no mix of values of place to compare",
+        "place has no value to compare between runs",
+        "place has no mix of values to compare",
     ]
     assert repr(plots.changes_per_day(changes, PLACE)).startswith("Changes came in on 2 of the last 28 days")
     trace = trace_row(run.database, "place", "O'Hara")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import fault_server as fs
+import failing_server as fs
 import pyarrow as pa
 import pytest
 from api_shapes import CURSOR, KEY, LARGEST, SHAPES, Answer, Api, Asked, Row, Shape, serving
@@ -364,7 +364,7 @@ def test_searches_say_everything_in_their_body(tmp_path: Path) -> None:
     )
 
 
-MENU: dict[str, fs.Fault] = {
+MENU: dict[str, fs.Failure] = {
     "429": fs.status(429, Retry_After="0"),
     "500": fs.status(500),
     "503": fs.status(503),
@@ -505,16 +505,16 @@ def test_moments_nested_fields_composite_keys_and_deletion_markers(tmp_path: Pat
             checked = check_batch(batch, EVENT, date(2024, 9, 30))
             assert not checked.rejected
             found += [tuple(row.values()) for row in checked.good.to_pylist()]
-            if batch.deletions is not None:
-                marked = checked.good.filter(batch.deletions).to_pylist()
-                deleted += [(row["site"], row["number"]) for row in marked]
+            if checked.marked is not None:
+                deleted += [tuple(row.values())[:2] for row in checked.marked.to_pylist()]
     moments = [begin + timedelta(minutes=number // 3) for number in range(21)]
     expected = {
         ("AB"[number % 2], number // 2, moments[number].astimezone(UTC), number / 2)
         for number in range(3, 21)
     }
-    assert set(found) == expected
-    assert deleted == [("B", 2)]
+    gone = {row for row in expected if row[:2] == ("B", 2)}
+    assert set(found) == expected - gone
+    assert set(deleted) == {("B", 2)}
     keys = source.ending().keys.to_pylist()
     assert sorted((key["site"], key["number"]) for key in keys) == sorted(row[:2] for row in expected)
     assert {asked.query["changed_since"] for asked in api.asked} > {"2024-08-31T23:01:00Z"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fault_server as fs
+import failing_server as fs
 import pyarrow as pa
 import pytest
 from api_shapes import SHAPES, Answer, Api, Asked, serving

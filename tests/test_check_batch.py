@@ -24,7 +24,7 @@ from notebook_pipeline.contract.neutral_types import stored_type
 from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.declare.rules_and_checks import AllowedValues, NotInFuture, Pattern, Range
 from notebook_pipeline.errors import UsageError
-from notebook_pipeline.sources.files import csv_reader
+from notebook_pipeline.sources.files import csv_reader, row_blocks
 from tests.bulk_data import HEADER, TODAY, csv_bytes, folder, join, load, parquet_bytes, parquet_table, player
 
 MEASURE = Dataset(
@@ -156,7 +156,7 @@ def check_text(
     return checked.good.to_pylist(), [row for row in checked.rejected if row.position == "p.csv:1"]
 
 
-@pytest.mark.parametrize("company", COMPANY, ids=["cast", "one by one"])
+@pytest.mark.parametrize("company", COMPANY, ids=["cast", "converted"])
 @pytest.mark.parametrize(
     ("column", "text", "stored"),
     [
@@ -179,7 +179,7 @@ def test_text_is_parsed(column: str, text: str, stored: object, company: dict[st
     assert reasons(MEASURE, {**PLAIN, column: text}, from_text=True) == []
 
 
-@pytest.mark.parametrize("company", COMPANY, ids=["cast", "one by one"])
+@pytest.mark.parametrize("company", COMPANY, ids=["cast", "converted"])
 @pytest.mark.parametrize(
     ("column", "text", "reason"),
     [
@@ -440,31 +440,30 @@ def test_one_row_means_the_same_however_it_arrives(
     assert from_csv.equals(from_json)
 
 
-FAULTS = {
+DEFECTS = {
     b"x,,A,B,QB,2026-01-01": ["player_id: 'x' is not a whole number"],
     b"1.5,,A,B,QB,2026-01-01": ["player_id: '1.5' is not a whole number"],
     b"0x1,,A,B,QB,2026-01-01": ["player_id: '0x1' is not a whole number"],
     b",,A,B,QB,2026-01-01": ["player_id: is missing"],
     b"-1,,A,B,QB,2026-01-01": ["player_id: -1 is below 0"],
     b'1,,"",B,QB,2026-01-01': ["first_name: is missing"],
-    b"1,,\xe9,B,QB,2026-01-01": ["first_name: b'\\xe9' is not UTF-8 text"],
+    b"1,,\xe9,B,QB,2026-01-01": ["found b'\\xe9', which is not valid in utf-8"],
     b"1,,A\0,B,QB,2026-01-01": ["first_name: 'A\\x00' contains a NUL character"],
     b"1,,A,B,XX,2026-01-01": ["position: 'XX' is not one of QB, RB, WR, TE, K, DEF"],
     b"1,,A,B,QB,2026-02-30": ["last_changed_date: '2026-02-30' is not a calendar date"],
     b"1,,A,B,QB,9999-01-01": ["last_changed_date: 9999-01-01 is after 2026-11-23"],
-    b"1,,\xff,,XX,9999-01-01": [
-        "first_name: b'\\xff' is not UTF-8 text",
+    b"1,,a,,XX,9999-01-01": [
         "last_name: is missing",
         "position: 'XX' is not one of QB, RB, WR, TE, K, DEF",
         "last_changed_date: 9999-01-01 is after 2026-11-23",
     ],
     b"1,,A,B,QB": ["5 fields, but the header has 6"],
-    b"1,,A,B,QB,2026-01-01,": ["7 fields, but the header has 6"],
-    b"\xff\xfe": ["1 fields, but the header has 6"],
+    b"1,,A,B,QB,2026-01-01,x": ["7 fields, but the header has 6"],
+    b"\xff\xfe": ["found b'\\xff', which is not valid in utf-8"],
 }
 
 
-LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *FAULTS]), max_size=40)
+LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *DEFECTS]), max_size=40)
 
 
 @settings(max_examples=50)
@@ -472,7 +471,7 @@ LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *FAULTS]), 
 def test_every_row_is_accounted_for(
     lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    account_for(lines, block, tmp_path_factory.mktemp("faults"))
+    account_for(lines, block, tmp_path_factory.mktemp("defects"))
 
 
 @pytest.mark.soak
@@ -482,20 +481,20 @@ def test_every_row_is_accounted_for(
 def test_every_row_is_accounted_for_at_length(
     lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    account_for(lines, block, tmp_path_factory.mktemp("faults"))
+    account_for(lines, block, tmp_path_factory.mktemp("defects"))
 
 
 def account_for(lines: list[bytes], block: int, path: Path) -> None:
     """Write lines to a file, and find each of them among the good rows or the rejected ones."""
     (path / "p.csv").write_bytes(b"\n".join([HEADER.encode(), *lines, b""]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_reader, "_BLOCK", block)
+        patch.setattr(row_blocks, "BLOCK", block)
         patch.setattr(csv_reader, "_ROWS", 1)
         good, rejected, read = load("p.csv", folder(path), path / "cache")
-    faults = {f"p.csv:{number}": line for number, line in enumerate(lines, 1) if line in FAULTS}
-    assert (read, good.num_rows, len(rejected)) == (len(lines), len(lines) - len(faults), len(faults))
+    defects = {f"p.csv:{number}": line for number, line in enumerate(lines, 2) if line in DEFECTS}
+    assert (read, good.num_rows, len(rejected)) == (len(lines), len(lines) - len(defects), len(defects))
     assert {row.position: (content(row.row), list(row.reasons)) for row in rejected} == {
-        position: (line.replace(b'""', b""), FAULTS[line]) for position, line in faults.items()
+        position: (line.replace(b'""', b""), DEFECTS[line]) for position, line in defects.items()
     }
 
 

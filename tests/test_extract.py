@@ -13,23 +13,28 @@ import pyarrow.csv
 import pytest
 from pyarrow import parquet
 
-from notebook_pipeline.connections import API, variable
+from notebook_pipeline import settings
+from notebook_pipeline.connections import API, FILES, Connection, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
 from notebook_pipeline.sources.http import rest
-from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps import extract, session
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.storage import ledger
 from sample import api_server
 from sample import players as sample_players
 
-NO_LIMITS = load.Limits(max_rejected_percent=100.0)
-STRICT = load.Limits(max_rejected_percent=0.0)
+NO_LIMITS = Limits(max_rejected_percent=100.0)
+STRICT = Limits(max_rejected_percent=0.0)
 
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every test its own output folder and database, on the sample's day."""
-    for name in ("ANALYTICS_DATABASE", "SPORTSWORLDCENTRAL_URL", "REPOSITORY_RAW_URL"):
+    for name in ("ANALYTICS_DATABASE", "SPORTSWORLDCENTRAL_URL"):
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
+    files = Connection(FILES, "fs", extra={"path": str(settings.CHECKOUT / "data"), "allow": [str(tmp_path)]})
+    monkeypatch.setenv(variable(FILES), files.to_json())
     monkeypatch.setenv("NOTEBOOK_PIPELINE_OUTPUT", str(tmp_path / "output"))
     monkeypatch.setenv("NOTEBOOK_PIPELINE_TODAY", sample_players.SAMPLE_TODAY.isoformat())
 
@@ -41,10 +46,10 @@ def sample_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
-def bulk_run(source: str, *, force: bool = False, limits: load.Limits = NO_LIMITS) -> tuple[dict, list[str]]:
+def bulk_run(source: str, *, force: bool = False, limits: Limits = NO_LIMITS) -> tuple[dict, list[str]]:
     run = session.join_run("bulk_load", {"source": source, "force": force})
     opened = extract.open_bulk(run, source, "repository_raw_url", force=force)
-    with load.transaction(run, opened.origin, limits) as merged:
+    with transaction(run, opened.origin, limits) as merged:
         merged.merge(opened.batches)
     counts = merged.counts()
     run.finish(merged.result())
@@ -103,7 +108,7 @@ def test_a_mended_contract_takes_rejected_rows_again(tmp_path, monkeypatch: pyte
     pyarrow.csv.write_csv(table, tmp_path / "early.csv")
     run = session.join_run("bulk_load", {})
     opened = extract.open_bulk(run, str(tmp_path / "early.csv"), "repository_raw_url")
-    with load.transaction(run, opened.origin, NO_LIMITS) as merged:
+    with transaction(run, opened.origin, NO_LIMITS) as merged:
         merged.merge(opened.batches)
     run_id = run.run_id
     run.finish(merged.result())
@@ -123,7 +128,7 @@ def test_a_refused_file_leaves_its_rejected_rows_and_nothing_else(tmp_path) -> N
     opened = extract.open_bulk(run, str(tmp_path / "bad.csv"), "repository_raw_url")
     with (
         pytest.raises(DataRefused, match="1 of 1 rows were rejected"),
-        load.transaction(run, opened.origin, STRICT) as merged,
+        transaction(run, opened.origin, STRICT) as merged,
     ):
         merged.merge(opened.batches)
     assert run.database.execute("SELECT count(*) FROM player") == [(0,)]
@@ -139,7 +144,7 @@ def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) ->
     update = extract.open_api(run, API)
     assert f"changed since {sample_players.BULK_DAY}" in update.notes[0]
     assert not update.shows_missing
-    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+    with transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
         assert merged.compare_count(update.source_count)
     assert merged.counts()["rows_inserted"] > 0
@@ -188,7 +193,7 @@ def api_run(**options) -> tuple[str | None, list[str]]:
     """Update from the API; return the watermark that it left, and its notes."""
     run = session.join_run("api_incremental_update", {})
     update = extract.open_api(run, API, **options)
-    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+    with transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
     result = merged.result()
     run.finish(result)
@@ -270,11 +275,22 @@ def test_deleting_without_a_full_sweep_is_refused() -> None:
     run.fail("refused")
 
 
-def test_keys_are_read_a_second_time(sample_api: str) -> None:
+def test_keys_are_read_a_second_time_if_stored_rows_are_missing(
+    sample_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = "player_id,gsis_id,first_name,last_name,position,last_changed_date\n7,,A,B,QB,2024-01-01\n"
+    (tmp_path / "gone.csv").write_text(gone)
+    bulk_run(str(tmp_path / "gone.csv"))
     run = session.join_run("api_incremental_update", {})
+    again, asked = rest.RestSource.read_keys_again, []
+
+    def read_keys_again(source: rest.RestSource) -> pa.Array:
+        asked.append(source.name)
+        return again(source)
+
+    monkeypatch.setattr(rest.RestSource, "read_keys_again", read_keys_again)
     update = extract.open_api(run, API, full_sweep=True)
-    assert update.read_keys_again
-    assert sorted(update.read_keys_again().to_pylist()) == sorted(update.keys.to_pylist())
+    assert (update.shows_missing, len(asked)) == (True, 1)
     run.fail("only looked")
 
 

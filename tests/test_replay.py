@@ -18,7 +18,7 @@ from notebook_pipeline.errors import DataRefused, UsageError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.http.rest import API as KIND_API
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
@@ -42,7 +42,7 @@ def checked_again(rejected: loads.Replayed) -> tuple[list[tuple], list[Rejected]
 
 def load_file(database: Database, folder: Path, name: str, content: bytes) -> str:
     (folder / name).write_bytes(content)
-    bulk = fetch_bulk(name, Connection("files", "fs", extra={"path": str(folder)}), folder / "cache")
+    bulk = fetch_bulk(name, Connection("files", "fs", extra={"path": str(folder)}), folder / "cache", PLAYER)
     batches = [check_batch(raw, PLAYER, date(2024, 12, 31)) for raw in read_batches(bulk, PLAYER)]
     return loads.run(database, BULK, *batches)
 
@@ -66,13 +66,13 @@ def test_rows_of_a_csv_file_come_back_with_their_positions(tmp_path: Path) -> No
         # The file was written in Latin-1, so that José is not UTF-8 and stays out too.
         assert rows == [(2, None, "Ada", "Two", "GOALIE", "2024-01-05")]
         assert {row.position: row.reasons for row in still}.keys() == {
-            "p.csv:3",
             "p.csv:4",
             "p.csv:5",
             "p.csv:6",
+            "p.csv:7",
         }
         before = database.execute(
-            "SELECT position, \"row\" FROM rejected_row WHERE position <> 'p.csv:2' ORDER BY 1"
+            "SELECT position, \"row\" FROM rejected_row WHERE position <> 'p.csv:3' ORDER BY 1"
         )
         assert sorted((row.position, row.row) for row in still) == before
 
@@ -126,8 +126,8 @@ def test_rows_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
         rejected = loads.replay(database, PLAYER, run)
         assert rejected.rows == 10_000
         assert rejected.notes == [
-            f"run {run} rejected 12,345 rows, but only the first 10,000 were stored; to load the other "
-            "2,345, load their source again (force = true)"
+            f"run {run} rejected 12,345 rows, but only the first 10,000 were stored; "
+            "to load the other 2,345, load their source again (force = true)"
         ]
 
 
@@ -139,7 +139,7 @@ def test_a_run_that_was_refused_can_be_replayed(tmp_path: Path) -> None:
                 database,
                 BULK,
                 loads.checked([], [loads.rejected((1, "a", DAY))]),
-                limits=load.Limits(),
+                limits=Limits(),
                 session=session,
             )
         rejected = loads.replay(database, PLAYER, session.run_id)

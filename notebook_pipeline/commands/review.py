@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from notebook_pipeline.number_texts import counted
+
 if TYPE_CHECKING:
     from notebook_pipeline.review.queries import Filters
 
@@ -26,7 +28,7 @@ def add_commands(commands: Subcommands) -> None:
     )
     trace = _add(commands, "trace", trace_key, "show which run a row comes from")
     trace.add_argument("table", metavar="TABLE")
-    trace.add_argument("key", metavar="KEY")
+    trace.add_argument("key", metavar="KEY", nargs="+", help="a value for each column of the key")
     pages = _add(commands, "review", write_review, "write HTML pages of all runs to output/review/")
     pages.add_argument("--all", action="store_true", help="write every page again, even if it is up to date")
 
@@ -99,20 +101,18 @@ def trace_key(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(trace.to_json() if trace else None)
     else:
-        terminal_tables.print_trace(trace, arguments.table, arguments.key)
+        terminal_tables.print_trace(trace, arguments.table, ", ".join(arguments.key))
     return 0 if trace else 1
 
 
 def write_review(arguments: argparse.Namespace) -> int:
     """Write the pages and print the address of the index."""
-    from notebook_pipeline.review import wording
     from notebook_pipeline.review.pages import write_pages
 
-    written = write_pages(anew=arguments.all)
+    written = write_pages(rewrite=arguments.all)
     if arguments.json:
         return _print_json({"index": written.index, "runs": written.runs, "rendered": written.rendered})
-    runs, pages = wording.counted(written.runs, "run"), wording.counted(written.rendered, "page")
-    print(f"{runs}, {pages} written: {written.index}")
+    print(f"{counted(written.runs, 'run')}, {counted(written.rendered, 'page')} written: {written.index}")
     return 0
 
 

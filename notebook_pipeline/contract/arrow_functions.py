@@ -37,6 +37,11 @@ def try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
         return None
 
 
+def floats(decimals: pa.Array) -> pa.Array:
+    """Return the float nearest to each decimal; a direct cast is off in the last digit of some."""
+    return decimals.cast(pa.string()).cast(pa.float64())
+
+
 def is_text(received: pa.DataType) -> bool:
     """Return True if a type holds text or bytes."""
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)

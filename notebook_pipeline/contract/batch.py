@@ -18,21 +18,24 @@ def nothing() -> None:
 class Origin:
     """Where batches come from, which decides which version of a row wins in the merge.
 
-    `place` is the run that extracted the rows if another run merges them, as in a replay of rejected rows;
-    else it is empty. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
+    `place` is the place of the extraction in the order of all (see storage/extraction_order.py): of a replay
+    that of the run that rejected the rows, of a live reading the moment at which it began; if it is empty,
+    the run decides. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
     and must not pass rows that were never read. `day` is the day on which reading began, and `moment` the
     moment (UTC, YYYY-MM-DD HH:MM:SS.ffffff), if the source may have changed since: later changes may be
-    missing from the rows. With `accept_older`, stored rows that are newer than those read may be replaced.
-    `fingerprint` marks a file as loaded once
-    its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
-    safe.
+    missing from the rows. `highest` is the highest number read if the cursor is a number. With
+    `accept_older`, stored rows that are newer than those read may be replaced. `fingerprint` marks a file as
+    loaded once its rows are committed. `acknowledge` is called after the commit, to tell the source that its
+    rows are safe.
     """
 
     kind: SourceKind
     place: str = ""
+    is_replay: bool = False
     moves_watermark: bool = True
     day: str = ""
     moment: str = ""
+    highest: int | None = None
     accept_older: bool = False
     fingerprint: str | None = None
     acknowledge: Callable[[], object] = nothing
@@ -41,11 +44,6 @@ class Origin:
     def source(self) -> str:
         """Return the name of the source that is stored with the rows."""
         return self.kind.name
-
-    @property
-    def is_replay(self) -> bool:
-        """Return True if the rows were read by an earlier run."""
-        return bool(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ class Malformed:
 class RawBatch:
     """One batch as received: the columns of a file, or the values of a JSON list.
 
-    `received` is a record batch (CSV: every column binary; Parquet: its own types) or a sequence of parsed
-    JSON values, one per row. `position` returns `file:row` or `page:index` for a row's index in `received`.
+    `received` is a record batch (CSV: every column text; Parquet: its own types) or a sequence of parsed
+    JSON values, one per row. `position` returns `file:line` or `page:index` for a row's index in `received`.
     `malformed` rows are not in `received`. `share` is the fraction of the whole source, 0 to 1, that has been
     read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
     file. `typed` holds the declared columns of JSON values if all of them have their declared types.

@@ -72,10 +72,18 @@ def _fit(value: object, depth: int = 0) -> object:
         case float():
             return value
         case Decimal():
-            return orjson.Fragment(_digits(value))
+            return _number(value)
         case datetime() | date() | time():
             return value.isoformat()
     raise UnfitError(f"contains {type(value).__name__}, which JSON does not have")
+
+
+def _number(number: Decimal) -> object:
+    """Return a number as a float if that is written with the same digits, else as a fragment."""
+    digits = _digits(number)
+    near = Decimal(repr(float(number)))
+    is_same = near == number and near.as_tuple().digits == number.as_tuple().digits
+    return float(number) if is_same else orjson.Fragment(digits)
 
 
 def _digits(number: Decimal) -> str:

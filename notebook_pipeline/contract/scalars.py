@@ -86,7 +86,8 @@ def _keeps_digits(near: float, exact: Decimal) -> bool:
     # Every number of 15 digits comes back from a float of the usual range.
     if digits <= 15 and abs(near) > 1e-290:
         return True
-    return Decimal(f"{near:.{max(digits, 1) - 1}e}") == exact
+    # The shortest number that names a float may end in another digit than the float cut at this length.
+    return exact in (Decimal(repr(near)), Decimal(f"{near:.{max(digits, 1) - 1}e}"))
 
 
 def decimal(value: object, declared: pa.Decimal128Type) -> Decimal:

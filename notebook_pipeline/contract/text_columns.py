@@ -105,7 +105,7 @@ def _numbers(text: pa.Array, target: Target) -> Cells:
     if not all_true(pc.or_(short, pc.invert(plain))):
         # A longer number keeps its digits if it is what the float is written as.
         near = pc.if_else(plain, text, _NO_TEXT).cast(pa.float64())
-        plain = pc.and_(plain, pc.or_(short, pc.equal(near.cast(pa.string()), text)))
+        plain = pc.and_kleene(plain, pc.or_(short, pc.equal(near.cast(pa.string()), text)))
     return _cast_plain(text, plain, target)
 
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from notebook_pipeline.contract.arrow_functions import (
     all_true,
+    floats,
     is_moment,
     is_number,
     moments,
@@ -62,8 +63,8 @@ def _cast(column: pa.Array, target: Target) -> pa.Array | None:
     if pa.types.is_integer(declared):
         return try_cast(column, pa.int64())
     if pa.types.is_floating(declared):
-        if pa.types.is_decimal(kind) and kind.precision > _SAFE_DIGITS:
-            return None
+        if pa.types.is_decimal(kind):
+            return floats(column) if kind.precision <= _SAFE_DIGITS else None
         values = try_cast(column, pa.float64())
         return values if values is not None and all_true(pc.is_finite(values)) else None
     if pa.types.is_decimal(declared):

@@ -47,6 +47,7 @@ BOOKKEEPING = frozenset(
         "loaded_file",
         "extraction",
         "row_place",
+        "accepted_row",
         "sweep",
     }
 )
@@ -87,6 +88,7 @@ class Dataset(Declaration):
         self._check_name()
         self._check_columns()
         self._check_key_and_cursor()
+        self._check_files()
         self._check_rules()
 
     @cached_property
@@ -106,6 +108,12 @@ class Dataset(Declaration):
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
+
+    def declared_cursor(self) -> str:
+        """Return the cursor, or raise UsageError."""
+        if not self.cursor:
+            raise UsageError(f"dataset {self.name!r} has no cursor; declare one in datasets/{self.name}.py")
+        return self.cursor
 
     def declared_api(self) -> Rest:
         """Return the declared API, or raise UsageError."""
@@ -179,6 +187,21 @@ class Dataset(Declaration):
             raise UsageError(
                 f"dataset {self.name!r} declares {name} as {column.type}{null}; {expected}, "
                 "with nullable=False"
+            )
+
+    def _check_files(self) -> None:
+        for name in ("optional", "folders"):
+            unknown = sorted({*getattr(self.files, name)} - {*self.schema.names})
+            if unknown:
+                raise UsageError(
+                    f"dataset {self.name!r}: {name} of its files names {unknown}; it declares "
+                    f"{sorted(self.schema.names)}"
+                )
+        needed = [name for name in self.files.optional if not self.schema.field(name).nullable]
+        if needed:
+            raise UsageError(
+                f"dataset {self.name!r}: optional of its files names {needed}, which must not be null; "
+                "declare them with nullable=True, or remove them from optional"
             )
 
     def _check_rules(self) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.connection_parameters import named_connections
 from notebook_pipeline.running.kernelspec import find_kernelspec
+from notebook_pipeline.running.local_source import require_local_files
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
 from notebook_pipeline.running.notebook_reader import read_notebook
 from notebook_pipeline.running.output_limits import MEGABYTE, OutputLimits
@@ -97,14 +98,8 @@ def make_plan(
     store = [credentials()] if settings.output_url() else []
     redactor = Redactor([*passed.values(), *proxies(), *store])
     refuse_secrets(parameters, redactor)
+    require_local_files(parameters, passed)
     run_id = new_run_id()
-    named = Identity(
-        identity.dag_id,
-        identity.dag_run_id or run_id,
-        identity.task_id or path.stem,
-        identity.map_index,
-        identity.try_number,
-    )
     return Plan(
         run_id=run_id,
         notebook=path,
@@ -115,7 +110,9 @@ def make_plan(
         kernel=find_kernelspec(metadata),
         given={name: value for name, value in parameters.items() if name in changed},
         parameters=parameters,
-        identity=named,
+        identity=replace(
+            identity, dag_run_id=identity.dag_run_id or run_id, task_id=identity.task_id or path.stem
+        ),
         connections=passed,
         database=passed.get(database) or (connections or {}).get(database) or resolve(database),
         redactor=redactor,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import cast
 
@@ -15,6 +15,7 @@ from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.running.run_identity import place_of_reading
 from notebook_pipeline.sources import replay
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk
 from notebook_pipeline.sources.files.file_source import FileSource
@@ -26,7 +27,8 @@ from notebook_pipeline.steps.landing_folder import landing_folder, landings
 from notebook_pipeline.steps.reading_start import as_watermark, go_back, is_later
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.steps.spool import Spool
-from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage import deletions, ledger
+from notebook_pipeline.storage.key_order import key_columns
 from notebook_pipeline.storage.merge import read_watermark
 
 Items = Iterable[RawBatch | BeginAgain]
@@ -49,7 +51,6 @@ class Extract:
     notes: list[str]
     keys: pa.Array
     shows_missing: bool
-    read_keys_again: Callable[[], pa.Array] | None
     source_count: int | None
 
 
@@ -62,7 +63,7 @@ def open_bulk(run: Session, source: str, file_conn_id: str, *, force: bool = Fal
         rejected_run = source.removeprefix(replay.PREFIX)
         return open_source(run, replay.ReplaySource(run.database, run.dataset, rejected_run))
     connection = resolve(file_conn_id or run.dataset.files.conn_id)
-    bulk = fetch_bulk(source, connection, cache=settings.output() / "fetched")
+    bulk = fetch_bulk(source, connection, settings.output() / "fetched", run.dataset)
     return open_source(run, FileSource(bulk, run.dataset, run.database, force=force))
 
 
@@ -124,13 +125,27 @@ def open_api(
 def open_source(run: Session, source: Source) -> Extract:
     """Open any source: read it to its end first if its kind requires that, else while it is merged."""
     dataset = run.dataset
+    place, highest = place_of_reading(run.run_id) if source.kind.is_live else "", None
     if source.kind.is_read_first:
         spool = Spool(landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
         _fill(spool, source.batches())
-        return _extract(source.name, dataset, spool.batches(), source.ending())
-    # Only a kind that is read first may begin again.
-    batches = cast("Iterator[RawBatch]", source.batches())
-    return _extract(source.name, dataset, _checked(batches, dataset), source.ending())
+        ending, batches = source.ending(), spool.batches()
+        highest = spool.highest
+    else:
+        # Only a kind that is read first may begin again.
+        batches = _checked(cast("Iterator[RawBatch]", source.batches()), dataset)
+        ending = source.ending()
+    if not ending.origin.is_replay:
+        ending = replace(ending, origin=replace(ending.origin, place=place, highest=highest))
+    if ending.read_keys_again and ending.shows_missing and _lacks_stored(run, ending.keys):
+        # Rows may have moved between pages while they were read: only what two readings lack is missing.
+        keys = pa.concat_arrays([ending.keys, ending.read_keys_again()])
+        ending = replace(ending, keys=keys)
+    return _extract(run, source.name, batches, ending)
+
+
+def _lacks_stored(run: Session, keys: pa.Array) -> bool:
+    return deletions.lacks_stored(run.database, run.dataset, key_columns(run.dataset, keys))
 
 
 def first_watermark(run: Session, overlap: str) -> str:
@@ -140,7 +155,7 @@ def first_watermark(run: Session, overlap: str) -> str:
     back. Everything is read ("") without a watermark, and if the API has no filter.
     """
     dataset = run.dataset
-    if dataset.cursor is None:
+    if dataset.cursor is None or run.missing_columns:
         return ""
     own = read_watermark(run.database, dataset.name, rest.API.name)
     newest = own or read_watermark(run.database, dataset.name, BULK_MARK) or ""
@@ -189,22 +204,31 @@ def _take(spool: Spool, item: RawBatch | BeginAgain) -> None:
         spool.add(item)
 
 
-def _extract(name: str, dataset: Dataset, checked: Iterator[Checked], ending: Ending) -> Extract:
+def _extract(run: Session, name: str, checked: Iterator[Checked], ending: Ending) -> Extract:
     """Read the first batch now: it is the preview, and reveals a broken file at once."""
     first = next(checked, None)
-    preview = pa.Table.from_batches([first.good] if first else [], stored_schema(dataset))
+    preview = pa.Table.from_batches([first.good] if first else [], stored_schema(run.dataset))
     return Extract(
         name,
         chain([first] if first else [], checked),
         ending.origin,
         ending.rows,
         preview,
-        list(ending.notes),
+        [*_of_columns(run, ending.origin), *ending.notes],
         ending.keys,
         ending.shows_missing,
-        ending.read_keys_again,
         ending.source_count,
     )
+
+
+def _of_columns(run: Session, origin: Origin) -> Iterator[str]:
+    """Yield what becomes of columns that are declared but not stored yet."""
+    if run.missing_columns:
+        reader = "this run" if origin.kind.is_live and origin.moves_watermark else "the next update"
+        yield (
+            f"table {run.dataset.name} lacks the declared columns {', '.join(run.missing_columns)}: this run "
+            f"adds them. Stored rows have no value there yet, so {reader} reads everything"
+        )
 
 
 def _checked(raw: Iterable[RawBatch], dataset: Dataset) -> Iterator[Checked]:

@@ -1,43 +1,25 @@
-"""The load of checked batches in one transaction: rows, deletions, watermark and counts, or nothing."""
+"""The merge of a run's batches, and the comparison with its source, inside one transaction."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
 
 import pyarrow as pa
 
-from notebook_pipeline import settings
 from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, Rejected
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused, PipelineError
+from notebook_pipeline.number_texts import counted
+from notebook_pipeline.steps.prefetch import prefetched
+from notebook_pipeline.steps.reading_moment import Cursor, moment_of
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
-from notebook_pipeline.storage import deletions, extraction_order, ledger
-from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark, save_watermark
-
-T = TypeVar("T")
-
-BATCHES_AHEAD = 2
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of rejected rows; if `max_rejected_rows` is -1, only the percentage applies."""
-
-    max_rejected_rows: int = -1
-    max_rejected_percent: float = 1.0
-
-    def exceeded_by(self, rejected: int, read: int) -> str | None:
-        """Return the limit that the number of rejected rows exceeds, as text, or None."""
-        if 0 <= self.max_rejected_rows < rejected:
-            return f"max_rejected_rows = {self.max_rejected_rows}"
-        if rejected > read * self.max_rejected_percent / 100:
-            return f"max_rejected_percent = {self.max_rejected_percent}"
-        return None
+from notebook_pipeline.storage import deletions, ledger
+from notebook_pipeline.storage.key_order import key_columns
+from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark
 
 
 @dataclass
@@ -55,7 +37,9 @@ class Load:
     rows_missing: int | None = None
     in_table_and_source: tuple[int, int] | None = None
     merged: MergeCounts = field(default_factory=MergeCounts)
-    newest: str | None = None
+    newest: Cursor | None = None
+    noted: Counter[str] = field(default_factory=Counter)
+    examples: Mapping[str, Sequence[tuple]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
     def merge(
@@ -74,31 +58,45 @@ class Load:
             run_id=self.session.run_id,
             origin=self.origin,
             place=self.place,
+            accepted_until=self._moment() if self.origin.accept_older else None,
         )
         with closing(prefetched(batches)) as ahead:
             for batch in ahead:
                 self.merged += merge.add(batch.good)
                 self._account(batch)
+                if batch.marked:
+                    self._delete_marked(merge, batch.marked)
                 progress(batch.read, batch.share)
+        self.noted, self.examples = merge.noted, merge.examples
+
+    def _delete_marked(self, merge: Merge, keys: pa.RecordBatch) -> None:
+        distinct = pa.Table.from_batches([keys]).group_by(keys.schema.names).aggregate([])
+        counts = MergeCounts(unchanged=len(keys) - distinct.num_rows)
+        for batch in distinct.select(keys.schema.names).to_batches():
+            counts += merge.delete(batch, self._moment())
+        self.merged += counts
+        self.rows_deleted += counts.updated
 
     def compare_keys(self, present: pa.Array, *, delete: bool, max_deleted_percent: float) -> None:
         """Find stored rows whose key is missing at the source; if `delete`, delete them with tombstones.
 
+        `present` are the keys that the source has, as structs if the key has several columns.
         Raises DataRefused if they are more than `max_deleted_percent` of the table.
         """
-        asked = self.origin.day or settings.today().isoformat()
-        database, day = self.session.database, max(asked, self.newest or "")
-        missing = deletions.find_missing(database, self.dataset, present, day)
-        self.rows_missing = missing.num_rows
+        database, reading = self.session.database, self._reading()
+        self.rows_missing = deletions.find_missing(
+            database, self.dataset, key_columns(self.dataset, present), reading
+        )
         if delete:
-            self.rows_deleted = deletions.delete_missing(
-                database,
-                self.dataset,
-                missing,
-                run_id=self.session.run_id,
-                day=day,
-                max_percent=max_deleted_percent,
+            self.rows_deleted += deletions.delete_missing(
+                database, self.dataset, reading, max_percent=max_deleted_percent
             )
+
+    def _moment(self) -> str:
+        return moment_of(self.dataset, self.origin, self.newest)
+
+    def _reading(self) -> deletions.Reading:
+        return deletions.Reading(self.session.run_id, self.origin, self.place, self._moment())
 
     def compare_count(self, source_count: int | None) -> bool:
         """Save whether the table has as many rows as the source; a difference is only a warning.
@@ -108,12 +106,12 @@ class Load:
         if source_count is None:
             return True
         stored = ledger.stored_rows(self.session.database, self.dataset.name)
-        stored += self.merged.inserted - self.rows_deleted
         finding = {
-            "check_name": "source_count",
+            "check_name": ledger.SOURCE_COUNT,
             "severity": "warn",
             "passed": stored == source_count,
             "measured": stored,
+            "measured_number": stored,
             "expected": source_count,
         }
         ledger.save_results(self.session.database, self.session.run_id, self.dataset.name, [finding])
@@ -125,7 +123,9 @@ class Load:
 
         Raises DataRefused above a limit, PipelineError if the counts do not add up.
         """
-        exceeded = self.limits.exceeded_by(self.rows_rejected, self.rows_read)
+        exceeded = self.limits.exceeded_by(
+            self.rows_rejected, self.rows_read, is_live=self.origin.kind.is_live
+        )
         if exceeded:
             raise DataRefused(
                 f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, "
@@ -134,8 +134,8 @@ class Load:
             )
         if self.merged.total + self.rows_rejected != self.rows_read:
             raise PipelineError(
-                f"{self.dataset.name}: {self.rows_read:,} rows were read, but {self.merged.total:,} merged "
-                f"and {self.rows_rejected:,} rejected; nothing was committed. This is a bug in the pipeline"
+                f"{self.dataset.name}: read {counted(self.rows_read, 'row')}, merged {self.merged.total:,} "
+                f"and rejected {self.rows_rejected:,}; nothing was committed. This is a bug in the pipeline"
             )
 
     def counts(self) -> dict[str, int]:
@@ -153,16 +153,21 @@ class Load:
     def result(self) -> dict[str, object]:
         """Return the result of the run: its counts and the new watermark, all small and plain."""
         watermark = read_watermark(self.session.database, self.dataset.name, self.origin.source)
-        found = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
+        found: dict[str, object] = {} if self.rows_missing is None else {"rows_missing": self.rows_missing}
         if self.in_table_and_source:
             found["rows_in_table"], found["rows_in_source"] = self.in_table_and_source
+        if self.noted["repeated"]:
+            found["rows_with_repeated_key"] = self.noted["repeated"]
+        if self.noted["older"] and self.rows_missing is not None:
+            found["rows_older_than_stored"] = self.noted["older"]
+            found["older_keys"] = [", ".join(map(str, key)) for key in self.examples["older"]]
         return {"dataset": self.dataset.name, **self.counts(), **found, "watermark": watermark}
 
     def _account(self, batch: Checked) -> None:
         self.rows_read += batch.read
         self.rows_rejected += batch.rejected_count
         self.rejected += batch.rejected[: ledger.KEPT_REJECTED_ROWS - len(self.rejected)]
-        if batch.good.num_rows:
+        if batch.good.num_rows and self.dataset.cursor:
             newest = pc.max(batch.good.column(self.dataset.cursor)).as_py()
             self.newest = newest if self.newest is None else max(self.newest, newest)
 
@@ -171,70 +176,3 @@ class Load:
             return "not stored"
         first = self.rejected[0]
         return f"{first.position}: {'; '.join(first.reasons)}"
-
-
-@contextmanager
-def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Load]:
-    """Open the one transaction of a run; rows are committed together with the counts at its end.
-
-    Rejected rows are saved even if they are the reason for refusing the load.
-    """
-    database, dataset = session.database, session.dataset
-    load = None
-    try:
-        with database.transaction():
-            # Loads of some kinds may run side by side if the database supports that; others run alone.
-            database.lock(dataset.name, shared=origin.kind.side_by_side and not origin.is_replay)
-            place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
-            load = Load(session, dataset, origin, limits, place)
-            yield load
-            load.verify()
-            _commit(load)
-        origin.acknowledge()
-    except DataRefused:
-        if load:
-            with database.transaction():
-                _record_refusal(load)
-        raise
-
-
-def prefetched(items: Iterable[T]) -> Generator[T]:
-    """Yield the items, computing the next ones in a thread while the last is used."""
-    end = object()
-    source = iter(items)
-    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as reader:
-        ahead = deque(reader.submit(next, source, end) for _ in range(BATCHES_AHEAD))
-        try:
-            while (item := ahead.popleft().result()) is not end:
-                ahead.append(reader.submit(next, source, end))
-                yield cast("T", item)
-        finally:
-            reader.shutdown(wait=False, cancel_futures=True)
-
-
-def _commit(load: Load) -> None:
-    database, run_id = load.session.database, load.session.run_id
-    name, origin = load.dataset.name, load.origin
-    before = read_watermark(database, name, origin.source)
-    if load.newest and origin.moves_watermark:
-        # A row that changed after midnight, while the source was being read, has a later day.
-        newest = min(load.newest, origin.day or load.newest)
-        save_watermark(database, name, origin.source, newest, run_id=run_id, now=ledger.now())
-    after = read_watermark(database, name, origin.source)
-    if origin.fingerprint:
-        ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
-    _save_rejected(load)
-    ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
-
-
-def _record_refusal(load: Load) -> None:
-    _save_rejected(load)
-    ledger.refuse_run(load.session.database, load.session.run_id, load.rows_read, load.rows_rejected)
-
-
-def _save_rejected(load: Load) -> None:
-    database, run_id, name = load.session.database, load.session.run_id, load.dataset.name
-    ledger.save_rejected(
-        database, run_id, name, [(row.position, row.row, row.reasons) for row in load.rejected]
-    )
-    extraction_order.save_extraction(database, run_id, name, load.origin, load.place)

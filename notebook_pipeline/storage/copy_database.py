@@ -55,7 +55,9 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
     for dataset in datasets:
         create_table(target, dataset)
     with target.transaction():
-        copied = {table: _copy(source, target, table, [_in_order(source, table)]) for table in bookkeeping()}
+        copied = {
+            table: _copy(source, target, table, [_in_order(source, table)]) for table in _to_copy(source)
+        }
         for dataset in datasets:
             copied[dataset.name] = _copy(source, target, dataset.name, _by_key(source, dataset))
         return copied
@@ -68,6 +70,11 @@ def _stored_datasets(source: Database) -> list[Dataset]:
     if bad:
         raise UsageError(f"{bad[0]}. Its table cannot be copied without a declaration; nothing was copied")
     return [dataset for name, dataset in declared.datasets.items() if name in there]
+
+
+def _to_copy(source: Database) -> list[str]:
+    """Return the bookkeeping tables to copy; an older database lacks some, and each has its own steps."""
+    return [table for table in bookkeeping() if table in source.relations() and table != "schema_version"]
 
 
 def _copy(source: Database, target: Database, table: str, batches: Iterable[pa.Table]) -> int:
@@ -90,7 +97,8 @@ def _in_order(source: Database, table: str) -> pa.Table:
 
 def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.Table]:
     """Yield a dataset's rows in the order of their keys, ROWS_AT_ONCE at a time to limit memory."""
-    key, after, values = quoted(dataset.key), "", list[Value]()
+    key, after, values = ", ".join(map(quoted, dataset.keys)), "", list[Value]()
+    marks = ", ".join("?" * len(dataset.keys))
     columns = _columns(source, dataset.name)
     while True:
         select = f"SELECT {columns} FROM {quoted(dataset.name)} {after} ORDER BY {key} LIMIT {ROWS_AT_ONCE}"
@@ -98,7 +106,8 @@ def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.Table]:
         if not rows.num_rows:
             return
         yield rows
-        after, values = f"WHERE {key} > ?", [rows.column(dataset.key)[-1].as_py()]
+        last = [rows.column(name)[-1].as_py() for name in dataset.keys]
+        after, values = f"WHERE ({key}) > ({marks})", last
 
 
 def _columns(source: Database, table: str) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
+from notebook_pipeline.contract.arrow_functions import floats
 from notebook_pipeline.declare import column_types
 
 Bindable = str | int | float
@@ -55,7 +56,7 @@ def _sqlite_column(column: pa.Array) -> pa.Array:
     if pa.types.is_boolean(kind):
         return column.cast(pa.int64())
     if pa.types.is_decimal(kind):
-        return column.cast(pa.float64())
+        return floats(column)
     return column.cast(pa.timestamp("us")).cast(pa.string()) if pa.types.is_timestamp(kind) else column
 
 

@@ -14,7 +14,7 @@ import requests
 from notebook_pipeline.connections import Connection, base_url
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.http.addresses import base_address, shown_address
-from notebook_pipeline.sources.http.responses import Fault, is_passing
+from notebook_pipeline.sources.http.responses import TryError, is_passing
 
 TYPES = ("basic", "query", "header", "bearer", "oauth2")
 
@@ -156,7 +156,7 @@ class AccessToken:
         if response.status_code != 200 or not isinstance(token, str) or not token.isascii() or not token:
             error = answer.get("error")
             seen = f"{response.status_code} without an access token from {shown_address(self._url)}"
-            raise Fault(
+            raise TryError(
                 f"{seen} ({error})" if isinstance(error, str) else seen,
                 "check login (client id), password (client secret) and `auth` of the connection",
                 is_passing=is_passing(response.status_code),

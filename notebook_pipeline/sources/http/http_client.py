@@ -14,13 +14,14 @@ import requests
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
 from notebook_pipeline.sources.http.http_session import Sessions
 from notebook_pipeline.sources.http.redirects import MAX_REDIRECTS, redirect_target, too_many
 from notebook_pipeline.sources.http.request_kinds import Request, file_request, page_request
-from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, Fault, RequestError, Shape
+from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, RequestError, Shape, TryError
 from notebook_pipeline.sources.http.retries import Patience, page_patience
 
 _CHUNK = 1 << 18
@@ -79,7 +80,7 @@ class Client:
         return self.ask(page_request(url, what), lambda answer: answer.check_shape(shape))
 
     def ask(self, request: Request, check: Callable[[Answer], object]) -> Answer:
-        """Return the answer to a request; `check` raises Fault if the answer is not as it should be."""
+        """Return the answer to a request; `check` raises TryError if the answer is not as it should be."""
 
         def receive(pieces: Iterator[bytes], response: requests.Response) -> Answer:
             headers = {name.lower(): value for name, value in response.headers.items()}
@@ -99,14 +100,26 @@ class Client:
         return self.wait(self.start(partial(self.get, url, what=what, shape=shape)), url, what=what)
 
     def stream(
-        self, url: str, take: Callable[[Iterator[bytes]], _T], *, what: str, decode: bool = True
+        self,
+        url: str,
+        take: Callable[[Iterator[bytes]], _T],
+        *,
+        what: str,
+        decode: bool = True,
+        headers: Callable[[Mapping[str, str]], object] = lambda headers: None,
     ) -> _T:
         """Return the result of `take`, which is called with the pieces of the body, again on each retry.
 
-        `decode` decodes the content encoding. The query of the URL is not shown.
+        `decode` decodes the content encoding. `headers` is called with the headers of each answer before its
+        body is read. The query of the URL is not shown.
         """
         request = file_request(url, what, decode=decode)
-        return self.wait_for(self.start(lambda: self._try(request, lambda pieces, _: take(pieces))), request)
+
+        def receive(pieces: Iterator[bytes], response: requests.Response) -> _T:
+            headers(response.headers)
+            return take(pieces)
+
+        return self.wait_for(self.start(lambda: self._try(request, receive)), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
@@ -161,22 +174,24 @@ class Client:
         while True:
             try:
                 return self._attempt(request, take)
-            except Fault as fault:
-                self._wait_for_retry(tries, fault, request)
+            except TryError as error:
+                self._wait_for_retry(tries, error, request)
                 tries += 1
 
-    def _wait_for_retry(self, tries: int, fault: Fault, request: Request) -> None:
+    def _wait_for_retry(self, tries: int, error: TryError, request: Request) -> None:
         """Wait as the server or the back-off requires, or raise PipelineError if no retry is left."""
-        seen = fault.seen
+        seen = error.seen
         is_last = tries >= self._patience.tries
-        if is_last and fault.is_passing and tries > 1:
+        if is_last and error.is_passing and tries > 1:
             seen = f"{seen}, even after {tries} tries"
-        if is_last or not fault.is_passing:
-            raise self.failed(request, seen, fault.remedy, fault.status) from None
-        seconds = self._patience.pause(tries, fault.asked_pause, self._left())
+        if is_last or not error.is_passing:
+            raise self.failed(request, seen, error.remedy, error.status) from None
+        seconds = self._patience.pause(tries, error.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: {request.method} {request.shown}: {seen}; retrying in {seconds:.1f} s"
+        warning = (
+            f"{request.what}: {request.method} {request.shown}: {seen}; retrying in {in_seconds(seconds)} s"
+        )
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
@@ -193,9 +208,11 @@ class Client:
                         if response.status_code not in request.statuses:
                             raise responses.refusal(response, request.kind.remedies, self._redactor.text)
                         return take(self._pieces(response, request, until), response)
-            except Fault as fault:
-                found = fault if is_home else fault.of_stranger()
-                raise found if url == request.url else found.of_target(url, is_stranger=not is_home) from None
+            except TryError as error:
+                found = error if is_home else error.of_other_server()
+                raise (
+                    found if url == request.url else found.of_target(url, is_other_server=not is_home)
+                ) from None
             url = target
         raise too_many(url)
 
@@ -203,21 +220,21 @@ class Client:
         self._check_open()
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        with self._network_faults():
+        with self._network_errors():
             response = self._sessions.send(request, url, timeout, is_home=is_home)
         if tokens := self._sessions.tokens():
             self._redactor = Redactor([self._connection, *tokens])
         return response
 
     def _target(self, response: requests.Response, url: str) -> str | None:
-        with self._network_faults():
+        with self._network_errors():
             return redirect_target(response, url) if self._follows else None
 
     def _pieces(self, response: requests.Response, request: Request, until: float) -> Iterator[bytes]:
         self._check_size(response.raw.length_remaining or 0, request)
         size = 0
         while True:
-            with self._network_faults():
+            with self._network_errors():
                 # Read the socket once at a time, so that the time limit also applies to a slow body.
                 piece = response.raw.read1(_CHUNK, decode_content=request.decode)
             if not piece:
@@ -227,26 +244,26 @@ class Client:
             self._check_size(size, request)
             if time.monotonic() > until:
                 seen = f"200 with only {size:,} bytes in {self._patience.answer:g} s"
-                raise Fault(seen, request.kind.when_large, is_passing=True)
+                raise TryError(seen, request.kind.when_large, is_passing=True)
             yield piece
 
     def _check_size(self, size: int, request: Request) -> None:
         if size > self._patience.max_bytes:
             seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
-            raise Fault(seen, request.kind.when_large, is_passing=False)
+            raise TryError(seen, request.kind.when_large, is_passing=False)
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise Fault(
+            raise TryError(
                 "the client was closed before the answer was complete", ASK_CONNECTION, is_passing=False
             )
 
     @contextmanager
-    def _network_faults(self) -> Iterator[None]:
-        """Turn network errors into a Fault; other errors of `take`, such as a full disk, are not changed."""
+    def _network_errors(self) -> Iterator[None]:
+        """Turn network errors into a TryError; others, such as that of a full disk, are not changed."""
         try:
             yield
         except responses.NETWORK_ERRORS as error:
-            fault = responses.no_answer(error)
-            fault.is_passing = fault.is_passing and not self._closed.is_set()
-            raise fault from None
+            error = responses.no_answer(error)
+            error.is_passing = error.is_passing and not self._closed.is_set()
+            raise error from None

@@ -11,7 +11,8 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from notebook_pipeline import __version__
-from notebook_pipeline.connections import Connection, is_secret_field
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.secret_values import is_secret_field
 from notebook_pipeline.sources.http import connection_settings
 from notebook_pipeline.sources.http.authentication import (
     NO_AUTHENTICATION,
@@ -25,7 +26,7 @@ from notebook_pipeline.sources.http.request_kinds import Request
 USER_AGENT = f"notebook-pipeline/{__version__}"
 
 
-def asker(connection: Connection) -> str:
+def client_digest(connection: Connection) -> str:
     """Return a digest of the login and all headers, without passwords and tokens, to identify the client."""
     headers = connection_settings.headers(connection).items()
     who = [login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
@@ -38,8 +39,8 @@ class Sessions:
     def __init__(self, connection: Connection) -> None:
         is_http = connection.conn_type in ("http", "https")
         self._authentication = authentication(connection) if is_http else NO_AUTHENTICATION
-        self._stranger = _open_stranger(connection)
-        self._home = _open_home(connection, self._authentication) if is_http else self._stranger
+        self._anonymous = _open_anonymous(connection)
+        self._home = _open_home(connection, self._authentication) if is_http else self._anonymous
         is_oauth = self._authentication.type == "oauth2"
         self._token = AccessToken(connection, self._post_form) if is_oauth else None
         self._used: list[str] = []
@@ -48,7 +49,7 @@ class Sessions:
     def close(self) -> None:
         """Close all connections."""
         self._home.close()
-        self._stranger.close()
+        self._anonymous.close()
 
     def send(
         self, request: Request, url: str, timeout: tuple[float, float], *, is_home: bool
@@ -61,7 +62,7 @@ class Sessions:
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         if not is_home:
-            return _send(self._stranger, url, headers, timeout, body=request.body)
+            return _send(self._anonymous, url, headers, timeout, body=request.body)
         self._timeout = timeout
         url = self._authentication.signed_url(url)
         if not self._token:
@@ -92,19 +93,19 @@ class Sessions:
 
     def _post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> requests.Response:
         own = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded", **headers}
-        return _send(self._stranger, url, own, self._timeout, body=urlencode(form).encode())
+        return _send(self._anonymous, url, own, self._timeout, body=urlencode(form).encode())
 
 
 def _open_home(connection: Connection, signed: Authentication) -> requests.Session:
     """Return a pooled session that sends the connection's credentials that are headers."""
-    session = _open_stranger(connection)
+    session = _open_anonymous(connection)
     session.cert = connection_settings.certificate(connection)
     session.headers.update(connection_settings.headers(connection))
     session.headers.update(signed.headers())
     return session
 
 
-def _open_stranger(connection: Connection) -> requests.Session:
+def _open_anonymous(connection: Connection) -> requests.Session:
     """Return a pooled session with the same network settings that sends no credentials."""
     session = requests.Session()
     for scheme in ("http://", "https://"):

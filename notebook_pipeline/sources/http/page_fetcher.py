@@ -20,7 +20,7 @@ from notebook_pipeline.sources.http.page_parser import Parser
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
 from notebook_pipeline.sources.http.paging_shapes import Shape, next_of
 from notebook_pipeline.sources.http.request_kinds import Request
-from notebook_pipeline.sources.http.responses import Answer, Fault
+from notebook_pipeline.sources.http.responses import Answer, TryError
 from notebook_pipeline.sources.http.source_total import header_name
 
 NO_CONTENT = 204
@@ -228,7 +228,7 @@ class EndCheck:
         self._blank = 0
 
     def __call__(self, answer: Answer) -> None:
-        """Raise Fault if the answer is neither a page nor the end."""
+        """Raise TryError if the answer is neither a page nor the end."""
         if answer.status in self._end_statuses:
             return
         shape = "object" if self._has_path else "list"
@@ -237,7 +237,7 @@ class EndCheck:
         elif not self._is_end():
             seen = f"{answer.excerpt()}, expected a JSON {shape}"
             remedy = "compare the answer with the declaration, or run this again"
-            raise Fault(seen, remedy, is_passing=True)
+            raise TryError(seen, remedy, is_passing=True)
 
     def _is_end(self) -> bool:
         expected = self._expected

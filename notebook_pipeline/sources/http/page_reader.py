@@ -8,12 +8,10 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.paging import Offset, PageNumber
 from notebook_pipeline.sources.http.completeness import (
-    MiscountError,
     Reading,
     RowsMovedError,
     Selection,
     TotalCheck,
-    TotalMovedError,
 )
 from notebook_pipeline.sources.http.filter_check import FilterCheck
 from notebook_pipeline.sources.http.http_client import Client
@@ -22,11 +20,11 @@ from notebook_pipeline.sources.http.overlapping_pages import OverlappingShape
 from notebook_pipeline.sources.http.page_fetcher import Expectation, PageFetcher, ReceivedPage
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
 from notebook_pipeline.sources.http.paging_shapes import ContradictionError, Shape, shape_of
+from notebook_pipeline.sources.http.reading_attempts import Attempts
 from notebook_pipeline.sources.http.responses import RequestError
 from notebook_pipeline.sources.http.source_total import NoTotalError
 from notebook_pipeline.sources.source import BeginAgain
 
-MAX_READINGS = 3
 MOST_OVERLAP = 100
 
 _OF_CREDENTIALS_OR_TIME = (401, 403, 407, 408, 425, 429)
@@ -75,15 +73,16 @@ class Reader:
         self._progress = progress
         self._total = TotalCheck(client, self._api, selection, landing)
         self._requests = PageRequests(client, self._api, selection.page_size)
-        self._miscount = self._last_moved = ""
         self._has_refused_token = False
+        address = self._requests.url(shape_of(self._api, selection.page_size).first(selection.since))
+        self._attempts = Attempts(client, self._api, selection, landing, address)
         self.reading = Reading(dataset)
         self._prepare()
 
     @property
-    def strangers(self) -> set[str]:
+    def other_hosts(self) -> set[str]:
         """Return the hosts in addresses of next pages other than the connection's."""
-        return self._requests.strangers
+        return self._requests.other_hosts
 
     @property
     def fields(self) -> set[str]:
@@ -111,11 +110,12 @@ class Reader:
                 yield from self._read_once()
                 return
             except RowsMovedError as moved:
-                if self._is_good_enough(moved):
+                if note := self._attempts.accept(moved):
+                    self.notes.append(note)
                     return
-                self._begin_again(moved)
+                self._attempts.begin_again(moved)
             except _OrderLost:
-                raise self._never_quiet(self._last_moved) from None
+                raise self._attempts.failure() from None
             except _TokenRefused as refused:
                 _log.warning("%s; reading again from page 0", refused)
                 self._landing.begin(self._landing.reading)
@@ -130,7 +130,7 @@ class Reader:
         size = self._selection.page_size
         self._total.is_moving = False
         self._shape: Shape = shape_of(self._api, size)
-        if self._landing.reading > MAX_READINGS and isinstance(self._api.pages, Offset):
+        if self._attempts.is_overlapping and isinstance(self._api.pages, Offset):
             self._shape = OverlappingShape(self._api.pages.offset, min(MOST_OVERLAP, size // 4))
             self._total.is_moving = True
             self.notes.append("rows kept moving between pages, so each was read from rows of the last one on")
@@ -233,45 +233,6 @@ class Reader:
             reading.check_repeated(now=at_end or is_overrun)
         if is_overrun and self._total.is_overrun(reading.different_rows):
             self._total.check_overrun(reading, self._first_address())
-
-    def _is_good_enough(self, moved: RowsMovedError) -> bool:
-        """Return True if only the total moved in an update, although it was read as often as possible."""
-        is_last = self._landing.reading >= MAX_READINGS
-        if self._selection.is_sweep or not is_last or not isinstance(moved, TotalMovedError):
-            return False
-        if self._can_overlap() and self._landing.reading == MAX_READINGS:
-            return False
-        self.notes.append(f"{moved} in each reading; a row that was skipped is found by the next full sweep")
-        self._landing.complete()
-        return True
-
-    def _can_overlap(self) -> bool:
-        return isinstance(self._api.pages, Offset) and not self._api.window and self._selection.page_size > 1
-
-    def _begin_again(self, moved: RowsMovedError) -> None:
-        reading = self._landing.reading
-        if isinstance(moved, MiscountError) and str(moved) == self._miscount:
-            self._landing.begin(1)
-            remedy = f"compare {self._api.endpoint} with {self._total.name}"
-            seen = f"{moved}; nothing moved between two readings"
-            raise self._client.failure(seen, remedy, self._first_address(), "all pages") from None
-        self._miscount = str(moved) if isinstance(moved, MiscountError) else ""
-        self._last_moved = str(moved)
-        if reading >= MAX_READINGS + self._can_overlap():
-            raise self._never_quiet(str(moved)) from None
-        self._landing.begin(reading + 1)
-        is_last = reading == MAX_READINGS
-        how = "each page with rows of the last" if is_last else f"{reading + 1} of {MAX_READINGS}"
-        _log.warning("%s: reading again from page 0 (%s)", moved, how)
-
-    def _never_quiet(self, moved: str) -> RequestError:
-        """Return the error after the last reading; the next try begins anew."""
-        self._landing.begin(1)
-        seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {moved}"
-        remedy = "run this at a quieter time or with a larger page_size"
-        if isinstance(self._api.pages, Offset):
-            remedy = f"check that the source honours {self._api.pages.offset}; if it does, {remedy}"
-        return self._client.failure(seen, remedy, self._first_address(), "pages from 0 on")
 
     def _first_address(self) -> str:
         return self._requests.url(self._shape.first(self._selection.since))

@@ -27,13 +27,13 @@ class Step:
 
 
 class PageRequests:
-    """The requests for pages, all to the connection's server; `strangers` are other hosts in links."""
+    """The requests for pages, all to the connection's server; `other_hosts` are other hosts in links."""
 
     def __init__(self, client: Client, api: Rest, page_size: int) -> None:
         self._client = client
         self._api = api
         self._page_size = page_size
-        self.strangers: set[str] = set()
+        self.other_hosts: set[str] = set()
 
     def page(self, step: Step, what: str, also: Collection[int] = ()) -> Request:
         """Return the request for a page; statuses in `also` are expected, too."""
@@ -78,7 +78,7 @@ class PageRequests:
         own = urlsplit(self._client.base)
         url = urljoin(self._client.address(self._api.endpoint), link)
         if not is_same_server(url, self._client.base):
-            self.strangers.add(urlsplit(url).netloc.rpartition("@")[2])
+            self.other_hosts.add(urlsplit(url).netloc.rpartition("@")[2])
         parts = urlsplit(url)._replace(scheme=own.scheme, netloc=own.netloc, fragment="")
         return self._client.without_key(urlunsplit(parts))
 

@@ -35,7 +35,7 @@ CREDENTIAL_REMEDIES = {
 }
 _PROTOCOL = "check the connection's schema (http or https) and port"
 _OF_CONNECTION = {ASK_CONNECTION, *CREDENTIAL_REMEDIES.values()}
-_OF_STRANGER = "check that address; the connection's credentials are sent to its own server only"
+_OTHER_SERVER = "check that address; the connection's credentials are sent to its own server only"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Answer:
         return _excerpt(self.status, self.content_type, self.body)
 
     def check_shape(self, shape: Shape) -> None:
-        """Raise Fault if the body does not begin and end as JSON of this shape does."""
+        """Raise TryError if the body does not begin and end as JSON of this shape does."""
         if shape == "any":
             return
         first, last = _BRACKETS[shape]
@@ -62,10 +62,10 @@ class Answer:
             # A page of HTML may be a notice of maintenance; JSON of another shape stays so.
             is_other_json = body[:1] in (b"[", b"{") and parse(self.body) is not None
             remedy = f"compare it with the declaration, or open the address in a browser; {ASK_CONNECTION}"
-            raise Fault(seen, remedy, is_passing=not is_other_json)
+            raise TryError(seen, remedy, is_passing=not is_other_json)
 
 
-class Fault(Exception):
+class TryError(Exception):
     """An error that came instead of an answer.
 
     `is_passing` is true if a retry may succeed; before it the server asks to wait `asked_pause` seconds.
@@ -82,17 +82,17 @@ class Fault(Exception):
         self.asked_pause = asked_pause
         self.status = status
 
-    def of_target(self, target: str, *, is_stranger: bool) -> "Fault":
-        """Return this error as one of a redirect's target; a stranger was sent no credentials."""
-        who = ", without credentials" if is_stranger else ""
+    def of_target(self, target: str, *, is_other_server: bool) -> "TryError":
+        """Return this error as one of a redirect's target; another server was sent no credentials."""
+        who = ", without credentials" if is_other_server else ""
         return self._changed(f"redirected to {shown_address(target)}{who}: {self.seen}", self.remedy)
 
-    def of_stranger(self) -> "Fault":
+    def of_other_server(self) -> "TryError":
         """Return this error as one of a server other than the connection's."""
-        return self._changed(self.seen, _OF_STRANGER if self.remedy in _OF_CONNECTION else self.remedy)
+        return self._changed(self.seen, _OTHER_SERVER if self.remedy in _OF_CONNECTION else self.remedy)
 
-    def _changed(self, seen: str, remedy: str) -> "Fault":
-        return Fault(
+    def _changed(self, seen: str, remedy: str) -> "TryError":
+        return TryError(
             seen, remedy, is_passing=self.is_passing, asked_pause=self.asked_pause, status=self.status
         )
 
@@ -105,7 +105,7 @@ class RequestError(PipelineError):
         self.status = status
 
 
-def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Callable[[str], str]) -> Fault:
+def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Callable[[str], str]) -> TryError:
     """Return the error for a response with an unexpected status; `mask` hides credentials in its body."""
     try:
         body = response.raw.read1(4 * _EXCERPT, decode_content=True)
@@ -113,7 +113,7 @@ def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Call
         body = b""
     status = response.status_code
     pause = asked_pause(status, response.headers)
-    return Fault(
+    return TryError(
         _excerpt(status, response.headers.get("content-type", ""), body, mask),
         remedies.get(status, ASK_CONNECTION),
         is_passing=is_passing(status) or (status == 403 and pause is not None),
@@ -127,20 +127,20 @@ def is_passing(status: int) -> bool:
     return status in PASSING_STATUSES
 
 
-def no_answer(error: BaseException) -> Fault:
+def no_answer(error: BaseException) -> TryError:
     """Return the error for one of the NETWORK_ERRORS."""
     root = _innermost(error)
     if isinstance(root, requests.exceptions.InvalidURL):  # its text may contain a token
         seen = f"an invalid address ({type(root).__name__})"
     elif _is_of_certificate(root):
-        return Fault(f"a certificate that was not accepted ({root})", _TRUST, is_passing=False)
+        return TryError(f"a certificate that was not accepted ({root})", _TRUST, is_passing=False)
     elif _is_other_protocol(root):
-        return Fault(
+        return TryError(
             f"an answer that is not HTTP ({type(root).__name__}: {root})", _PROTOCOL, is_passing=False
         )
     else:
         seen = f"no complete answer ({type(root).__name__}: {root})"
-    return Fault(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
+    return TryError(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.http.completeness import Selection
 from notebook_pipeline.sources.http.http_client import Client
-from notebook_pipeline.sources.http.http_session import asker
+from notebook_pipeline.sources.http.http_session import client_digest
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
@@ -127,7 +127,7 @@ class RestSource:
             "url": self.name,
             "body": (requests.body(Step(since=self._selection.since)) or b"").decode(),
             "api": repr(self._dataset.declared_api()),
-            "asker": asker(self._connection),
+            "client": client_digest(self._connection),
             "full_sweep": self._selection.is_sweep,
             "day": settings.today().isoformat() if self._selection.is_sweep else "",
             "follows": self._follows,
@@ -149,7 +149,7 @@ class RestSource:
             yield "read to its end; nothing proves that this is all, because the source gives no total of it"
         yield from reader.notes
         yield from reader.filter.notes()
-        for host in sorted(reader.strangers):
+        for host in sorted(reader.other_hosts):
             yield (
                 f"the server's addresses of next pages name another host, {host}; only their path and query "
                 "were used, on the connection's host"

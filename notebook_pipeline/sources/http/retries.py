@@ -50,7 +50,7 @@ class Patience:
 
 
 # A large file takes long: its download ends only after silence, or at these limits.
-FILE_PATIENCE = Patience(answer=6 * 3600, budget=6 * 3600, max_bytes=64 * 2**30)
+FILE_PATIENCE = Patience(answer=3600, budget=3600, max_bytes=20e9)
 
 
 def page_patience(connection: Connection) -> Patience:

@@ -1,0 +1,80 @@
+"""How often pages are read again if rows move between them, and what is left to do after that."""
+
+import logging
+
+from notebook_pipeline.declare.api_declarations import Rest
+from notebook_pipeline.declare.paging import Offset
+from notebook_pipeline.sources.http.completeness import (
+    MiscountError,
+    RowsMovedError,
+    Selection,
+    TotalMovedError,
+)
+from notebook_pipeline.sources.http.http_client import Client
+from notebook_pipeline.sources.http.landing import Landing
+from notebook_pipeline.sources.http.responses import RequestError
+
+MAX_READINGS = 3
+
+_log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """The readings of one run: a few as usual, then one with overlapping pages if offsets allow that."""
+
+    def __init__(
+        self, client: Client, api: Rest, selection: Selection, landing: Landing, address: str
+    ) -> None:
+        self._client = client
+        self._api = api
+        self._selection = selection
+        self._landing = landing
+        self._address = address
+        self._last = ""
+        self._miscount = ""
+
+    @property
+    def is_overlapping(self) -> bool:
+        """Return True if this reading is the one with overlapping pages."""
+        return self._landing.reading > MAX_READINGS
+
+    def accept(self, moved: RowsMovedError) -> str:
+        """Return a note if this reading is accepted nevertheless: in an update, if only the total moved."""
+        is_last = self._landing.reading >= MAX_READINGS + self._can_overlap
+        if self._selection.is_sweep or not is_last or not isinstance(moved, TotalMovedError):
+            return ""
+        self._landing.complete()
+        return f"{moved} in each reading; a row that was skipped is found by the next full sweep"
+
+    def begin_again(self, moved: RowsMovedError) -> None:
+        """Prepare the next reading; raise PipelineError if there is none, or if nothing has moved."""
+        reading, said = self._landing.reading, str(moved)
+        if isinstance(moved, MiscountError) and said == self._miscount:
+            self._landing.begin(1)
+            total = self._api.total
+            where = total.endpoint or str(total.at) if total else ""
+            seen = f"{said}; nothing moved between two readings"
+            remedy = f"compare {self._api.endpoint} with {where}"
+            raise self._client.failure(seen, remedy, self._address, "all pages") from None
+        self._miscount = said if isinstance(moved, MiscountError) else ""
+        self._last = said
+        if reading >= MAX_READINGS + self._can_overlap:
+            raise self.failure() from None
+        self._landing.begin(reading + 1)
+        is_last = reading == MAX_READINGS
+        how = "each page with rows of the last" if is_last else f"{reading + 1} of {MAX_READINGS}"
+        _log.warning("%s: reading again from page 0 (%s)", said, how)
+
+    def failure(self) -> RequestError:
+        """Return the error after the last reading; the next try begins anew."""
+        self._landing.begin(1)
+        seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {self._last}"
+        remedy = "run this at a quieter time or with a larger page_size"
+        if isinstance(self._api.pages, Offset):
+            remedy = f"check that the source honours {self._api.pages.offset}; if it does, {remedy}"
+        return self._client.failure(seen, remedy, self._address, "pages from 0 on")
+
+    @property
+    def _can_overlap(self) -> bool:
+        pages = self._api.pages
+        return isinstance(pages, Offset) and not self._api.window and self._selection.page_size > 1
