@@ -157,7 +157,7 @@ def sample(database: Database, source: Source, condition: Sql, order: str = "") 
     return database.query(sql, found.values).to_pylist()
 
 
-def doubles(source: Source, columns: Sequence[str]) -> Sql:
+def duplicates(source: Source, columns: Sequence[str]) -> Sql:
     """Return the query of the duplicate values of columns and `n`, the number of rows of each.
 
     If the source is the rows of some runs, a duplicate may be anywhere in the table.
@@ -172,9 +172,11 @@ def doubles(source: Source, columns: Sequence[str]) -> Sql:
 
 
 def among(columns: Sequence[str], found: Sql) -> Sql:
-    """Return the condition that the values of columns are among those that `doubles` finds."""
-    here, there = (", ".join(f"{table}.{quoted(column)}" for column in columns) for table in ("t", "doubles"))
-    return Sql(f"({here}) IN (SELECT {there} FROM ({found.text}) doubles)", found.values)
+    """Return the condition that the values of columns are among those that `duplicates` finds."""
+    here, there = (
+        ", ".join(f"{table}.{quoted(column)}" for column in columns) for table in ("t", "duplicates")
+    )
+    return Sql(f"({here}) IN (SELECT {there} FROM ({found.text}) duplicates)", found.values)
 
 
 def rows_per_day(database: Database, dataset: Dataset, days: Sequence[date]) -> list[int]:

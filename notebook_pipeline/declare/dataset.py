@@ -47,6 +47,7 @@ BOOKKEEPING = frozenset(
         "loaded_file",
         "extraction",
         "row_place",
+        "accepted_row",
         "sweep",
     }
 )

@@ -8,6 +8,7 @@ from notebook_pipeline.contract.kept_rows import decoded, from_json
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.sources.files.file_source import BULK
 from notebook_pipeline.sources.http.rest import API
 from notebook_pipeline.sources.source import Ending
@@ -49,7 +50,7 @@ class ReplaySource:
 
     def ending(self) -> Ending:
         """Return the place of the rows, with a note if some of them cannot be replayed."""
-        origin = Origin(self.kind, place=self._place, moves_watermark=False)
+        origin = Origin(self.kind, place=self._place, is_replay=True, moves_watermark=False)
         return Ending(origin, _notes(self._run, len(self._kept)), len(self._kept))
 
 
@@ -88,6 +89,6 @@ def _notes(run: Mapping[str, object], kept: int) -> list[str]:
     if not isinstance(rejected, int) or rejected <= kept:
         return []
     return [
-        f"run {run['run_id']} rejected {rejected:,} rows, but only the first {kept:,} were stored; to load "
-        f"the other {rejected - kept:,}, load their source again (force = true)"
+        f"run {run['run_id']} rejected {counted(rejected, 'row')}, but only the first {kept:,} were stored; "
+        f"to load the other {rejected - kept:,}, load their source again (force = true)"
     ]

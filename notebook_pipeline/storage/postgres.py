@@ -1,8 +1,8 @@
 """The analytics database in PostgreSQL: rows are written by COPY, and several machines may write at once."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +16,9 @@ from notebook_pipeline.declare.column_types import is_json
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
-from notebook_pipeline.storage.postgres_errors import explained, message, without_secrets
+from notebook_pipeline.storage.postgres_errors import remedy_of, said, without
+from notebook_pipeline.storage.postgres_locks import SessionLock, lock_number
+from notebook_pipeline.storage.postgres_tables import PostgresTables, has_json
 
 # How long one writer waits for another's whole transaction.
 LOCK_TIMEOUT_MS = 15 * 60 * 1000
@@ -39,8 +41,12 @@ class PostgresDatabase(Database):
 
     is_shared = True
     begin = "BEGIN"
-    row_number = ", rowid BIGINT GENERATED ALWAYS AS IDENTITY"
-    functions: ClassVar = {"_json_field": dialect.JSON_FIELD, "_whole_number": dialect.WHOLE_NUMBER}
+    row_number = "rowid BIGINT GENERATED ALWAYS AS IDENTITY"
+    functions: ClassVar = {
+        "_json_field": dialect.JSON_FIELD,
+        "_whole_number": dialect.WHOLE_NUMBER,
+        "_json_string": dialect.JSON_STRING,
+    }
 
     def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
         place = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema}"
@@ -49,9 +55,9 @@ class PostgresDatabase(Database):
         try:
             super().__init__(postgres.connect(postgres_uri(connection), autocommit=True), name)
         except Error as error:
-            said = without_secrets(connection, message(error))
+            found = without(connection, said(error))
             raise PipelineError(
-                f"{name}: cannot be opened as a database: {said}; check the connection "
+                f"{name}: cannot be opened as a database: {found}; check the connection "
                 f"{connection.conn_id!r}, and that the server is running"
             ) from None
         settings = _SETTINGS | {"lock_timeout": str(LOCK_TIMEOUT_MS)}
@@ -72,10 +78,6 @@ class PostgresDatabase(Database):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.postgres_type(kind)
-
-    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows of neutral types unchanged: the driver sends them as the server's types."""
-        return rows
 
     def staged_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a temporary table takes encoded columns; COPY takes no jsonb."""
@@ -98,15 +100,16 @@ class PostgresDatabase(Database):
 
         Return False for a table with a column of JSON, too: COPY takes it only by way of a staged column.
         """
-        if self._has_json(table):
+        if has_json(self, table):
             return False
         columns = {name: dialect.stored(rows.column(name)) for name in rows.schema.names}
         columns |= {name: pa.repeat(pa.scalar(mark), rows.num_rows) for name, mark in marks.items()}
+        # The driver looks for a table in one schema only; temporary tables have their own.
+        is_temporary = table.startswith("_")
+        before = None if is_temporary else self._inserted(table)
         try:
             with self._undone_if_it_fails(), self._cursor() as cursor:
                 if rows.num_rows:
-                    # The driver looks for a table in one schema only; temporary tables have their own.
-                    is_temporary = table.startswith("_")
                     cursor.adbc_ingest(
                         table, dialect.in_pieces(columns), mode="append", temporary=is_temporary
                     )
@@ -114,6 +117,8 @@ class PostgresDatabase(Database):
             if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
                 return False
             raise
+        if before is not None:
+            self._check_written((self._inserted(table) or 0) - before, rows.num_rows)
         return True
 
     def upsert(self, sql: str, expected: int) -> bool:
@@ -130,16 +135,16 @@ class PostgresDatabase(Database):
     def lock(self, name: str, *, shared: bool = False) -> None:
         """Take a lock until the transaction ends, waiting for others that hold it; shared ones coexist."""
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        self.execute(f"SELECT CAST({function}(?) AS TEXT)", [_number("lock", name)])
+        self.execute(f"SELECT CAST({function}(?) AS TEXT)", [lock_number("lock", name)])
 
     def hold_run(self, run_id: str, file: Path) -> Lock:
         """Take a run's lock until this session ends; raise PipelineError if it is held."""
-        number = _number("run", run_id)
+        number = lock_number("run", run_id)
         # The server would let one session take a lock twice.
         if number in self._held or not self.execute("SELECT pg_try_advisory_lock(?)", [number])[0][0]:
             raise PipelineError(f"{self.name}: another process is working on run {run_id}")
         self._held.add(number)
-        return _SessionLock(self, number)
+        return SessionLock(partial(self.release, number))
 
     def release(self, number: int) -> None:
         """Release a lock that this session took."""
@@ -151,7 +156,7 @@ class PostgresDatabase(Database):
 
     def is_run_held(self, run_id: str, file: Path) -> bool:
         """Return True if a session holds a run's lock."""
-        number = _number("run", run_id)
+        number = lock_number("run", run_id)
         return bool(
             self.execute(
                 """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -180,6 +185,11 @@ class PostgresDatabase(Database):
         )
         return [name for (name,) in rows]
 
+    @property
+    def tables(self) -> PostgresTables:
+        """Return what PostgreSQL reports of tables, and how it changes them."""
+        return PostgresTables(self)
+
     def forbids_doubles(self, table: str, column: str) -> bool:
         """Return True if this column alone is the primary key or has a unique index."""
         [[indexes]] = self.execute(
@@ -191,27 +201,47 @@ class PostgresDatabase(Database):
         )
         return bool(indexes)
 
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         text = f"_json_field({quoted(column)}, {literal(field)})"
-        return text if kind == "TEXT" else f"_whole_number({text})"
+        return f"_wholelock_number({text})" if pa.types.is_integer(kind) else text
 
-    def json_items(self, kind: str) -> str:
-        """Return the query that yields the items of a JSON list, which is its one parameter."""
-        value = "value" if kind == "TEXT" else "CAST(value AS BIGINT)"
-        return f"SELECT {value} FROM json_array_elements_text(CAST(? AS JSON))"
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+        texts = [f"CAST({value} AS TEXT)" for value in values]
+        items = [
+            text if pa.types.is_integer(kind) else f"_json_string({text})"
+            for text, kind in zip(texts, kinds, strict=True)
+        ]
+        listed = " || ',' || ".join(items)
+        return f"('[' || {listed} || ']')"
+
+    def json_items(self) -> str:
+        """Return the query that yields the items of a JSON list, its one parameter, as text named `value`."""
+        return "SELECT value FROM json_array_elements_text(CAST(? AS JSON))"
+
+    def moment(self, text: str) -> str:
+        """Return the SQL of a stored moment, given the SQL of its text (UTC)."""
+        return f"CAST({text} || '+00' AS TIMESTAMPTZ)"
+
+    def moment_text(self, stored: str) -> str:
+        """Return the SQL of the text (UTC) of a stored moment."""
+        return f"to_char({stored} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
 
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
         """Return the condition that a column does not match a glob, and the value to bind in it."""
         return f"{column} !~ ?", dialect.pattern(glob)
 
-    def _has_json(self, table: str) -> bool:
-        [[found]] = self.execute(
-            """SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(?) AND NOT attisdropped
-            AND atttypid = to_regtype('jsonb')""",
+    def _inserted(self, table: str) -> int | None:
+        """Return how many rows this transaction has inserted into a table, or None if nothing counts them."""
+        if self._state() == "idle":
+            return None
+        [[inserted]] = self.execute(
+            """SELECT pg_stat_get_xact_tuples_inserted(to_regclass(?))
+            WHERE current_setting('track_counts') = 'on' UNION ALL SELECT NULL LIMIT 1""",
             [quoted(table)],
         )
-        return bool(found)
+        return inserted
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
@@ -244,26 +274,9 @@ class PostgresDatabase(Database):
         return self._dbapi.cursor()
 
     def _problem(self, error: Error) -> PipelineError:
-        return PipelineError(f"{self.name}: {explained(error)}")
+        remedy = remedy_of(error)
+        return PipelineError(f"{self.name}: {said(error)}{f' ({remedy})' if remedy else ''}")
 
 
 class _OvertakenError(Exception):
     """Raised if another writer changed a row after it was compared and before it was written."""
-
-
-class _SessionLock:
-    """An advisory lock of a session."""
-
-    def __init__(self, database: PostgresDatabase, number: int) -> None:
-        self._database = database
-        self._number = number
-
-    def release(self) -> None:
-        """Release the lock; releasing it twice does nothing."""
-        self._database.release(self._number)
-
-
-def _number(kind: str, name: str) -> int:
-    """Return the number of a named advisory lock: PostgreSQL identifies them by 64-bit integers."""
-    digest = hashlib.sha256(f"notebook_pipeline {kind} {name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,7 +1,6 @@
 """Downloads: a remote file copied to the local disk, hashed while it is copied, complete or not at all."""
 
 import hashlib
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.sources.files import formats
 from notebook_pipeline.sources.files.locations import Remote, shown
 from notebook_pipeline.sources.http.http_client import Client
@@ -53,7 +53,7 @@ def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[P
         with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
             path = Path(part.name)
             sha256 = write(part)
-        return path.rename(cache / f"{sha256[:16]}-{_safe(name)}"), sha256
+        return path.rename(cache / f"{sha256[:16]}-{safe_file_name(name)}"), sha256
     except OSError as error:  # such as a full disk
         raise PipelineError(
             f"{name}: cannot be written to {cache}: {error}; free space or set NOTEBOOK_PIPELINE_OUTPUT"
@@ -69,10 +69,6 @@ def _forget_old(cache: Path) -> None:
     for path in cache.iterdir():
         if path.is_file() and path.stat().st_mtime < limit:
             path.unlink(missing_ok=True)
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-100:]
 
 
 def _fetch(remote: Remote, connection: Connection, part: IO[bytes]) -> str:
