@@ -17,7 +17,7 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
 from notebook_pipeline.storage.postgres_errors import remedy_of, said, without
-from notebook_pipeline.storage.postgres_locks import SessionLock, lock_number
+from notebook_pipeline.storage.postgres_locks import HELD, SessionLock, lock_number
 from notebook_pipeline.storage.postgres_tables import PostgresTables, has_json
 
 # How long one writer waits for another's whole transaction.
@@ -157,14 +157,7 @@ class PostgresDatabase(Database):
     def is_run_held(self, run_id: str, file: Path) -> bool:
         """Return True if a session holds a run's lock."""
         number = lock_number("run", run_id)
-        return bool(
-            self.execute(
-                """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND (CAST(classid AS BIGINT) << 32) | CAST(objid AS BIGINT) = ?""",
-                [number],
-            )[0][0]
-        )
+        return bool(self.execute(HELD, [number])[0][0])
 
     def relations(self) -> set[str]:
         """Return the names of all tables, indexes and functions."""
@@ -204,7 +197,7 @@ class PostgresDatabase(Database):
     def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         text = f"_json_field({quoted(column)}, {literal(field)})"
-        return f"_wholelock_number({text})" if pa.types.is_integer(kind) else text
+        return f"_whole_number({text})" if pa.types.is_integer(kind) else text
 
     def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
         """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""

@@ -3,6 +3,11 @@
 import hashlib
 from collections.abc import Callable
 
+# Counts the sessions of this database that hold an advisory lock.
+HELD = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (CAST(classid AS BIGINT) << 32) | CAST(objid AS BIGINT) = ?"""
+
 
 class SessionLock:
     """An advisory lock that a session holds."""
