@@ -8,9 +8,10 @@ from pathlib import Path
 from benchmarks import data
 from benchmarks.postgres_server import Server, running
 from benchmarks.programs import Command, notebook, script
-from benchmarks.race import ROUNDS, Contender, Result, fresh_folder, race
+from benchmarks.race import CACHE, ROUNDS, Contender, Result, fresh_folder, race
 from benchmarks.report import Goal, Section, side_by_side, table
 from notebook_pipeline.connections import FILES, Connection
+from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.sources.files.locations import groups
 
 DEFAULT_ROWS = (2_000_000,)
@@ -49,8 +50,8 @@ def measure_loads(rows: int) -> Section:
 
 def _contenders(server: Server, rows: int) -> list[Contender]:
     parquet, text = (data.parts(rows, FILES_LOADED, suffix) for suffix in ("parquet", "csv"))
-    files = Connection(FILES, "fs")
-    notebooks = [notebook("bulk_load", source=group) for group in groups(str(parquet), files, SLOTS)]
+    files = Connection(FILES, "fs", extra={"path": str(CACHE)})
+    notebooks = [notebook("bulk_load", source=group) for group in groups(str(parquet), files, Files(), SLOTS)]
     copies = [_copy(server, paths) for paths in _shared_out(sorted(text.iterdir()))]
 
     def contender(

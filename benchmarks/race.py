@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.measure import Measured, measure
 from notebook_pipeline import settings
+from notebook_pipeline.connections import FILES, Connection, variable
 from sample.players import SAMPLE_TODAY
 
 CACHE = settings.CHECKOUT / ".cache" / "benchmarks"
@@ -122,6 +123,7 @@ def environment(folder: Path) -> dict[str, str]:
         | _QUIET
         | {
             "NOTEBOOK_PIPELINE_OUTPUT": str(folder),
+            variable(FILES): Connection(FILES, "fs", extra={"path": str(CACHE)}).to_json(),
             "NOTEBOOK_PIPELINE_TODAY": SAMPLE_TODAY.isoformat(),
             "DLT_DATA_DIR": str(folder / "dlt"),
         }

@@ -75,7 +75,7 @@ def load(
     source: str, connection: Connection, cache: Path, dataset: Dataset = PLAYER
 ) -> tuple[pa.Table, list[Rejected], int]:
     """Return the good rows, the rejected ones, and how many were read."""
-    bulk = fetch_bulk(source, connection, cache)
+    bulk = fetch_bulk(source, connection, cache, dataset)
     checked = [check_batch(raw, dataset, TODAY) for raw in read_batches(bulk, dataset)]
     return (
         join(checked, stored_schema(dataset)),

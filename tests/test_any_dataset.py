@@ -73,6 +73,8 @@ def bulk(name: str) -> tuple[str, dict[str, object]]:
     opened = extract.open_bulk(run, name, FILES)
     with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
         merged.merge(opened.batches)
+        if opened.shows_missing:
+            merged.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
     return finished(run, merged)
 
 
@@ -126,6 +128,18 @@ def test_a_file_an_update_and_a_sweep(source: Source, home: Path) -> None:
         ("Ünterstadt", 12.5, 300, "1200-05-06", "town", "2024-03-01", "api"),
         ("𝔘rbs", 7.0, None, None, None, "2024-03-05", "api"),
     ]
+
+
+@pytest.mark.usefixtures("declared")
+def test_a_snapshot_deletes_what_it_lacks(home: Path) -> None:
+    declaration = home / "datasets" / "place.py"
+    snapshot = declaration.read_text().replace("    api=", "    files=Files(snapshot=True),\n    api=")
+    declaration.write_text(snapshot.replace("import (", "import (\n    Files,"))
+    assert bulk("places.csv")[1] == {"read": 6, "inserted": 4, "rejected": 2}
+    lines = FILE.splitlines()
+    (home / "data" / "next.csv").write_text("\n".join([*lines[:3], "Dead Sea,-430.6,,,,2024-03-02"]))
+    assert bulk("next.csv")[1] == {"read": 3, "unchanged": 2, "rejected": 1, "deleted": 2}
+    assert [row[0] for row in stored()] == ['Bad "Q", am See', "Ünterstadt"]
 
 
 @pytest.mark.usefixtures("declared")

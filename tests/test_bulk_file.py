@@ -28,7 +28,7 @@ def put(path: Path, data: bytes) -> Path:
 def test_reads_every_format_alike(tmp_path: Path, suffix: str) -> None:
     plain = csv_bytes(ROWS) if suffix.startswith(".csv") else parquet_bytes(ROWS)
     path = put(tmp_path / f"players{suffix}", pack(plain, suffix))
-    bulk = fetch_bulk(path.name, folder(tmp_path), tmp_path / "cache")
+    bulk = fetch_bulk(path.name, folder(tmp_path), tmp_path / "cache", PLAYER)
     assert (bulk.name, bulk.format, bulk.bytes) == (path.name, suffix.split(".")[1], path.stat().st_size)
     assert bulk.rows == (None if bulk.format == "csv" else 3)
     assert bulk.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -41,10 +41,10 @@ def test_reads_a_folder_in_the_order_of_its_names(tmp_path: Path) -> None:
     for player_id, name in enumerate([*reversed(names), ".hidden.csv", "_tmp/x.csv"]):
         put(tmp_path / "in" / name, pack(csv_bytes([player(player_id)]), name))
     put(tmp_path / "in" / "README.md", b"about")
-    bulk = fetch_bulk("in", folder(tmp_path), tmp_path / "cache")
+    bulk = fetch_bulk("in", folder(tmp_path), tmp_path / "cache", PLAYER)
     assert [part.name for part in bulk.parts] == names
     batches = list(read_batches(bulk, PLAYER))
-    assert [batch.position(0) for batch in batches] == [f"{name}:1" for name in names]
+    assert [batch.position(0) for batch in batches] == [f"{name}:2" for name in names]
     sizes = [(tmp_path / "in" / name).stat().st_size for name in names]
     assert [batch.share for batch in batches] == [sum(sizes[: n + 1]) / sum(sizes) for n in range(len(names))]
 
@@ -63,7 +63,7 @@ def test_the_fingerprint_of_many_files_knows_names_and_content(tmp_path: Path) -
     def fingerprint(name: str, *files: tuple[str, int]) -> str:
         for file, player_id in files:
             put(tmp_path / name / file, csv_bytes([player(player_id)]))
-        return fetch_bulk(name, folder(tmp_path), tmp_path / "cache").sha256
+        return fetch_bulk(name, folder(tmp_path), tmp_path / "cache", PLAYER).sha256
 
     first = fingerprint("first", ("a.csv", 1), ("b.csv", 2))
     assert fingerprint("same", ("b.csv", 2), ("a.csv", 1)) == first
@@ -72,25 +72,19 @@ def test_the_fingerprint_of_many_files_knows_names_and_content(tmp_path: Path) -
     assert fingerprint("other", ("a.csv", 1), ("b.csv", 3)) != first
 
 
-def test_finds_a_source_where_it_may_lie(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    published, here, cache = home / "published", tmp_path / "here", tmp_path / "cache"
-    put(published / "p.csv", csv_bytes([player(1)]))
-    put(home / "data" / "p.csv", csv_bytes([player(2)]))
-    put(here / "data" / "q.csv", csv_bytes([player(3)]))
-    monkeypatch.chdir(here)
-    found = {
-        source: load(source, Connection("files", "fs", extra={"path": "published"}), cache)[0]["player_id"][
-            0
-        ].as_py()
-        for source in [
-            "p.csv",
-            "data/p.csv",
-            "data/q.csv",
-            str(home / "data" / "p.csv"),
-            f"file://{published}/p.csv",
-        ]
-    }
-    assert list(found.values()) == [1, 2, 3, 2, 1]
+def test_finds_a_source_below_the_folder_of_its_connection(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    put(home / "data" / "p.csv", csv_bytes([player(1)]))
+    put(home / "data" / "in" / "q.csv", csv_bytes([player(2)]))
+    put(home / "elsewhere" / "r.csv", csv_bytes([player(3)]))
+    monkeypatch.chdir(home / "data" / "in")
+    data = Connection("files", "fs", extra={"path": "data", "allow": ["elsewhere"]})
+    path = home / "data" / "p.csv"
+    sources = ["p.csv", "data/p.csv", "q.csv", str(path), f"file://{path}", "elsewhere/r.csv"]
+    found = [load(source, data, cache)[0]["player_id"].to_pylist() for source in sources]
+    assert found == [[1], [1], [2], [1], [1], [3]]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +110,13 @@ def test_finds_a_source_where_it_may_lie(tmp_path: Path, home: Path, monkeypatch
 )
 def test_refuses_a_source(tmp_path: Path, source: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        fetch_bulk(source, folder(tmp_path), tmp_path / "cache")
+        fetch_bulk(source, folder(tmp_path), tmp_path / "cache", PLAYER)
     assert str(error.value) == message
 
 
 def test_refuses_a_connection_that_holds_no_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
-        fetch_bulk("p.csv", Connection("db", "sqlite", host="x.db"), tmp_path)
+        fetch_bulk("p.csv", Connection("db", "sqlite", host="x.db"), tmp_path, PLAYER)
     assert str(error.value) == (
         "connection 'db' is of type 'sqlite'; a source needs one of type http, or of type fs with a path in "
         "its extra"
@@ -133,7 +127,7 @@ def test_says_where_it_looked(tmp_path: Path, home: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     put(tmp_path / "data" / "p.csv", b"")
     with pytest.raises(PipelineError) as error:
-        fetch_bulk("*.parquet", folder(tmp_path / "data"), tmp_path / "cache")
+        fetch_bulk("*.parquet", folder(tmp_path / "data"), tmp_path / "cache", PLAYER)
     assert str(error.value) == (
         f"no file '*.parquet' in {tmp_path}/data, {tmp_path}; expected a name, folder or glob of {KNOWN}"
     )
@@ -141,40 +135,66 @@ def test_says_where_it_looked(tmp_path: Path, home: Path, monkeypatch: pytest.Mo
 
 CSV, PARQUET = csv_bytes(ROWS), parquet_bytes(ROWS)
 COLUMNS = ", ".join(PLAYER.schema.names)
-NO_CSV = "CSV text in UTF-8; give the file the extension of its format"
-KNOWN = ".csv or .parquet, optionally followed by .gz or .zst"
+TELL = "give it the extension of its format, or declare Files(format=…), for example 'csv'"
+NO_CSV = f"CSV text in UTF-8; {TELL}"
+KNOWN = ".csv, .tsv, .parquet, .json, .jsonl or .ndjson, optionally followed by .gz, .zst, .bz2, .xz or .zip"
 DECLARED = "which dataset 'player' declares"
+NO_NAMES = "If it has no header, declare Files(header=False); if lines come before it, Files(skip_lines=…)"
 
 UNEXPECTED = {
-    "Parquet": ("p.csv", PARQUET, "a Parquet file", NO_CSV),
-    "gzip": ("p.csv", pack(CSV, ".gz"), "gzip data", NO_CSV),
-    "HTML": ("p.csv", b" \n<!DOCTYPE html><html>", "an HTML or XML page", NO_CSV),
-    "JSON": ("p.csv", b'[{"player_id": 1}]', "a JSON list", NO_CSV),
-    "UTF-16": ("p.csv", CSV.decode().encode("utf-16"), "UTF-16 text", NO_CSV),
-    "packed HTML": ("p.csv.zst", pack(b"<html>", ".zst"), "an HTML or XML page", NO_CSV),
-    "Latin": ("p.csv", b"\xe9,b\n1,2\n", "b'\\xe9,b\\n1,2\\n'…", "the column names of a CSV file in UTF-8"),
-    "no gzip": ("p.csv.gz", CSV, "b'player_id,gsis_id,fi'", "gzip data according to its name"),
-    "no Parquet": ("p.parquet", CSV, "b'player_id,gsis_id,fi'", "a Parquet file"),
-    "Excel": ("p.xlsx", b"PK\3\4", "an unknown file extension", KNOWN),
-    "no header": ("p.csv", b"\n\n", "no columns", f"{COLUMNS}, {DECLARED}"),
-    "no names": ("p.csv", b"1,2,3\n", "columns 1, 2, 3", f"{COLUMNS}, {DECLARED}"),
+    "Parquet": ("p.csv", PARQUET, f"found a Parquet file, expected {NO_CSV}"),
+    "gzip": ("p.csv", pack(CSV, ".gz"), f"found gzip data, expected {NO_CSV}"),
+    "HTML": ("p.csv", b" \n<!DOCTYPE html><html>", f"found an HTML or XML page, expected {NO_CSV}"),
+    "JSON": ("p.csv", b'[{"player_id": 1}]', f"found a JSON list, expected {NO_CSV}"),
+    "UTF-16": (
+        "p.csv",
+        CSV.decode().encode("utf-16"),
+        "found UTF-16 text, expected CSV text in UTF-8; declare Files(encoding='utf-16')",
+    ),
+    "packed HTML": ("p.csv.zst", pack(b"<html>", ".zst"), f"found an HTML or XML page, expected {NO_CSV}"),
+    "no gzip": ("p.csv.gz", CSV, "found other data, expected gzip data according to its name"),
+    "no Parquet": ("p.parquet", CSV, f"found other data, expected a Parquet file; {TELL}"),
+    "no JSON": (
+        "p.json",
+        CSV,
+        f"found other data, expected a JSON list, or one JSON object a line; {TELL}",
+    ),
+    "Excel": ("p.xlsx", b"PK\3\4", f"found an unknown format, expected {KNOWN}; {TELL}"),
+    "no header": ("p.csv", b"\n\n", f"found no columns; expected {COLUMNS}, {DECLARED}"),
+    "no names": (
+        "p.csv",
+        b"1,2,3\n",
+        "the first row has 3 fields of 3 characters that are not the names of columns; expected "
+        f"{COLUMNS}, {DECLARED}. {NO_NAMES}",
+    ),
+    "a secret": (
+        "p.csv",
+        b"root_password=hunter2\n",
+        "the first row has 1 field of 21 characters that are not the names of columns; expected "
+        f"{COLUMNS}, {DECLARED}. {NO_NAMES}",
+    ),
+    "another delimiter": (
+        "p.csv",
+        CSV.replace(b",", b";"),
+        f"columns found: {COLUMNS.replace(', ', ';')}; expected {COLUMNS}, {DECLARED}. Is the delimiter `;`? "
+        "Declare Files(delimiter=';')",
+    ),
     "no column": (
         "p.csv",
         CSV.replace(b"gsis_id", b"gsis"),
-        f"columns {COLUMNS.replace('gsis_id', 'gsis')}",
-        f"gsis_id, {DECLARED}",
+        f"columns found: {COLUMNS.replace('gsis_id', 'gsis')}; expected gsis_id, {DECLARED}. If files may "
+        "lack it, declare Files(optional=('gsis_id',))",
     ),
     "a column twice": (
         "p.csv",
         CSV.replace(b"date\n", b"date,position\n"),
-        "duplicate columns position",
-        "each name once",
+        "found duplicate columns position, expected each name once",
     ),
 }
 
 INCOMPLETE = {
-    "no CSV": ("p.csv", b"", "the file is empty; expected csv with the dataset's columns"),
-    "no Parquet": ("p.parquet", b"", "the file is empty; expected parquet with the dataset's columns"),
+    "no CSV": ("p.csv", b"", "the file is empty; expected the dataset's columns"),
+    "no Parquet": ("p.parquet", b"", "the file is empty; expected the dataset's columns"),
     "nothing packed": (
         "p.csv.gz",
         pack(b"", ".gz"),
@@ -201,14 +221,21 @@ INCOMPLETE = {
 def refusal(folder_path: Path, name: str, data: bytes) -> str:
     put(folder_path / name, data)
     with pytest.raises(PipelineError) as error:
-        next(read_batches(fetch_bulk(name, folder(folder_path), folder_path / "cache"), PLAYER), None)
+        next(read_batches(fetch_bulk(name, folder(folder_path), folder_path / "cache", PLAYER), PLAYER), None)
     return str(error.value)
 
 
 @pytest.mark.parametrize("case", UNEXPECTED)
 def test_fails_at_once_where_a_file_is_another(tmp_path: Path, case: str) -> None:
-    name, data, found, expected = UNEXPECTED[case]
-    assert refusal(tmp_path, name, data) == f"{name}: found {found}, expected {expected}"
+    name, data, message = UNEXPECTED[case]
+    assert refusal(tmp_path, name, data) == f"{name}: {message}"
+
+
+def test_a_header_in_another_encoding_is_named_with_the_setting(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "p.csv", b"\xe9,b\n1,2\n") == (
+        "p.csv, line 1: found 3 bytes that are not column names in UTF-8, expected the header of a CSV file; "
+        "if the file is in another encoding, declare Files(encoding=…), for example 'cp1252'"
+    )
 
 
 @pytest.mark.parametrize("case", INCOMPLETE)
@@ -222,7 +249,7 @@ def test_fails_at_once_where_parquet_is_cut(tmp_path: Path) -> None:
     with pytest.raises(
         PipelineError, match=r"^p\.parquet: damaged or truncated Parquet file: .*; fetch or write it again$"
     ):
-        fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
+        fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER)
 
 
 def test_names_the_row_where_parquet_is_damaged(tmp_path: Path) -> None:
@@ -232,7 +259,7 @@ def test_names_the_row_where_parquet_is_damaged(tmp_path: Path) -> None:
     )
     data[offset : offset + 400] = bytes(400)
     put(tmp_path / "p.parquet", bytes(data))
-    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
+    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER)
     with pytest.raises(
         PipelineError,
         match=r"^p\.parquet, after row 0: damaged or truncated Parquet file: .*; fetch or write it again$",
@@ -245,7 +272,7 @@ def test_a_value_that_belies_its_checksum_is_not_read(tmp_path: Path) -> None:
     options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
     parquet.write_table(parquet_table([player(last_name="Right")]), data, **options)
     put(tmp_path / "p.parquet", data.getvalue().to_pybytes().replace(b"Right", b"Wrong"))
-    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
+    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER)
     with pytest.raises(PipelineError, match=r"damaged or truncated Parquet file: .*checksum"):
         list(read_batches(bulk, PLAYER))
 
@@ -254,7 +281,9 @@ def test_wide_rows_of_parquet_make_batches_of_few(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(parquet_reader, "_BYTES", 3_000)
     wide = [player(number, last_name=f"{number:0400}") for number in range(1, 101)]
     put(tmp_path / "p.parquet", parquet_bytes(wide))
-    batches = list(read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache"), PLAYER))
+    batches = list(
+        read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER), PLAYER)
+    )
     assert sum(len(batch) for batch in batches) == 100
     assert max(len(batch) for batch in batches) < 10
 
@@ -276,7 +305,7 @@ def test_fails_at_once_where_a_type_never_converts(
         table.set_column(table.schema.get_field_index(column), column, values), tmp_path / "p.parquet"
     )
     with pytest.raises(PipelineError) as error:
-        next(read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache"), PLAYER))
+        next(read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER), PLAYER))
     assert (
         str(error.value)
         == f"p.parquet: found column {column} as {found}, expected {PLAYER.schema.field(column).type}"
@@ -287,8 +316,11 @@ def test_refuses_a_mix_of_formats(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.csv", CSV)
     put(tmp_path / "in" / "b.parquet", PARQUET)
     with pytest.raises(PipelineError) as error:
-        fetch_bulk("in", folder(tmp_path), tmp_path / "cache")
-    assert str(error.value) == "in: found CSV and Parquet files, expected one format; select it with a glob"
+        fetch_bulk("in", folder(tmp_path), tmp_path / "cache", PLAYER)
+    assert (
+        str(error.value)
+        == "in: found files of the formats csv and parquet, expected one; select it with a glob"
+    )
 
 
 def test_reports_unknown_columns_and_leaves_out_ignored_ones(tmp_path: Path) -> None:
@@ -297,7 +329,7 @@ def test_reports_unknown_columns_and_leaves_out_ignored_ones(tmp_path: Path) -> 
         parquet_table([player()]).append_column("team", pa.array(["GB"])).append_column("performances", more)
     )
     parquet.write_table(table, tmp_path / "p.parquet")
-    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache")
+    bulk = fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER)
     assert unknown_columns(bulk, PLAYER) == ["team"]
     [batch] = read_batches(bulk, PLAYER)
     assert batch.columns is not None
@@ -310,12 +342,12 @@ def test_reports_unknown_columns_and_leaves_out_ignored_ones(tmp_path: Path) -> 
 )
 def test_a_file_without_rows_is_a_file(tmp_path: Path, name: str, data: bytes) -> None:
     put(tmp_path / name, data)
-    assert list(read_batches(fetch_bulk(name, folder(tmp_path), tmp_path / "cache"), PLAYER)) == []
+    assert list(read_batches(fetch_bulk(name, folder(tmp_path), tmp_path / "cache", PLAYER), PLAYER)) == []
 
 
 def test_notices_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     path = put(tmp_path / "p.csv", CSV)
-    bulk = fetch_bulk("p.csv", folder(tmp_path), tmp_path / "cache")
+    bulk = fetch_bulk("p.csv", folder(tmp_path), tmp_path / "cache", PLAYER)
     batches = read_batches(bulk, PLAYER)
     next(batches)
     os.utime(path, ns=(0, 0))
@@ -326,7 +358,7 @@ def test_notices_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
 
 def test_says_that_a_file_is_gone(tmp_path: Path) -> None:
     path = put(tmp_path / "p.csv", CSV)
-    batches = read_batches(fetch_bulk("p.csv", folder(tmp_path), tmp_path / "cache"), PLAYER)
+    batches = read_batches(fetch_bulk("p.csv", folder(tmp_path), tmp_path / "cache", PLAYER), PLAYER)
     next(batches)
     path.unlink()
     with pytest.raises(PipelineError) as error:
@@ -343,7 +375,9 @@ def test_parquet_comes_in_batches_of_one_size_with_positions(tmp_path: Path) -> 
         {name: ids if name == "player_id" else pa.nulls(len(ids)) for name in PLAYER.schema.names}
     )
     parquet.write_table(table, tmp_path / "p.parquet", row_group_size=40_000)
-    batches = list(read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache"), PLAYER))
+    batches = list(
+        read_batches(fetch_bulk("p.parquet", folder(tmp_path), tmp_path / "cache", PLAYER), PLAYER)
+    )
     assert [len(batch) for batch in batches] == [65_536, 65_536, 18_928]
     assert [batch.position(0) for batch in batches] == ["p.parquet:1", "p.parquet:65537", "p.parquet:131073"]
     assert [batch.share for batch in batches] == [65_536 / 150_000, 131_072 / 150_000, 1.0]

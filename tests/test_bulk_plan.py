@@ -8,15 +8,19 @@ from airflow.sdk.exceptions import AirflowFailException
 from notebook_pipeline.airflow import bulk_plan
 from notebook_pipeline.airflow.bulk_plan import bulk_sources, plan_bulk_load
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.declare import Files
 
 
 def test_files_are_shared_out_among_the_task_slots(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv", "c.csv"):
         (tmp_path / name).touch()
     files = Connection("files", "fs", extra={"path": str(tmp_path)})
-    assert bulk_sources("*.csv", files, 2) == ["a.csv", "b.csv\nc.csv"]
-    assert bulk_sources("*.csv", files, 1) == ["*.csv"]
-    assert bulk_sources("rejected:240921-00000000000001", files, 8) == ["rejected:240921-00000000000001"]
+    assert bulk_sources("*.csv", files, Files(), 2) == ["a.csv", "b.csv\nc.csv"]
+    assert bulk_sources("*.csv", files, Files(), 1) == ["*.csv"]
+    assert bulk_sources("*.csv", files, Files(snapshot=True), 8) == ["*.csv"]
+    assert bulk_sources("rejected:240921-00000000000001", files, Files(), 8) == [
+        "rejected:240921-00000000000001"
+    ]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("sqlite", ["*.csv"]), ("postgres", ["a.csv", "b.csv"])])
@@ -31,7 +35,7 @@ def test_only_a_database_with_several_writers_is_loaded_by_several_tasks(
         (tmp_path / name).touch()
     files = Connection("files", "fs", extra={"path": str(tmp_path)})
     found = {"files": files, "database": Connection("database", kind)}
-    params = {"source": "*.csv", "file_conn_id": "files", "database_conn_id": "database"}
+    params = {"dataset": "player", "source": "*.csv", "file_conn_id": "files", "database_conn_id": "database"}
     monkeypatch.setattr(bulk_plan, "task_context", lambda: {"params": params})
     monkeypatch.setattr(bulk_plan, "resolve_connection", found.__getitem__)
     assert plan_bulk_load.function() == [{"source": source} for source in expected]
@@ -61,5 +65,5 @@ def test_what_cannot_be_listed_is_left_to_one_notebook_to_tell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = Connection("files", "fs", extra={"path": str(tmp_path)})
-    assert bulk_sources("nothing/*.csv", files, 8) == ["nothing/*.csv"]
+    assert bulk_sources("nothing/*.csv", files, Files(), 8) == ["nothing/*.csv"]
     assert "One task loads the whole source: no file 'nothing/*.csv'" in capsys.readouterr().out

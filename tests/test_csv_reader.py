@@ -1,35 +1,37 @@
-"""CSV: nothing guessed, nothing dropped, and every row under its own number."""
+"""CSV: nothing guessed, nothing dropped, and every row under its line."""
 
 import csv
 import io
-import subprocess
-import sys
-from itertools import cycle
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notebook_pipeline.contract.batch import Malformed, RawBatch
-from notebook_pipeline.contract.utf8 import Utf8Stream
-from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.sources.files import csv_reader
+from notebook_pipeline.declare import Files
+from notebook_pipeline.errors import DataRefused
+from notebook_pipeline.sources.files import csv_reader, row_blocks
+from notebook_pipeline.sources.files.csv_reader import CsvFile
 
 Found = tuple[dict[str, list[object]], list[Malformed]]
 
 
-def read(path: Path, data: bytes) -> list[RawBatch]:
+def read(path: Path, data: bytes, numbers: Sequence[str] = (), **settings: Any) -> list[RawBatch]:
     path.write_bytes(data)
-    return list(csv_reader.read_rows(path, "p.csv", None))
+    files = Files(**settings)
+    file = CsvFile(path, "p.csv", None, files, files.text_delimiter, ("a", "b"), 1e9)
+    return list(csv_reader.read_rows(file, csv_reader.read_header(file), numbers))
 
 
-def read_one(tmp_path: Path, data: bytes) -> Found:
+def read_one(tmp_path: Path, data: bytes, numbers: Sequence[str] = (), **settings: Any) -> Found:
     """Return the good rows by position, and the malformed ones."""
     good = {}
     malformed = []
-    for batch in read(tmp_path / "p.csv", data):
+    for batch in read(tmp_path / "p.csv", data, numbers, **settings):
         assert batch.columns is not None
         rows = batch.columns.to_pylist()
         good |= {batch.position(index): list(row.values()) for index, row in enumerate(rows)}
@@ -37,169 +39,297 @@ def read_one(tmp_path: Path, data: bytes) -> Found:
     return good, malformed
 
 
+def refusal(tmp_path: Path, data: bytes, **settings: Any) -> str:
+    with pytest.raises(DataRefused) as error:
+        read(tmp_path / "p.csv", data, **settings)
+    return str(error.value)
+
+
 def test_guesses_nothing(tmp_path: Path) -> None:
     data = b'a,b\nNA,Null\n"",\n1,2020-01-01\n true , 1\n'
     assert read_one(tmp_path, data) == (
         {
-            "p.csv:1": ["NA", "Null"],
-            "p.csv:2": [None, None],
-            "p.csv:3": ["1", "2020-01-01"],
-            "p.csv:4": [" true ", " 1"],
+            "p.csv:2": ["NA", "Null"],
+            "p.csv:3": [None, None],
+            "p.csv:4": ["1", "2020-01-01"],
+            "p.csv:5": [" true ", " 1"],
         },
         [],
     )
 
 
-def test_takes_the_mark_and_the_line_ends_of_other_systems(tmp_path: Path) -> None:
-    assert read_one(tmp_path, b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,4\r\n") == (
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_takes_the_mark_and_the_line_ends_of_other_systems(tmp_path: Path, end: str) -> None:
+    data = end.join(["\ufeffa,b", '1,"2', '2"', "", "3,4"])
+    assert read_one(tmp_path, data.encode()) == (
+        {"p.csv:2": ["1", f"2{end}2"], "p.csv:5": ["3", "4"]},
+        [],
+    )
+
+
+def test_a_position_is_the_line_on_which_a_row_begins(tmp_path: Path) -> None:
+    good, malformed = read_one(tmp_path, b'a,b\n1\n1,2\n\n3,4,5\n6,"7\n7"\n"8,\n8"\n9,0\n')
+    assert good == {"p.csv:3": ["1", "2"], "p.csv:6": ["6", "7\n7"], "p.csv:10": ["9", "0"]}
+    assert malformed == [
+        Malformed("p.csv:2", b"1", "1 fields, but the header has 2"),
+        Malformed("p.csv:5", b"3,4,5", "3 fields, but the header has 2"),
+        Malformed("p.csv:8", b'"8,\n8"', "1 fields, but the header has 2"),
+    ]
+
+
+def test_rows_are_found_behind_any_number_of_empty_lines(tmp_path: Path) -> None:
+    lines = row_blocks.BLOCK + 1
+    good, malformed = read_one(tmp_path, b"a,b\n" + b"\n" * lines + b"1,2\n")
+    assert (good, malformed) == ({f"p.csv:{lines + 2}": ["1", "2"]}, [])
+
+
+def test_batches_have_at_most_so_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_ROWS", 40)
+    batches = read(tmp_path / "p.csv", b"a,b\nx\n" + b"x,1\n" * 100)
+    assert [(len(batch.received), len(batch.malformed)) for batch in batches] == [(33, 1), (33, 0), (34, 0)]
+    assert [batch.position(0) for batch in batches] == ["p.csv:3", "p.csv:36", "p.csv:69"]
+
+
+def test_quotes_within_a_value_are_characters(tmp_path: Path) -> None:
+    data = b'a,b\nO"Neil,"say ""hi"""\n5\'11",6\'\n'
+    assert read_one(tmp_path, data) == (
+        {"p.csv:2": ['O"Neil', 'say "hi"'], "p.csv:3": ["5'11\"", "6'"]},
+        [],
+    )
+
+
+def test_a_value_of_several_lines_may_hold_any_delimiters(tmp_path: Path) -> None:
+    recipe = "Ingredients: flour, sugar, eggs, butter, salt, milk\nMix well."
+    data = f'id,day,a,b,c,text\n191,2025-01-01,a,1,2,"{recipe}"\n192,2025-01-02,"x,\n,\n",1,2,"a\n,,,,,\n"\n'
+    assert read_one(tmp_path, data.encode()) == (
+        {
+            "p.csv:2": ["191", "2025-01-01", "a", "1", "2", recipe],
+            "p.csv:4": ["192", "2025-01-02", "x,\n,\n", "1", "2", "a\n,,,,,\n"],
+        },
+        [],
+    )
+
+
+NOT_UTF8 = "which is not valid in utf-8"
+
+
+def test_a_row_with_bytes_that_are_not_text_is_malformed(tmp_path: Path) -> None:
+    data = "a,b\né,x\n".encode() + b'\xe9,"\xff\n"\n\xff\n\xe2\x82,\xf0\x9f\x8f\x88\n,z\n'
+    assert read_one(tmp_path, data) == (
+        {"p.csv:2": ["é", "x"], "p.csv:7": [None, "z"]},
+        [
+            Malformed("p.csv:3", b'\xe9,"\xff\n"', f"found b'\\xe9', {NOT_UTF8}"),
+            Malformed("p.csv:5", b"\xff", f"found b'\\xff', {NOT_UTF8}"),
+            Malformed("p.csv:6", b"\xe2\x82,\xf0\x9f\x8f\x88", f"found b'\\xe2\\x82', {NOT_UTF8}"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "utf-8-sig", "shift_jis", "gb18030"])
+def test_reads_other_encodings(tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_blocks, "BLOCK", 7)
+    word = "é—" if encoding == "cp1252" else "表\\"
+    data = f'a,b\n1,{word}\n2,"{word}\n"\n'.encode(encoding)
+    assert read_one(tmp_path, data, encoding=encoding) == (
+        {"p.csv:2": ["1", word], "p.csv:3": ["2", f"{word}\n"]},
+        [],
+    )
+
+
+def test_a_row_that_is_not_in_the_declared_encoding_is_malformed(tmp_path: Path) -> None:
+    assert read_one(tmp_path, b"a,b\n\xe9,1\n\x81,2\n", encoding="cp1252") == (
+        {"p.csv:2": ["é", "1"]},
+        [Malformed("p.csv:3", b"\x81,2", "found b'\\x81', which is not valid in cp1252")],
+    )
+
+
+def test_a_file_is_refused_where_its_encoding_hides_the_rows(tmp_path: Path) -> None:
+    data = "a,b\n1,2\n".encode("utf-16") + b"\0"
+    assert refusal(tmp_path, data, encoding="utf-16") == (
+        "p.csv, line 3: found bytes that are not valid in utf-16, expected text in this encoding; declare "
+        "the right one in Files(encoding=…), or write the file again"
+    )
+
+
+DIALECTS = {
+    "semicolons": (b'a;b\n1,5;"x;y"\n', {"delimiter": ";"}, {"p.csv:2": ["1,5", "x;y"]}),
+    "tabs": (b"a\tb\n1\t2\n", {"format": "tsv"}, {"p.csv:2": ["1", "2"]}),
+    "pipes of a tsv": (b"a|b\n1|2\n", {"format": "tsv", "delimiter": "|"}, {"p.csv:2": ["1", "2"]}),
+    "single quotes": (b"a,b\n'1,\"','x''y'\n", {"quote": "'"}, {"p.csv:2": ['1,"', "x'y"]}),
+    "no quotes": (b'a,b\n"1,2"\n', {"quote": ""}, {"p.csv:2": ['"1', '2"']}),
+    "escapes": (
+        b'a,b\n1,"a \\"b\\", \\\\"\n\\N,"x\\\ny""z"\n"C:\\dir","\\\\"\n',
+        {"escape": "\\"},
+        {
+            "p.csv:2": ["1", 'a "b", \\'],
+            "p.csv:3": ["\\N", 'x\ny"z'],
+            "p.csv:5": ["C:\\dir", "\\"],
+        },
+    ),
+    "escapes without quotes": (
+        b"a,b\n1\\,5,x\\\\\n2,\\t\\\ny\n",
+        {"escape": "\\", "quote": ""},
+        {"p.csv:2": ["1,5", "x\\"], "p.csv:3": ["2", "\\t\ny"]},
+    ),
+    "a quote that escapes itself": (b'a,b\n1,"x""y"\n', {"escape": '"'}, {"p.csv:2": ["1", 'x"y']}),
+    "no header": (b"1,2\n\n3,4\n", {"header": False}, {"p.csv:1": ["1", "2"], "p.csv:3": ["3", "4"]}),
+    "nulls": (b'a,b\nNA,-\n"",x\n', {"nulls": ("NA", "-")}, {"p.csv:2": [None, None], "p.csv:3": ["", "x"]}),
+    "lines before the header": (
+        b'Report "of\r\nunits\n\na,b\n1,2\n',
+        {"skip_lines": 3},
+        {"p.csv:5": ["1", "2"]},
+    ),
+    "comments": (
+        b'# don\'t "\na,b\n# "x\n1,"2\n# no comment"\n\n#\n3,#4\n#end',
+        {"comment": "#"},
+        {"p.csv:4": ["1", "2\n# no comment"], "p.csv:8": ["3", "#4"]},
+    ),
+    "comments of two characters": (b"--x\na,b\n-1,2\n", {"comment": "--"}, {"p.csv:3": ["-1", "2"]}),
+}
+
+
+@pytest.mark.parametrize("case", DIALECTS)
+@pytest.mark.parametrize("block", [1, 5, 1 << 20])
+def test_reads_what_is_declared(
+    tmp_path: Path, case: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_blocks, "BLOCK", block)
+    data, settings, expected = DIALECTS[case]
+    assert read_one(tmp_path, data, **settings) == (expected, [])
+
+
+def test_turns_numbers_into_plain_digits(tmp_path: Path) -> None:
+    data = b"a;b\n1.234.567,5;1,5\n-12;x\n+0,25e3;\n;.\n 7 ;7\n1.5;y\n1.23,4;y\nten;y\n"
+    good, malformed = read_one(tmp_path, data, ["a"], delimiter=";", decimal=",", thousands=".")
+    assert good == {
+        "p.csv:2": ["1234567.5", "1,5"],
+        "p.csv:3": ["-12", "x"],
+        "p.csv:4": ["+0.25e3", None],
+        "p.csv:5": [None, "."],
+        "p.csv:6": ["7", "7"],
+    }
+    reason = "is not a number with decimal ',' and thousands '.'"
+    assert malformed == [
+        Malformed("p.csv:7", b"1.5;y", f"a: '1.5' {reason}"),
+        Malformed("p.csv:8", b"1.23,4;y", f"a: '1.23,4' {reason}"),
+        Malformed("p.csv:9", b"ten;y", f"a: 'ten' {reason}"),
+    ]
+
+
+def test_leaves_out_columns_without_a_name_of_their_own(tmp_path: Path) -> None:
+    [batch] = read(tmp_path / "p.csv", b"a,x,,x,b,\n1,2,3,4,5,6\n")
+    assert batch.columns is not None
+    assert batch.columns.to_pylist() == [{"a": "1", "b": "5"}]
+
+
+def test_passes_over_a_trailing_delimiter(tmp_path: Path) -> None:
+    rows = b"1,2,\n" * 99 + b"6,,\n3,4,5\n7,8\n"
+    good, malformed = read_one(tmp_path, b"a,b\n" + rows)
+    assert good == {**{f"p.csv:{line}": ["1", "2"] for line in range(2, 101)}, "p.csv:101": ["6", None]}
+    assert malformed == [
+        Malformed("p.csv:102", b"3,4,5", "3 fields, but the header has 2"),
+        Malformed("p.csv:103", b"7,8", "2 fields, but every row before has 3"),
+    ]
+    assert read_one(tmp_path, b"a,b\n1,2,\n3,4\n") == (
+        {"p.csv:3": ["3", "4"]},
+        [Malformed("p.csv:2", b"1,2,", "3 fields, but the header has 2")],
+    )
+    assert read_one(tmp_path, b"1,2,\n3,4,\n", header=False) == (
         {"p.csv:1": ["1", "2"], "p.csv:2": ["3", "4"]},
         [],
     )
 
 
-def test_numbers_rows_across_malformed_ones(tmp_path: Path) -> None:
-    good, malformed = read_one(tmp_path, b'a,b\n1\n1,2\n\n3,4,5\n6,"7\n7"\n"8,\n8"\n9,0\n')
-    assert good == {"p.csv:2": ["1", "2"], "p.csv:4": ["6", "7\n7"], "p.csv:6": ["9", "0"]}
-    assert malformed == [
-        Malformed("p.csv:1", b"1", "1 fields, but the header has 2"),
-        Malformed("p.csv:3", b"3,4,5", "3 fields, but the header has 2"),
-        Malformed("p.csv:5", b'"8,\n8"', "1 fields, but the header has 2"),
+def test_rejects_a_row_with_text_behind_a_closing_quote(tmp_path: Path) -> None:
+    reason = "text follows a closing quote; a quote within a quoted value must be doubled"
+    assert read_one(tmp_path, b'a,b\n1,"x" y\n2,3\n"4"5,6\n') == (
+        {"p.csv:3": ["2", "3"]},
+        [Malformed("p.csv:2", b'1,"x" y', reason), Malformed("p.csv:4", b'"4"5,6', reason)],
+    )
+
+
+UNCLOSED = "the file ends within a quoted value of the row that begins here"
+HIDDEN = "found text behind the closing quote of a value of several lines, which may hide other rows"
+ESCAPED = (
+    "p.csv, line {}: found a quote behind a backslash within a quoted value; if the backslash is an escape "
+    "in this file, declare Files(escape='\\\\'), else double the quote"
+)
+
+
+@pytest.mark.parametrize("block", [1, 6, 1 << 20])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (b'4,"5\n6,7\n8,"9"\n', f"p.csv, line 3: {HIDDEN}"),
+        (b'4,"5\n6,7\n8,9\n', f"p.csv, line 3: {UNCLOSED}"),
+        (b'4,"5', f"p.csv, line 3: {UNCLOSED}"),
+        (b'4,"a \\"b\\""\n5,6\n', ESCAPED.format(3)),
+        (b'4,"a\\""\n5,"6"\n', ESCAPED.format(3)),
+        (b'4,"a\\""\n5,6\n', ESCAPED.format(3)),
+    ],
+)
+def test_refuses_a_file_whose_quotes_may_hide_rows(
+    tmp_path: Path, rows: bytes, message: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_blocks, "BLOCK", block)
+    assert refusal(tmp_path, b"a,b\n1,2\n" + rows).startswith(message)
+
+
+def test_names_the_escape_where_it_changes_the_number_of_fields(tmp_path: Path) -> None:
+    assert read_one(tmp_path, b'a,b\n1,"x \\", y"\n')[1] == [
+        Malformed(
+            "p.csv:2",
+            b'1,"x \\", y"',
+            "3 fields, but the header has 2; is the backslash an escape? Declare Files(escape='\\\\')",
+        )
     ]
 
 
-def test_rows_are_found_behind_any_number_of_empty_lines(tmp_path: Path) -> None:
-    good, malformed = read_one(tmp_path, b"a,b\n" + b"\n" * csv_reader._BLOCK + b"1,2\n")
-    assert (good, malformed) == ({"p.csv:1": ["1", "2"]}, [])
-
-
-def test_wide_rows_make_batches_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_reader, "_BLOCK", 1_000)
-    monkeypatch.setattr(csv_reader, "_BYTES", 3_000)
-    batches = read(tmp_path / "p.csv", b"a,b\n" + (b"x" * 400 + b",1\n") * 100)
-    assert sum(len(batch) for batch in batches) == 100
-    assert max(len(batch) for batch in batches) < 12
-
-
-def test_quotes_within_a_value_are_characters(tmp_path: Path) -> None:
-    assert read_one(tmp_path, b'a,b\nO"Neil,"say ""hi"""\n') == ({"p.csv:1": ['O"Neil', 'say "hi"']}, [])
-
-
-def test_keeps_what_is_not_utf8(tmp_path: Path) -> None:
-    data = "a,b\né,x\n".encode() + b"\xe9,\xff\xfe\n\xff\n\xe2\x82,\xf0\x9f\x8f\x88\n,z\n"
-    good, malformed = read_one(tmp_path, data)
-    assert good == {
-        "p.csv:1": ["é".encode(), b"x"],
-        "p.csv:2": [b"\xe9", b"\xff\xfe"],
-        "p.csv:4": [b"\xe2\x82", "🏈".encode()],
-        "p.csv:5": [None, b"z"],
-    }
-    assert malformed == [Malformed("p.csv:3", b"\xff", "1 fields, but the header has 2")]
-
-
-UNCLOSED = "a quote is never closed"
-
-
-@pytest.mark.parametrize(
-    ("lines", "content"),
-    [
-        pytest.param(b'4,"5\n6,7\n8,"9"\n', b'4,"5\n6,7\n8,9"""', id="up to the next quote"),
-        pytest.param(b'4,"5\n6,7\n8,9\n', b'4,"5\n6,7\n8,9\n"', id="up to the end"),
-        pytest.param(b'4,"5\n6\n7,8,9\n8,9\n1\n', b'4,"5\n6\n7,8,9\n8,9\n1\n"', id="over malformed lines"),
-        pytest.param(b'4,"5\n', b'4,"5\n"', id="in the last line"),
-    ],
-)
-def test_an_unclosed_quote_swallows_no_row_unseen(tmp_path: Path, lines: bytes, content: bytes) -> None:
-    assert read_one(tmp_path, b"a,b\n1,2\n" + lines) == (
-        {"p.csv:1": ["1", "2"]},
-        [Malformed("p.csv:2", content, UNCLOSED)],
+def test_loads_a_long_field(tmp_path: Path) -> None:
+    long = b"x" * 20_000_000
+    assert read_one(tmp_path, b'a,b\n1,2\n3,"' + long + b'"\n5,6\n') == (
+        {"p.csv:2": ["1", "2"], "p.csv:3": ["3", long.decode()], "p.csv:4": ["5", "6"]},
+        [],
     )
 
 
-def test_a_value_of_several_lines_may_hold_any_commas(tmp_path: Path) -> None:
-    lines = b'1,"12 Main St, Apt 4\nSpringfield, IL",x\n2,"a,b,c\nd,e,f\n",y\n3,"4,z\n5,"6",z\n7,8,9\n'
-    good, malformed = read_one(tmp_path, b"a,b,c\n" + lines)
-    assert good == {
-        "p.csv:1": ["1", "12 Main St, Apt 4\nSpringfield, IL", "x"],
-        "p.csv:2": ["2", "a,b,c\nd,e,f\n", "y"],
-        "p.csv:4": ["7", "8", "9"],
-    }
-    assert malformed == [Malformed("p.csv:3", b'3,"4,z\n5,6""",z', "a quote is never closed")]
-
-
-def test_fails_where_a_quote_swallows_more_than_a_row_may_span(
+def test_names_a_row_that_is_too_long_with_its_size_and_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_reader, "_BLOCK", 1 << 20)
-    with pytest.raises(PipelineError) as error:
-        read(tmp_path / "p.csv", b'a,b\n1,2\n3,"4\n' + b"5,6\n" * 1_000_000)
-    assert str(error.value) == (
-        "p.csv: found no end of a row within 1 MB after row 1; look for a quote that is never closed"
+    monkeypatch.setattr(row_blocks, "BLOCK", 1 << 18)
+    monkeypatch.setattr(row_blocks, "LONGEST_ROW", 1 << 20)
+    said = refusal(tmp_path, b'a,b\n1,2\n3,"4\n' + b"5,6\n" * 1_000_000)
+    assert re.fullmatch(
+        r"p\.csv, line 3: found a row of more than [0-9,]+ bytes, expected at most 1,048,576 \(1 MB\); write "
+        "the file with shorter rows",
+        said,
     )
-
-
-# Arrow's thread is made slow, so that it is at work for sure when the interpreter ends.
-LEFT_OPEN = """
-import pathlib, sys, time
-from notebook_pipeline.sources.files import csv_reader
-is_utf8 = csv_reader.utf8.is_utf8
-csv_reader.utf8.is_utf8 = lambda data: time.sleep(0.01) or is_utf8(data)
-rows = csv_reader.read_rows(pathlib.Path(sys.argv[1]), "p.csv", None)
-print(len(next(rows)) > 0)
-"""
-
-
-def test_a_reader_that_is_left_open_lets_the_process_end(tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_bytes(b"a,b\n" + b"1,2\n" * 5_000_000)
-    command = [sys.executable, "-c", LEFT_OPEN, tmp_path / "p.csv"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
 
 
 LINES = st.lists(
     st.sampled_from(
-        [b"1,2", b"3", b"4,5,6", b'7,"8\n8"', b'"9,9",0', b"\xff,1", b"\xff", b"", "é,ü".encode()]
+        [b"1,2", b"3", b"4,5,6", b'7,"8\n8"', b'"9,9",0', b'x"y,z', b"", "é,ü".encode(), b'"",""""']
     ),
     max_size=60,
 )
 
 
-@given(lines=LINES, block=st.integers(12, 80))
-def test_blocks_do_not_show(lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(lines=LINES, block=st.integers(1, 80), end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_blocks_do_not_show(
+    lines: list[bytes], block: int, end: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Compare with Python's own reader, which knows no blocks."""
-    data = b"a,b\n" + b"".join(line + b"\n" for line in lines)
+    data = b"a,b" + end + b"".join(line + end for line in lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_reader, "_BLOCK", block)
-        patch.setattr(csv_reader, "_ROWS", 1)
+        patch.setattr(row_blocks, "BLOCK", block)
         good, malformed = read_one(tmp_path_factory.mktemp("csv"), data)
-    text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
-    rows = dict(enumerate(row for row in csv.reader(text) if row))
-    expected = {f"p.csv:{number}": row for number, row in rows.items() if number and len(row) == 2}
-    assert {position: [as_text(value) for value in row] for position, row in good.items()} == expected
-    assert [(row.position, row.content.count(b",")) for row in malformed] == [
-        (f"p.csv:{number}", len(row) - 1) for number, row in rows.items() if len(row) != 2
+    reader = csv.reader(io.StringIO(data.decode(), newline=""))
+    rows, line = {}, 1
+    for row in reader:
+        if row and line > 1:
+            rows[f"p.csv:{line}"] = [value or None for value in row]
+        line = reader.line_num + 1
+    assert good == {position: row for position, row in rows.items() if len(row) == 2}
+    assert [row.position for row in malformed] == [
+        position for position, row in rows.items() if len(row) != 2
     ]
-
-
-def as_text(value: object) -> object:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-
-
-@given(data=st.text() | st.binary(), sizes=st.lists(st.integers(1, 5), min_size=1))
-def test_a_stream_is_mended_wherever_it_is_cut(data: str | bytes, sizes: list[int]) -> None:
-    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    whole, cut = Utf8Stream(pa.BufferReader(raw)), Utf8Stream(pa.BufferReader(raw))
-    mended = read_all(whole, [1000])
-    assert read_all(cut, sizes) == mended
-    assert whole.marked == cut.marked == (mended != raw)
-    assert csv_reader.utf8.original(mended.decode()) == raw
-
-
-def read_all(stream: Utf8Stream, sizes: list[int]) -> bytes:
-    pieces = []
-    for size in cycle(sizes):
-        piece = bytes(stream.read(size))
-        assert len(piece) <= size
-        if not piece:
-            return b"".join(pieces)
-        pieces.append(piece)
-    raise AssertionError("not reached")

@@ -7,6 +7,7 @@ import fsspec
 import pytest
 
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.declare import Files
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.sources.files.locations import groups, locate, shown
 from tests.bulk_data import folder
@@ -22,7 +23,7 @@ def fill(path: Path, names: list[str]) -> Connection:
 
 
 def named(source: str, connection: Connection) -> list[str]:
-    return [found.alone for found in locate(source, connection)]
+    return [found.alone for found in locate(source, connection, Files())]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_groups_follow_the_names_and_are_of_like_size(
     tmp_path: Path, at_most: int, expected: list[str]
 ) -> None:
     connection = fill(tmp_path / "in", NAMES) and folder(tmp_path)
-    assert groups("in", connection, at_most) == expected
+    assert groups("in", connection, Files(), at_most) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,12 +50,14 @@ def test_groups_follow_the_names_and_are_of_like_size(
 def test_no_file_is_lost_or_in_two_groups(tmp_path: Path, source: str, at_most: int) -> None:
     fill(tmp_path / "in", NAMES)
     source, connection = source.format(here=tmp_path), folder(tmp_path)
-    found = [path for group in groups(source, connection, at_most) for path in located(group, connection)]
+    found = [
+        path for group in groups(source, connection, Files(), at_most) for path in located(group, connection)
+    ]
     assert found == [tmp_path / "in" / name for name in NAMES]
 
 
 def located(source: str, connection: Connection) -> list[Path]:
-    return [found.path for found in locate(source, connection)]  # pyright: ignore[reportAttributeAccessIssue]
+    return [found.path for found in locate(source, connection, Files())]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_files_of_an_object_store_are_grouped_by_their_urls() -> None:
@@ -62,7 +65,7 @@ def test_files_of_an_object_store_are_grouped_by_their_urls() -> None:
     for name in ("a.csv", "b.csv", "c.csv"):
         store.pipe(f"/bucket/in/{name}", b"")
     connection = Connection("files", "fs", extra={"path": "memory://bucket"})
-    cut = groups("in", connection, 2)
+    cut = groups("in", connection, Files(), 2)
     assert cut == ["memory:///bucket/in/a.csv", "memory:///bucket/in/b.csv\nmemory:///bucket/in/c.csv"]
     assert [name for group in cut for name in named(group, connection)] == [
         f"memory:///bucket/in/{name}.csv" for name in "abc"
@@ -73,23 +76,23 @@ def test_files_of_an_object_store_are_grouped_by_their_urls() -> None:
 
 def test_a_name_that_would_mean_something_else_in_a_list_stays_in_one_group(tmp_path: Path) -> None:
     connection = fill(tmp_path, ["in/a.csv", "in/b\n.csv"])
-    assert groups("in", connection, 2) == ["in"]
+    assert groups("in", connection, Files(), 2) == ["in"]
     store = fsspec.filesystem("memory")
     for name in ("a[1].csv", "b.csv"):
         store.pipe(f"/brackets/{name}", b"")
-    assert groups("memory://brackets", connection, 2) == ["memory://brackets"]
+    assert groups("memory://brackets", connection, Files(), 2) == ["memory://brackets"]
 
 
 def test_one_file_stays_as_it_was_named(tmp_path: Path) -> None:
     connection = fill(tmp_path, ["p.csv"])
-    assert groups("p.csv", connection, 8) == ["p.csv"]
+    assert groups("p.csv", connection, Files(), 8) == ["p.csv"]
     http = Connection("files", "http", host="files.example")
-    assert groups("p.csv", http, 8) == ["p.csv"]
+    assert groups("p.csv", http, Files(), 8) == ["p.csv"]
 
 
 def test_a_list_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     connection = fill(tmp_path, NAMES)
-    assert [found.name for found in locate("d.csv\r\n\nb/2.csv\na.csv\n", connection)] == [
+    assert [found.name for found in locate("d.csv\r\n\nb/2.csv\na.csv\n", connection, Files())] == [
         "a.csv",
         "b/2.csv",
         "d.csv",
@@ -101,11 +104,11 @@ def test_a_list_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
 def test_a_list_names_each_file_once_and_nothing_but_files(tmp_path: Path, source: str) -> None:
     connection = fill(tmp_path, NAMES)
     with pytest.raises(UsageError, match="in a list of files: name one file per line, and each file once"):
-        locate(source, connection)
+        locate(source, connection, Files())
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     """Neither a position nor a message could be kept."""
     connection = fill(tmp_path / "in", ["a.csv", os.fsdecode(b"\xfc.csv")])
     with pytest.raises(PipelineError, match=r"\\udcfc\.csv': found a name that is not UTF-8 text; rename it"):
-        locate("*.csv", connection)
+        locate("*.csv", connection, Files())

@@ -22,6 +22,7 @@ from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.cursors import cursor_text
 from notebook_pipeline.storage.database import Database
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -159,9 +160,12 @@ def merge(
         {name: values[name] for name in declared.schema.names}, stored_schema(declared)
     )
     day = at(event.time, pa.date32())
-    origin = Origin(loads.KINDS[event.kind], day=day, began=at(event.time, pa.timestamp("us", "UTC")))
+    moment = cursor_text(at(event.time, pa.timestamp("us", "UTC")))
+    origin = Origin(
+        loads.KINDS[event.kind], day=day, moment=moment, highest=event.time, accept_older=event.accepts
+    )
     with load.transaction(session, origin, loads.ANY_NUMBER) as merging:
-        merging.merge([Checked(good, [], len(good))], accept_older=event.accepts)
+        merging.merge([Checked(good, [], len(good))])
         if event.deletes:
             merging.compare_keys(good.select(["id"]), delete=True, max_deleted_percent=100.0)
         merging.verify()

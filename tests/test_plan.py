@@ -1,12 +1,14 @@
 """What is asked of a run is refused before a kernel starts, or known in full."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 
+from notebook_pipeline import settings
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.plan import Limits, Plan, make_plan
@@ -70,6 +72,41 @@ def test_the_default_database_is_used_where_a_notebook_names_none(home: Path) ->
     made = plan(tiny.write(home / "notebooks" / "m.ipynb", "1"))
     assert made.connections == {}
     assert made.database.host == str(home / "output" / "analytics_database.db")
+
+
+LOADS = tiny.parameters(
+    'dataset: str = "player"\nsource: str = "p.csv"\nfile_conn_id: str = "files"\n'
+    'database_conn_id: str = "db"'
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("p.csv", "no file 'p.csv' in "),
+        ("in/*.parquet", "no file 'in/*.parquet' in "),
+        ("in", None),
+        ("in/a.csv", None),
+        ("in/a.csv\nin/b.csv", "no file 'in/b.csv' in "),
+        ("rejected:240921-00000000000001", None),
+        ("https://files.example/p.csv", None),
+    ],
+)
+def test_a_local_file_that_is_missing_is_refused_before_a_kernel_starts(
+    home: Path, source: str, refused: str | None
+) -> None:
+    (home / "datasets").mkdir(exist_ok=True)
+    shutil.copy(settings.CHECKOUT / "datasets" / "player.py", home / "datasets")
+    (home / "files" / "in").mkdir(parents=True)
+    (home / "files" / "in" / "a.csv").touch()
+    notebook = tiny.write(home / "notebooks" / "load.ipynb", LOADS)
+    connections = {"files": Connection("files", "fs", extra={"path": str(home / "files")}), "db": DB}
+    if refused is None:
+        assert plan(notebook, None, connections, source=source).parameters["source"] == source
+        return
+    with pytest.raises(UsageError) as error:
+        plan(notebook, None, connections, source=source)
+    assert str(error.value).startswith(refused)
 
 
 @pytest.mark.parametrize(

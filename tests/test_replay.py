@@ -42,7 +42,7 @@ def checked_again(rejected: loads.Replayed) -> tuple[list[tuple], list[Rejected]
 
 def load_file(database: Database, folder: Path, name: str, content: bytes) -> str:
     (folder / name).write_bytes(content)
-    bulk = fetch_bulk(name, Connection("files", "fs", extra={"path": str(folder)}), folder / "cache")
+    bulk = fetch_bulk(name, Connection("files", "fs", extra={"path": str(folder)}), folder / "cache", PLAYER)
     batches = [check_batch(raw, PLAYER, date(2024, 12, 31)) for raw in read_batches(bulk, PLAYER)]
     return loads.run(database, BULK, *batches)
 
@@ -66,13 +66,13 @@ def test_rows_of_a_csv_file_come_back_with_their_positions(tmp_path: Path) -> No
         # The file was written in Latin-1, so that José is not UTF-8 and stays out too.
         assert rows == [(2, None, "Ada", "Two", "GOALIE", "2024-01-05")]
         assert {row.position: row.reasons for row in still}.keys() == {
-            "p.csv:3",
             "p.csv:4",
             "p.csv:5",
             "p.csv:6",
+            "p.csv:7",
         }
         before = database.execute(
-            "SELECT position, \"row\" FROM rejected_row WHERE position <> 'p.csv:2' ORDER BY 1"
+            "SELECT position, \"row\" FROM rejected_row WHERE position <> 'p.csv:3' ORDER BY 1"
         )
         assert sorted((row.position, row.row) for row in still) == before
 

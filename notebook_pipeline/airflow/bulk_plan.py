@@ -1,6 +1,7 @@
 """The task that divides the files of a bulk load among `load` tasks."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from airflow.sdk import task
 from airflow.sdk.configuration import conf
@@ -9,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.airflow.task_context import task_context
 from notebook_pipeline.connections import Connection
+from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.running.parameters import refuse_secret_address
 
@@ -31,16 +33,16 @@ def plan_bulk_load() -> list[dict[str, str]]:
     database = resolve_connection(params["database_conn_id"])
     at_most = 1 if database.conn_type == "sqlite" else conf.getint("core", "parallelism")
     files = resolve_connection(connection_of("file_conn_id", params))
-    sources = bulk_sources(params["source"], files, at_most)
+    sources = bulk_sources(params["source"], files, _declared_files(params["dataset"]), at_most)
     for number, source in enumerate(sources):
         print(f"load {number} of {len(sources)}: {shown(source)}")
     return [{"source": source} for source in sources]
 
 
-def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
-    """Return the source divided into at most `at_most` sources.
+def bulk_sources(source: str, connection: Connection, files: Files, at_most: int) -> Sequence[str]:
+    """Return the source divided into at most `at_most` sources; a snapshot is never divided.
 
-    A source whose files cannot be listed is not divided, so that an executed notebook shows the error.
+    A source whose files cannot be listed is not divided, so that the task that loads it shows the error.
     """
     from notebook_pipeline.sources.files.locations import groups
     from notebook_pipeline.sources.replay import PREFIX
@@ -48,7 +50,16 @@ def bulk_sources(source: str, files: Connection, at_most: int) -> Sequence[str]:
     if at_most < 2 or source.startswith(PREFIX):
         return [source]
     try:
-        return groups(source, files, at_most)
+        return groups(source, connection, files, at_most)
     except PipelineError as error:
         print(f"One task loads the whole source: {error}")
         return [source]
+
+
+def _declared_files(dataset: str) -> Files:
+    """Return how a dataset's files are declared; the task that loads them reports an unknown dataset."""
+    from notebook_pipeline.declare.catalogue import get
+
+    with suppress(UsageError):
+        return get(dataset).files
+    return Files()

@@ -109,5 +109,8 @@ def _objects(raw: RawBatch) -> tuple[RawBatch, list[int]]:
     kept = [index for index, value in enumerate(values) if isinstance(value, dict)]
     others = [index for index, value in enumerate(values) if not isinstance(value, dict)]
     return replace(
-        raw, received=[values[index] for index in kept], position=lambda row: raw.position(kept[row])
+        raw,
+        received=[values[index] for index in kept],
+        position=lambda row: raw.position(kept[row]),
+        deletions=None if raw.deletions is None else raw.deletions.take(pa.array(kept, pa.int64())),
     ), others

@@ -88,6 +88,7 @@ class Dataset(Declaration):
         self._check_name()
         self._check_columns()
         self._check_key_and_cursor()
+        self._check_files()
         self._check_rules()
 
     @cached_property
@@ -176,6 +177,8 @@ class Dataset(Declaration):
         if self.cursor:
             is_ordered = can_be_cursor(self.column(self.cursor).type)
             self._check_type(self.cursor, is_ordered, f"a cursor must be {_CURSOR_TYPES}")
+        if self.api:
+            self.api.refuse_cursor(self.name, self.column(self.cursor).type if self.cursor else None)
 
     def _check_type(self, name: str, fits: bool, expected: str) -> None:
         column = self.column(name)
@@ -184,6 +187,21 @@ class Dataset(Declaration):
             raise UsageError(
                 f"dataset {self.name!r} declares {name} as {column.type}{null}; {expected}, "
                 "with nullable=False"
+            )
+
+    def _check_files(self) -> None:
+        for name in ("optional", "folders"):
+            unknown = sorted({*getattr(self.files, name)} - {*self.schema.names})
+            if unknown:
+                raise UsageError(
+                    f"dataset {self.name!r}: {name} of its files names {unknown}; it declares "
+                    f"{sorted(self.schema.names)}"
+                )
+        needed = [name for name in self.files.optional if not self.schema.field(name).nullable]
+        if needed:
+            raise UsageError(
+                f"dataset {self.name!r}: optional of its files names {needed}, which must not be null; "
+                "declare them with nullable=True, or remove them from optional"
             )
 
     def _check_rules(self) -> None:

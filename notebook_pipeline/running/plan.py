@@ -13,6 +13,7 @@ from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.connection_parameters import named_connections
 from notebook_pipeline.running.kernelspec import find_kernelspec
+from notebook_pipeline.running.local_source import require_local_files
 from notebook_pipeline.running.notebook_files import PYTHON, language_of, notebook_name
 from notebook_pipeline.running.notebook_reader import read_notebook
 from notebook_pipeline.running.output_limits import MEGABYTE, OutputLimits
@@ -97,6 +98,7 @@ def make_plan(
     store = [credentials()] if settings.output_url() else []
     redactor = Redactor([*passed.values(), *proxies(), *store])
     refuse_secrets(parameters, redactor)
+    require_local_files(parameters, passed)
     run_id = new_run_id()
     return Plan(
         run_id=run_id,

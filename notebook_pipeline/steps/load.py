@@ -69,13 +69,11 @@ class Load:
         self,
         batches: Iterable[Checked],
         progress: Callable[[int, float | None], object] = lambda rows, share: None,
-        *,
-        accept_older: bool = False,
     ) -> None:
         """Merge good rows batch by batch, reading and checking the next while the last is written.
 
         `progress` is called with the rows of each batch and the fraction of the source that is read, if
-        known. With `accept_older`, rows of a full sweep win over newer stored ones that were read before.
+        known.
         """
         merge = Merge(
             self.session.database,
@@ -83,7 +81,7 @@ class Load:
             run_id=self.session.run_id,
             origin=self.origin,
             place=self.place,
-            accepted_until=self.moment if accept_older else None,
+            accepted_until=self.moment if self.origin.accept_older else None,
         )
         with closing(prefetched(batches)) as ahead:
             for batch in ahead:
@@ -249,10 +247,9 @@ def prefetched(items: Iterable[T]) -> Generator[T]:
 
 def began(origin: Origin, kind: pa.DataType) -> str:
     """Return the moment at which reading began as the text of a cursor that is a day or a moment."""
-    moment = origin.began or settings.now()
     if pa.types.is_date(kind):
-        return origin.day or moment.date().isoformat()
-    return cursor_text(moment)
+        return origin.day or settings.today().isoformat()
+    return origin.moment or cursor_text(settings.now())
 
 
 def _commit(load: Load) -> None:

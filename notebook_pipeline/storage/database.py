@@ -89,18 +89,6 @@ class Database(ABC):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
 
-    def staged_type(self, kind: pa.DataType) -> str:
-        """Return the SQL type of a temporary column that takes values of a declared type."""
-        return self.sql_type(kind)
-
-    def from_staged(self, sql: str, kind: pa.DataType) -> str:
-        """Return the SQL of a stored value, given the SQL of a temporary column of `staged_type`."""
-        return sql
-
-    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows of the contract's types in the types in which they are stored."""
-        return rows
-
     @abstractmethod
     def bound(self, value: object) -> tuple[str, Value]:
         """Return how a Python value is compared with stored ones: the SQL of its parameter, and what to bind.

@@ -158,6 +158,11 @@ def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | N
     return rows[0][0] if rows else None
 
 
+def last_loading_run(database: Database, dataset: str) -> str | None:
+    """Return the run that was the last to load a file into a dataset, or None."""
+    return database.execute("SELECT max(run_id) FROM loaded_file WHERE dataset = ?", [dataset])[0][0]
+
+
 def save_loaded_file(database: Database, dataset: str, fingerprint: str, run_id: str) -> None:
     """Record, inside the caller's transaction, that a file was merged."""
     database.execute(

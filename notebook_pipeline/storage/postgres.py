@@ -16,7 +16,7 @@ from notebook_pipeline.declare.column_types import is_json
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
-from notebook_pipeline.storage.postgres_errors import remedy_of, said, without
+from notebook_pipeline.storage.postgres_errors import explained, message, without_secrets
 from notebook_pipeline.storage.postgres_locks import HELD, SessionLock, lock_number
 from notebook_pipeline.storage.postgres_tables import PostgresTables, has_json
 
@@ -55,7 +55,7 @@ class PostgresDatabase(Database):
         try:
             super().__init__(postgres.connect(postgres_uri(connection), autocommit=True), name)
         except Error as error:
-            found = without(connection, said(error))
+            found = without_secrets(connection, message(error))
             raise PipelineError(
                 f"{name}: cannot be opened as a database: {found}; check the connection "
                 f"{connection.conn_id!r}, and that the server is running"
@@ -267,8 +267,7 @@ class PostgresDatabase(Database):
         return self._dbapi.cursor()
 
     def _problem(self, error: Error) -> PipelineError:
-        remedy = remedy_of(error)
-        return PipelineError(f"{self.name}: {said(error)}{f' ({remedy})' if remedy else ''}")
+        return PipelineError(f"{self.name}: {explained(error)}")
 
 
 class _OvertakenError(Exception):

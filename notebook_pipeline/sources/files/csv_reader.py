@@ -1,222 +1,119 @@
-"""CSV files: the header, the rows as text in batches, and the rows that cannot be split into fields.
+"""CSV files: the header, and the rows as text in batches.
 
-Fields are separated by commas and may be enclosed in double quotes. Nothing is guessed: every column is text,
-empty is null. A quoted value may contain line breaks; if it also contains as many commas as the lines it
-spans should have, followed by a quote or the end of the row, its quote is taken as never closed and the row
-is malformed. Rows are counted from 1 after the header; empty lines are not rows.
+Nothing is guessed: every column is text, and the declaration says how fields are separated, quoted and
+escaped, and which texts are null. A row's position is the line of the file on which it begins. Empty lines
+are not rows.
 """
 
-import atexit
-import codecs
-import csv
-import io
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
-from notebook_pipeline.contract import utf8
-from notebook_pipeline.contract.arrow_functions import mask, pc, text_bytes
-from notebook_pipeline.contract.batch import Malformed, RawBatch
-from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.sources.files.formats import whole
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.declare.file_declaration import Files
+from notebook_pipeline.sources.files import row_blocks
+from notebook_pipeline.sources.files.csv_header import Header, fields_of, not_a_header
+from notebook_pipeline.sources.files.csv_rows import Parsed, RowParser
+from notebook_pipeline.sources.files.row_blocks import Block
+from notebook_pipeline.sources.files.row_splitter import RowSplitter
+from notebook_pipeline.sources.files.text_stream import TextStream, open_text
 
-_BLOCK = 1 << 20  # also the longest row; Arrow reads up to 32 blocks ahead
-_ROWS = 65_536  # a batch has at most about this many rows,
-_BYTES = 16 << 20  # and about this many bytes
-_SHOWN = 60  # bytes shown of a file that is not CSV
-_BREAK = re.compile(r"\r\n|\r|\n")
-
-
-def read_header(path: Path, name: str, compression: str | None) -> list[str]:
-    """Return the column names of a CSV file, or an empty list if it is empty."""
-    return _read_start(path, name, compression)[0]
+_ROWS = 85_000  # a batch has at most about this many rows
+_LOOKED_AT = 100  # rows that must have a trailing delimiter for all to have one
+_FIRST = 1 << 16  # bytes read at once to find the header
 
 
-def read_rows(path: Path, name: str, compression: str | None) -> Iterator[RawBatch]:
-    """Yield the rows of a CSV file; `name` is used in positions and messages.
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file on this machine and how it is written; `declared` names its columns if it has no header."""
 
-    Raises PipelineError if the file is truncated or a row has no end.
-    """
-    header, has_rows = _read_start(path, name, compression)
-    if not has_rows:
-        return
-    rows = _Rows(name, header)
-    size = path.stat().st_size
-    with _open(path, name, compression) as (file, stream):
-        text = utf8.Utf8Stream(stream)
-        try:
-            reader = arrow_csv.open_csv(pa.PythonFile(text, "r"), *_options(header, rows.skip))
-            with _stopping_read_ahead(reader, text):
-                for batch in _gather(reader):
-                    yield rows.batch(batch, marked=text.marked, share=file.tell() / size)
-        except pa.ArrowInvalid as error:
-            if "straddling" not in str(error):
-                raise
-            raise PipelineError(
-                f"{name}: found no end of a row within {_BLOCK >> 20} MB after row {rows.seen}; look for a "
-                "quote that is never closed"
-            ) from None
-        finally:
-            text.stop()
-    if rows.bad:
-        yield rows.rest()
+    path: Path
+    name: str
+    compression: str | None
+    files: Files
+    delimiter: str
+    declared: Sequence[str]
+    max_bytes: float
+
+    def open(self) -> AbstractContextManager[TextStream]:
+        """Open the file's text."""
+        return open_text(self.path, self.name, self.compression, self.files.encoding, self.max_bytes)
+
+    def blocks(self, stream: TextStream, size: int) -> Iterator[Block]:
+        """Yield the rows of the open file, about `size` bytes at a time."""
+        splitter = RowSplitter(self.files, self.delimiter)
+        return row_blocks.row_blocks(stream, splitter, self.name, skip_lines=self.files.skip_lines, size=size)
 
 
-def _read_start(path: Path, name: str, compression: str | None) -> tuple[list[str], bool]:
-    """Return the fields of the first line that is not empty, and whether rows may follow."""
-    with _open(path, name, compression) as (_, stream):
-        start = stream.read(_BLOCK)
-    text = io.StringIO(start.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"), newline="")
+def read_header(file: CsvFile) -> Header:
+    """Return the column names of a CSV file; there are none if it has no row."""
+    first = _first_rows(file, _LOOKED_AT + file.files.header)
+    if not file.files.header:
+        return Header(file.declared, _are_longer(file, first, len(file.declared)))
+    if not first:
+        return Header([])
+    line, row = first[0]
     try:
-        header = next((fields for fields in csv.reader(text) if fields), [])
-        "".join(header).encode()  # the rows may contain invalid bytes, the header must not
-    except (UnicodeEncodeError, csv.Error):
-        raise PipelineError(
-            f"{name}: found {start[:_SHOWN]!r}…, expected the column names of a CSV file in UTF-8"
-        ) from None
-    return header, len(start) == _BLOCK or bool(text.read().strip("\r\n"))
+        names = fields_of(row, file.files, file.delimiter)
+    except ValueError:
+        raise not_a_header(file.name, line, row, file.files.encoding) from None
+    return Header(names, _are_longer(file, first[1:], len(names)))
 
 
-@contextmanager
-def _open(path: Path, name: str, compression: str | None) -> Iterator[tuple[pa.NativeFile, pa.NativeFile]]:
-    """Open a file and the stream of its decompressed bytes (the same object if it is not compressed)."""
-    with whole(name, compression or "CSV"), pa.OSFile(str(path)) as file:
-        yield file, pa.CompressedInputStream(file, compression) if compression else file
+def read_rows(file: CsvFile, header: Header, numbers: Sequence[str]) -> Iterator[RawBatch]:
+    """Yield the rows of a CSV file; the columns in `numbers` hold numbers in the declared notation.
 
-
-def _options(
-    header: Sequence[str], skip: Callable[[arrow_csv.InvalidRow], str]
-) -> tuple[arrow_csv.ReadOptions, arrow_csv.ParseOptions, arrow_csv.ConvertOptions]:
-    # Arrow knows the numbers of bad rows only when it reads with one thread.
-    read = arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK)
-    parse = arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip)
-    convert = arrow_csv.ConvertOptions(
-        check_utf8=False,
-        column_types=dict.fromkeys(header, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-    )
-    return read, parse, convert
-
-
-@contextmanager
-def _stopping_read_ahead(reader: arrow_csv.CSVStreamingReader, text: utf8.Utf8Stream) -> Iterator[None]:
-    """Stop Arrow's read-ahead when the reader is left early, at the latest when the process exits.
-
-    Its thread calls Python, which would crash an interpreter that is shutting down.
+    Columns without a name, or whose name others have, are left out. Raises PipelineError if the file is
+    damaged, or cannot be split into rows.
     """
+    parser = RowParser(file.name, file.files, file.delimiter, header, numbers)
+    has_header = file.files.header
+    with file.open() as stream:
+        for block in file.blocks(stream, row_blocks.BLOCK):
+            first = next(iter(block.filled().tolist()), None) if has_header else None
+            has_header = has_header and first is None
+            parsed = parser.parse(block, stream, {first} if first is not None else set())
+            yield from _batches(parsed, block, file.name, stream.share)
 
-    def leave() -> None:
-        text.stop()
-        with suppress(pa.ArrowException, OSError):
-            for _ in reader:  # the thread has ended when the reader has
-                pass
 
-    atexit.register(leave)
+def _first_rows(file: CsvFile, count: int) -> list[tuple[int, bytes]]:
+    """Return the first rows that are neither empty nor comments, each with its line."""
+    with file.open() as stream:
+        blocks = file.blocks(stream, _FIRST)
+        rows = ((block.line(index), block.row(index)) for block in blocks for index in block.filled())
+        return list(islice(rows, count))
+
+
+def _are_longer(file: CsvFile, rows: Sequence[tuple[int, bytes]], names: int) -> bool:
+    """Return True if each of some rows has one field more than there are names, and that is empty."""
+    return bool(rows) and all(_is_longer(file, row, names) for _, row in rows)
+
+
+def _is_longer(file: CsvFile, row: bytes, names: int) -> bool:
+    """Return True if a row has one field more than there are names, and that one is empty."""
     try:
-        yield
-    finally:
-        leave()
-        atexit.unregister(leave)
-
-
-def _gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield larger batches, which cost less per row; blocks stay small because Arrow holds many of them."""
-    few: list[pa.RecordBatch] = []
-    try:
-        for batch in batches:
-            few.append(batch)
-            if sum(part.num_rows for part in few) >= _ROWS or sum(part.nbytes for part in few) >= _BYTES:
-                yield pa.concat_batches(few)
-                few = []
-    except pa.ArrowInvalid:
-        if few:  # so that the error can name the last row
-            yield pa.concat_batches(few)
-        raise
-    if few:
-        yield pa.concat_batches(few)
-
-
-class _Rows:
-    """The row numbers of one file; Arrow returns good rows in batches, and bad ones through a callback."""
-
-    def __init__(self, name: str, header: Sequence[str]) -> None:
-        self.name = name
-        self.header = header
-        self.seen = 0  # the number of the last row that was returned
-        self.bad: dict[int, Malformed] = {}  # by number, not returned yet
-
-    def skip(self, row: arrow_csv.InvalidRow) -> str:
-        """Save a bad row; Arrow counts from 1 including the header, and may be a block ahead."""
-        reason = f"{row.actual_columns} fields, but the header has {row.expected_columns}"
-        self._keep(row.number - 1, row.text, reason)
-        return "skip"
-
-    def batch(self, batch: pa.RecordBatch, *, marked: bool, share: float) -> RawBatch:
-        """Return a batch with the bad rows before, within and right after it."""
-        numbers = self._number(batch.num_rows)
-        swallowed = _swallowed(batch)
-        if swallowed.any():
-            for row in np.flatnonzero(swallowed).tolist():
-                self._keep(int(numbers[row]), _spell(batch, row), "a quote is never closed")
-            batch, numbers = batch.filter(pa.array(~swallowed)), numbers[~swallowed]
-        malformed = [self.bad.pop(number) for number in sorted(self.bad) if number <= self.seen]
-        columns = utf8.original_columns(batch) if marked else batch
-        return RawBatch(columns, lambda row: f"{self.name}:{numbers[row]}", malformed, share)
-
-    def rest(self) -> RawBatch:
-        """Return the bad rows after the last batch."""
-        nothing = pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in self.header]))
-        return RawBatch(nothing, str, [self.bad[number] for number in sorted(self.bad)], 1.0)
-
-    def _number(self, good: int) -> np.ndarray:
-        """Return the numbers of the next good rows, skipping the bad rows between them."""
-        bad = np.array(sorted(self.bad), np.int64)
-        good_before = bad - self.seen - 1 - np.arange(len(bad))
-        bad = bad[good_before <= good]
-        first, self.seen = self.seen + 1, self.seen + good + len(bad)
-        return np.delete(np.arange(first, self.seen + 1), bad - first)
-
-    def _keep(self, number: int, text: str, reason: str) -> None:
-        self.bad[number] = Malformed(f"{self.name}:{number}", utf8.original(text), reason)
-
-
-def _swallowed(batch: pa.RecordBatch) -> np.ndarray:
-    """Return a mask of rows with a value that spans lines and has the commas that those lines should have."""
-    found = np.zeros(batch.num_rows, bool)
-    for place, column in enumerate(batch.columns):
-        data = text_bytes(column)
-        if not ((data == ord("\n")) | (data == ord("\r"))).any():
-            continue
-        broken = mask(pc.match_substring_regex(column, r"[\r\n]"))
-        for row in np.flatnonzero(broken).tolist():
-            found[row] |= _spans_rows(column[row].as_py(), place, batch.num_columns - 1)
-    return found
-
-
-def _spans_rows(value: str, place: int, commas: int) -> bool:
-    """Return True if a value with line breaks seems to contain the ends of rows of `commas` commas each.
-
-    The quote that seems to close such a value opens a later one, whose own closing quote then remains in the
-    text. In the last column there may be none: the file may end there, or the later value may break the line
-    as well.
-    """
-    lines = _BREAK.split(value.rstrip("\r\n"))
-    if place < commas and '"' not in lines[-1]:
+        fields = fields_of(row, file.files, file.delimiter)
+    except ValueError:
         return False
-    return value.count(",") >= (len(lines) - 1) * commas or any(
-        line.count(",") == commas for line in lines[1:-1]
-    )
+    return len(fields) == names + 1 and not fields[-1]
 
 
-def _spell(batch: pa.RecordBatch, row: int) -> str:
-    """Return a row as a line of CSV, which is what was received except for unnecessary quotes."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([column[row].as_py() for column in batch.columns])
-    return line.getvalue()[:-1]
+def _batches(parsed: Parsed, block: Block, name: str, share: float) -> Iterator[RawBatch]:
+    """Yield parsed rows in batches of like size; the malformed rows come with the first."""
+    malformed, rows = parsed.malformed, parsed.batch.num_rows
+    if not rows and not malformed:
+        return
+    count = max(1, -(-rows // _ROWS))
+    for first, end in pairwise(rows * end // count for end in range(count + 1)):
+        position = partial(_position, name, block, parsed.indexes[first:end])
+        yield RawBatch(parsed.batch.slice(first, end - first), position, malformed, share)
+        malformed = ()
+
+
+def _position(name: str, block: Block, indexes: np.ndarray, row: int) -> str:
+    return f"{name}:{block.line(int(indexes[row]))}"

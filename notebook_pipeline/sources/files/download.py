@@ -1,87 +1,101 @@
 """Downloads: a remote file copied to the local disk, hashed while it is copied, complete or not at all."""
 
 import hashlib
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import pyarrow as pa
-
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.sources.files import formats
-from notebook_pipeline.sources.files.locations import Remote, shown
+from notebook_pipeline.sources.files.file_cache import store
+from notebook_pipeline.sources.files.remote_file import Remote
+from notebook_pipeline.sources.http.addresses import shown_address
 from notebook_pipeline.sources.http.http_client import Client
-from notebook_pipeline.sources.http.retries import file_patience
+from notebook_pipeline.sources.http.retries import Patience, file_patience
 
-_CHUNK = 1 << 20
-_KEPT_DAYS = 2
+_OVERTIME = 1.0  # seconds after the limit, in which the copy itself should have stopped
 
 
-def download(remote: Remote, connection: Connection, cache: Path) -> tuple[Path, str]:
-    """Copy a remote file into the cache folder; return its path there and its SHA-256.
+@dataclass(frozen=True)
+class Download:
+    """A copy of a remote file: its path, its checksum, and what the server told of it.
 
-    An incomplete file never has its final name. Raises PipelineError.
+    `has_length` is false if the server told neither the length nor the end of the file, so that nothing but
+    its content can show that it is complete.
     """
-    return _store(remote.name, cache, lambda part: _fetch(remote, connection, part))
+
+    path: Path
+    sha256: str
+    headers: Mapping[str, str]
+    has_length: bool = True
 
 
-def unpack(path: Path, name: str, compression: str, cache: Path) -> Path:
-    """Decompress a file into the cache folder, for a format that needs random access."""
+def download(remote: Remote, connection: Connection, cache: Path) -> Download:
+    """Copy a remote file into the cache folder.
 
-    def copy(part: IO[bytes]) -> str:
-        with formats.open_stream(path, compression) as stream:
-            return _copy(_pieces(stream, name, compression), part)
-
-    return _store(f"unpacked-{name}", cache, copy)[0]
-
-
-def _pieces(stream: pa.NativeFile, name: str, compression: str) -> Iterator[bytes]:
-    with formats.whole(name, compression):
-        while piece := stream.read(_CHUNK):
-            yield piece
+    An incomplete file never has its final name. Raises PipelineError, also if the file is larger or takes
+    longer than the connection allows.
+    """
+    headers: dict[str, str] = {}
+    path, sha256 = store(remote.name, cache, lambda part: _fetch(remote, connection, part, headers))
+    has_length = bool(remote.chunks) or not {"content-length", "transfer-encoding"}.isdisjoint(headers)
+    return Download(path, sha256, headers, has_length)
 
 
-def _store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[Path, str]:
-    path = None
-    try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _forget_old(cache)
-        with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
-            path = Path(part.name)
-            sha256 = write(part)
-        return path.rename(cache / f"{sha256[:16]}-{safe_file_name(name)}"), sha256
-    except OSError as error:  # such as a full disk
-        raise PipelineError(
-            f"{name}: cannot be written to {cache}: {error}; free space or set NOTEBOOK_PIPELINE_OUTPUT"
-        ) from error
-    finally:
-        if path:
-            path.unlink(missing_ok=True)
-
-
-def _forget_old(cache: Path) -> None:
-    """Remove old downloads, and files that killed runs left behind."""
-    limit = time.time() - _KEPT_DAYS * 86_400
-    for path in cache.iterdir():
-        if path.is_file() and path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
-
-
-def _fetch(remote: Remote, connection: Connection, part: IO[bytes]) -> str:
+def _fetch(remote: Remote, connection: Connection, part: IO[bytes], headers: dict[str, str]) -> str:
+    patience = file_patience(connection)
     if remote.chunks:
-        try:
-            return _copy(remote.chunks(), part)
-        except Exception as error:  # every file system of fsspec has its own errors
-            raise PipelineError(f"{shown(remote.url)}: cannot be read: {error}") from error
+        return _copy_stored(remote, patience, part)
     name = PurePosixPath(remote.name).name
     # A file that is compressed by name is stored as it is, whatever its Content-Encoding.
-    decode = not name.endswith((".gz", ".zst"))
-    with Client(connection, file_patience(connection)) as client:
-        return client.stream(remote.url, lambda chunks: _copy(chunks, part), what=name, decode=decode)
+    decode = not formats.of_name(name).compression
+
+    def keep(answered: Mapping[str, str]) -> None:
+        headers.clear()
+        headers.update({field.lower(): value for field, value in answered.items()})
+
+    with Client(connection, patience) as client:
+        return client.stream(
+            remote.url, lambda pieces: _copy(pieces, part), what=name, decode=decode, headers=keep
+        )
+
+
+def _copy_stored(remote: Remote, patience: Patience, part: IO[bytes]) -> str:
+    """Copy a file of an object store within the limits of size and time, even if the store hangs."""
+    chunks = remote.chunks or (lambda: iter(()))
+    copying = Client.start(lambda: _copy(_limited(chunks(), remote, patience), part))
+    try:
+        return copying.result(timeout=patience.budget + _OVERTIME)
+    except PipelineError:
+        raise
+    except TimeoutError:
+        raise _late(remote, patience) from None
+    except Exception as error:  # every file system of fsspec has its own errors
+        raise PipelineError(f"{shown_address(remote.url)}: cannot be read: {error}") from error
+
+
+def _limited(chunks: Iterator[bytes], remote: Remote, patience: Patience) -> Iterator[bytes]:
+    size, until = 0, time.monotonic() + patience.budget
+    for chunk in chunks:
+        size += len(chunk)
+        if size > patience.max_bytes:
+            raise PipelineError(
+                f"{shown_address(remote.url)}: found more than {patience.max_bytes:,.0f} bytes; check "
+                "that this is the right file; if so, set a larger `max_bytes` in the connection's extra"
+            )
+        if time.monotonic() > until:
+            raise _late(remote, patience)
+        yield chunk
+
+
+def _late(remote: Remote, patience: Patience) -> PipelineError:
+    return PipelineError(
+        f"{shown_address(remote.url)}: not read to its end within {patience.budget:g} s; run this again, "
+        "or set a larger `max_seconds` in the connection's extra"
+    )
 
 
 def _copy(chunks: Iterable[bytes], part: IO[bytes]) -> str:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.sources.files.csv_header import once
 from notebook_pipeline.sources.files.formats import whole
 
 _ROWS = 65_536  # a batch has at most about this many rows,
@@ -23,12 +24,12 @@ def read_schema(path: Path, name: str) -> tuple[pa.Schema, int]:
 def read_rows(path: Path, name: str, leave_out: Collection[str]) -> Iterator[RawBatch]:
     """Yield the rows of a Parquet file; `name` is used in messages and in positions, which count from 1.
 
-    Raises PipelineError if the file is damaged.
+    Columns whose name others have are left out. Raises PipelineError if the file is damaged.
     """
     done = 0
     with _open(path, name) as file:
         total = file.metadata.num_rows
-        columns = [column for column in file.schema_arrow.names if column not in leave_out]
+        columns = [column for column in once(file.schema_arrow.names) if column not in leave_out]
         # One thread costs less CPU time; the load overlaps reading with writing instead.
         batches = file.iter_batches(_rows_at_once(file.metadata), columns=columns, use_threads=False)
         while batch := _next(batches, name, done):
