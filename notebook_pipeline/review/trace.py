@@ -1,16 +1,18 @@
 """The origin of a row: the run that last changed it, and what that run read."""
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
+from notebook_pipeline.contract.columns import from_values
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
-from notebook_pipeline.storage.database import Database, Value, quoted
+from notebook_pipeline.storage.database import Database, quoted
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,18 @@ def trace_row(database: Database, table: str, key: str) -> Trace | None:
     Raises UsageError if the table is unknown or the key has the wrong type.
     """
     dataset = get(table)
-    value = _typed(dataset, key)
+    values = _values(dataset, key)
     if dataset.name not in database.relations():
         return None
+    bound = [database.bound(value) for value in values]
+    same = " AND ".join(
+        f"{quoted(name)} = {place}" for name, (place, _) in zip(dataset.keys, bound, strict=True)
+    )
     rows = database.query(
-        f"SELECT * FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} = ?", [value]
+        f"SELECT * FROM {quoted(dataset.name)} WHERE {same}", [value for _, value in bound]
     ).to_pylist()
-    return _living(database, table, str(value), rows[0]) if rows else _deleted(database, table, str(value))
+    written = str(values[0]) if len(values) == 1 else key
+    return _living(database, table, written, rows[0]) if rows else _deleted(database, table, written)
 
 
 def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Trace:
@@ -100,10 +107,26 @@ def _run(database: Database, run_id: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _typed(dataset: Dataset, key: str) -> Value:
-    if not pa.types.is_integer(dataset.schema.field(dataset.key).type):
-        return key
-    try:
-        return int(key)
-    except ValueError:
-        raise UsageError(f"{dataset.name}.{dataset.key} must be a whole number, got {key!r}") from None
+def _values(dataset: Dataset, key: str) -> list[object]:
+    """Return the values of the key's columns; a key of several is a JSON list, or raise UsageError."""
+    parts: object = [key]
+    if len(dataset.keys) > 1:
+        try:
+            parts = json.loads(key)
+        except ValueError:
+            parts = None
+        if not isinstance(parts, list) or len(parts) != len(dataset.keys):
+            raise UsageError(
+                f"{dataset.name} has the key {', '.join(dataset.keys)}; expected a JSON list of its values, "
+                f"such as '[1,2]', got {key!r}"
+            )
+    return [_value(dataset, name, part) for name, part in zip(dataset.keys, cast("list", parts), strict=True)]
+
+
+def _value(dataset: Dataset, name: str, part: object) -> object:
+    kind = dataset.column(name).type
+    found = from_values([part], kind, from_text=True).values[0].as_py()
+    if found is None:
+        what = "a whole number" if pa.types.is_integer(kind) else f"a value of {kind}"
+        raise UsageError(f"{dataset.name}.{name} must be {what}, got {part!r}")
+    return found

@@ -89,6 +89,18 @@ class Database(ABC):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
 
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of neutral types, as the contract gives them, as the engine stores them."""
+        return rows
+
+    def staged_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type in which a temporary table takes encoded columns of a declared type."""
+        return self.sql_type(kind)
+
+    def from_staged(self, sql: str, kind: pa.DataType) -> str:
+        """Return the SQL of a staged value as a value of the dataset's table."""
+        return sql
+
     @abstractmethod
     def bound(self, value: object) -> tuple[str, Value]:
         """Return how a Python value is compared with stored ones: the SQL of its parameter, and what to bind.
