@@ -2,41 +2,19 @@
 
 import json
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from notebook_pipeline import settings
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.secret_values import looks_random, password_in, secret_values
 
 PREFIX = "AIRFLOW_CONN_"
 DATABASE = "analytics_database"
 API = "sportsworldcentral_url"
 FILES = "repository_raw_url"
-
-_SECRET_WORDS = (
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "private_key",
-    "service_account",
-    "keyfile_dict",
-    "passphrase",
-    "credential",
-    "bearer",
-    "_pwd",
-    "authorization",
-    "cookie",
-)
-# These words are common in the names of parameters and columns; at the end of the name of a variable or a
-# header they indicate a secret.
-_SECRET_ENDING = re.compile(r"(?:^|_)(?:keys?|pat|dsn|pass|pw|creds|auth|jwt|sas|session_id|webhook)$")
-_SHORT, _LONG = 6, 16
 
 
 @dataclass(frozen=True)
@@ -55,11 +33,9 @@ class Connection:
     def secrets(self) -> list[str]:
         """Return every secret value of this connection, longest first."""
         # A file name may contain an @, but no password.
-        host = [] if self.conn_type in ("sqlite", "fs") else _password_in(self.host)
-        named = _secret_values(self.extra, is_secret_name)
-        ended = filter(_looks_random, _secret_values(self.extra, is_secret_field))
-        found = {self.password, *host, *named, *ended}
-        if not any(found) and self.conn_type in ("http", "https") and _looks_random(self.login, _LONG):
+        host = [] if self.conn_type in ("sqlite", "fs") else password_in(self.host)
+        found = {self.password, *host, *secret_values(self.extra)}
+        if not any(found) and self.conn_type in ("http", "https") and looks_random(self.login, 16):
             found.add(self.login)  # without a password or a header, the login is an API key
         return sorted((value for value in found if value), key=len, reverse=True)
 
@@ -75,16 +51,6 @@ class Connection:
             "extra": dict(self.extra),
         }
         return json.dumps({name: value for name, value in parts.items() if value})
-
-
-def is_secret_name(name: str) -> bool:
-    """Return True if anything of this name, even a parameter, is likely to contain a secret."""
-    return any(word in _plain(name) for word in _SECRET_WORDS)
-
-
-def is_secret_field(name: str) -> bool:
-    """Return True if a variable, header or extra field of this name is likely to contain a secret."""
-    return is_secret_name(name) or bool(_SECRET_ENDING.search(_plain(name)))
 
 
 def variable(conn_id: str) -> str:
@@ -157,10 +123,6 @@ def base_url(connection: Connection) -> str:
     return f"{scheme}://{login}{at}{name}{port}{slash}{path}".rstrip("/")
 
 
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "_")
-
-
 def _from_json(conn_id: str, text: str) -> Connection:
     try:
         parts = json.loads(text)
@@ -215,39 +177,3 @@ def _extra(value: object) -> Mapping[str, object]:
 def _kind(scheme: str) -> str:
     """Return Airflow's name of the connection type for the scheme of a URI."""
     return "postgres" if scheme == "postgresql" else scheme.replace("-", "_")
-
-
-def _secret_values(value: object, is_secret: Callable[[str], bool], *, hidden: bool = False) -> list[str]:
-    """Return the values in `value`, at any depth, whose name is that of a secret."""
-    if isinstance(value, Mapping):
-        return [
-            text
-            for name, inner in value.items()
-            for text in _secret_values(inner, is_secret, hidden=hidden or is_secret(str(name)))
-        ]
-    if isinstance(value, list):
-        return [text for inner in value for text in _secret_values(inner, is_secret, hidden=hidden)]
-    if not hidden:
-        # An address, such as a proxy's, may contain a password even if its name is not that of a secret.
-        return _password_in(value) if isinstance(value, str) and "://" in value else []
-    if value in (None, "") or isinstance(value, bool):
-        return []
-    # The token alone in a header such as `Bearer abc` is also a secret.
-    return [str(value), str(value).rpartition(" ")[2]]
-
-
-def _looks_random(text: str, length: int = _SHORT) -> bool:
-    """Return True if a text is more likely a key than a word, a number, a user name or an email address."""
-    has_both = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
-    return has_both and "@" not in text and len(text) >= length
-
-
-def _password_in(host: str) -> list[str]:
-    """Return the password in a host such as `https://login:password@host`, with or without a scheme.
-
-    After a scheme, a login without a password is taken for a token.
-    """
-    before, scheme, behind = host.partition("://")
-    login, _, password = (behind if scheme else before).rpartition("@")[0].partition(":")
-    secret = "" if "/" in login else password or (login if scheme else "")
-    return [secret, unquote(secret)]

@@ -1,4 +1,4 @@
-"""The project's folders and today's date, read from the environment on every call."""
+"""The project's folders, today's date and the current moment, read from the environment on every call."""
 
 import os
 from datetime import UTC, date, datetime
@@ -74,3 +74,8 @@ def today() -> date:
         raise UsageError(
             f"NOTEBOOK_PIPELINE_TODAY must be a day (YYYY-MM-DD), got {given!r}; correct it or unset it"
         ) from None
+
+
+def now() -> datetime:
+    """Return the current moment in UTC; its day is today()."""
+    return datetime.combine(today(), datetime.now(UTC).timetz())

@@ -1,7 +1,6 @@
 """The environment of the demonstration: a separate Airflow, a separate database, the sample API."""
 
 import base64
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from notebook_pipeline import settings
 from notebook_pipeline.connections import API, DATABASE, FILES, Connection, default, variable
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.storage.file_lock import open_locked
 
 AIRFLOW_HOME = settings.CHECKOUT / ".airflow"
 
@@ -49,15 +49,17 @@ def airflow_environment(home: Path = AIRFLOW_HOME) -> dict[str, str]:
 def alone(home: Path) -> Iterator[None]:
     """Lock the Airflow of `home`, or raise UsageError: a scheduler would continue another process's runs."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(home / "in-use.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"{home} is in use by `make airflow` or another `make run`: wait for it to end or stop it "
-                "(while `make airflow` is running, trigger the DAGs in its web interface)"
-            ) from None
+    try:
+        lock = open_locked(home / "in-use.lock")
+    except BlockingIOError:
+        raise UsageError(
+            f"{home} is in use by `make airflow` or another `make run`: wait for it to end or stop it "
+            "(while `make airflow` is running, trigger the DAGs in its web interface)"
+        ) from None
+    try:
         yield
+    finally:
+        os.close(lock)
 
 
 def sample_environment(url: str) -> dict[str, str]:

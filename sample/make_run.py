@@ -6,15 +6,17 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, default
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.outputs.output_store import open_output
+from notebook_pipeline.review.queries import seconds
 from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 from sample import api_server, players
 from sample.child_processes import child, end_on_signals
 from sample.demo_environment import (
@@ -29,7 +31,8 @@ DAG_IDS = ("bulk_player_file_load", "recurring_player_api_insert_update_dag")
 
 Row = dict[str, Any]
 
-_COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected")
+# Nothing is deleted from the sample.
+_COUNTS = [short_name(count) for count in ROW_COUNTS if count != "rows_deleted"]
 _HEADINGS = ("notebook", "status", *_COUNTS, "seconds", "artefact")
 _SHOWN_LOG_LINES = 30
 _ROUTINE = "[info "
@@ -72,7 +75,7 @@ def run_dags(environment: Mapping[str, str], log: Path, dag_ids: Sequence[str] =
         if event["state"] == "running":
             print(f"{event['dag_id']}: running", flush=True)
         else:
-            print(f"{event['dag_id']}: {event['state']} after {event['seconds']:.0f} s", flush=True)
+            print(f"{event['dag_id']}: {event['state']} after {in_seconds(event['seconds'])} s", flush=True)
             yield event
 
 
@@ -112,15 +115,8 @@ def _cells(row: Row) -> Iterator[object]:
     yield row["notebook"]
     yield row["status"]
     yield from (row[f"rows_{name}"] for name in _COUNTS)
-    yield _seconds(row)
+    yield in_seconds(took) if (took := seconds(row)) is not None else None
     yield row["artifact"]
-
-
-def _seconds(row: Row) -> float | None:
-    if row["finished_at"] is None:
-        return None
-    lasted = datetime.fromisoformat(row["finished_at"]) - datetime.fromisoformat(row["started_at"])
-    return round(lasted.total_seconds(), 1)
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Feed a table day by day as a source would, with faults planted on some days and mended on the next."""
+"""Feed a table day by day as a source would, with anomalies on some days that the next corrects."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ FED = replace(
     ),
 )
 POSITIONS = ("QB", "RB", "WR", "TE", "K", "DEF")
-FAULTS = ("drop in volume", "stuck feed", "burst of nulls", "shifted mix")
+ANOMALIES = ("drop in volume", "stuck feed", "burst of nulls", "shifted mix")
 MIX = (11, 22, 35, 17, 7, 8)
 NULL_SHARE = 0.11
 DAYS = 60
@@ -43,7 +43,7 @@ Row = dict[str, Any]
 class Feed:
     """Change some players every day, fewer on weekends, and add a few new ones; how many, the seed decides.
 
-    A fault in rows reaches `reach` of the table's rows, or with None what the feed sends on that day.
+    An anomaly in rows reaches `reach` of the table's rows, or with None what the feed sends on that day.
     """
 
     def __init__(
@@ -62,20 +62,20 @@ class Feed:
         self.owed: list[Row] = []
         self.load([self._player(key, back=self.random.randrange(2, 400)) for key in range(1, rows + 1)])
 
-    def next_day(self, fault: str | None = None) -> None:
+    def next_day(self, anomaly: str | None = None) -> None:
         """Advance by a day and load the changes of the day that has ended, with rows owed from earlier."""
         self.day += timedelta(1)
-        if not fault and not self.owed and self.random.random() < 0.03:  # a day on which nothing ran
+        if not anomaly and not self.owed and self.random.random() < 0.03:  # a day on which nothing ran
             self.owed = self._changes()
             self.day += timedelta(1)
         rows = [*self.owed, *self._changes()]
         self.owed = []
-        if fault == "stuck feed":
+        if anomaly == "stuck feed":
             rows, self.owed = [], rows
-        elif fault in ("burst of nulls", "shifted mix"):
-            rows = self._spoil(rows, fault)
+        elif anomaly in ("burst of nulls", "shifted mix"):
+            rows = self._spoil(rows, anomaly)
         self.load(rows)
-        if fault == "drop in volume":
+        if anomaly == "drop in volume":
             self._drop(self.random.uniform(0.05, 0.5))
 
     def load(self, rows: Sequence[Row]) -> None:
@@ -137,8 +137,8 @@ class Feed:
             "last_changed_date": (self.day - timedelta(back)).isoformat(),
         }
 
-    def _spoil(self, rows: list[Row], fault: str) -> list[Row]:
-        """Return the rows of a day with a fault in half of them or more; they are owed as they should be."""
+    def _spoil(self, rows: list[Row], anomaly: str) -> list[Row]:
+        """Return the rows of a day with an anomaly in half of them or more; the right ones are owed."""
         if self.reach is not None:
             rows = [
                 self._player(key)
@@ -146,7 +146,7 @@ class Feed:
             ]
         share = self.random.uniform(0.5, 1.0)
         wrong = (
-            {"gsis_id": None} if fault == "burst of nulls" else {"position": self.random.choice(POSITIONS)}
+            {"gsis_id": None} if anomaly == "burst of nulls" else {"position": self.random.choice(POSITIONS)}
         )
         self.owed = rows
         return [{**row, **wrong} if self.random.random() < share else row for row in rows]
@@ -173,7 +173,7 @@ def feed(folder: Path, seed: int, *, reach: float | None = None) -> Iterator[Fee
 
 
 def planted_days(seed: int) -> dict[int, str]:
-    """Return on which of 60 days which fault is planted: each once, all after the first fortnight."""
+    """Return on which of 60 days which anomaly is planted: each once, all after the first fortnight."""
     random = Random(-seed)  # noqa: S311
     days = [random.randrange(start, start + 8) for start in (16, 28, 40, 52)]
-    return dict(zip(days, random.sample(FAULTS, 4), strict=True))
+    return dict(zip(days, random.sample(ANOMALIES, 4), strict=True))

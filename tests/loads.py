@@ -123,7 +123,7 @@ def run(
     with load.transaction(session, origin, limits) as merge:
         merge.merge(batches)
         if present is not None:
-            merge.compare_keys(pa.array(present, pa.int64()), delete=True, max_deleted_percent=100.0)
+            merge.compare_keys(keys(*present), delete=True, max_deleted_percent=100.0)
         merge.verify()
     ledger.finish_run(database, session.run_id, "success")
     return session.run_id
@@ -163,9 +163,9 @@ def counts(database: Database, run_id: str) -> dict[str, Any]:
     return {name.removeprefix("rows_"): value for name, value in row.items() if name.startswith("rows_")}
 
 
-def keys(*present: int) -> pa.Array:
+def keys(*present: int) -> pa.RecordBatch:
     """Return keys as an API run collects them."""
-    return pa.array(present, pa.int64())
+    return pa.RecordBatch.from_pydict({"player_id": pa.array(present, pa.int64())})
 
 
 nothing = contextlib.nullcontext

@@ -1,4 +1,4 @@
-"""What is usual: bounds from a history, and planted faults found in generated ones."""
+"""What is usual: bounds from a history, and planted anomalies found in generated ones."""
 
 from collections import Counter
 from pathlib import Path
@@ -54,10 +54,10 @@ def test_steady_growth_is_usual() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e9])
-def test_faults_in_the_history_do_not_widen_the_bounds(wrong: float) -> None:
+def test_anomalies_in_the_history_do_not_widen_the_bounds(wrong: float) -> None:
     clean = [100.0, 101.0, 99.0] * 10
-    faulty = [wrong if day in (12, 21) else value for day, value in enumerate(clean)]
-    before, after = usual(clean, tolerance=2), usual(faulty, tolerance=2)
+    distorted = [wrong if day in (12, 21) else value for day, value in enumerate(clean)]
+    before, after = usual(clean, tolerance=2), usual(distorted, tolerance=2)
     assert before is not None
     assert after is not None
     assert (after.low, after.high) == pytest.approx((before.low, before.high), abs=6)
@@ -99,37 +99,37 @@ def assert_bounds(found: Usual | None, low: float, high: float, middle: float) -
 
 
 @pytest.mark.parametrize("first", SEEDS[::5])
-def test_faults_in_the_rows_of_a_run_are_found_at_once(first: int, tmp_path: Path) -> None:
-    judge_histories(tmp_path, "run", SEEDS[first : first + 5])
+def test_anomalies_in_the_rows_of_a_run_are_found_at_once(first: int, tmp_path: Path) -> None:
+    check_histories(tmp_path, "run", SEEDS[first : first + 5])
 
 
 @pytest.mark.parametrize(
     "first", [SEEDS[0], *(pytest.param(first, marks=pytest.mark.soak) for first in SEEDS[5::5])]
 )
-def test_faults_in_the_rows_of_a_table_are_found_at_once(first: int, tmp_path: Path) -> None:
-    judge_histories(tmp_path, "table", SEEDS[first : first + 5], reach=0.15)
+def test_anomalies_in_the_rows_of_a_table_are_found_at_once(first: int, tmp_path: Path) -> None:
+    check_histories(tmp_path, "table", SEEDS[first : first + 5], reach=0.15)
 
 
-def judge_histories(folder: Path, scope: str, seeds: range, reach: float | None = None) -> None:
-    """Judge histories of 60 days with four faults each: all are found, 1 quiet run in 100 may be doubted."""
+def check_histories(folder: Path, scope: str, seeds: range, reach: float | None = None) -> None:
+    """Check histories of 60 days: their four anomalies are found, 1 quiet run in 100 may be doubted."""
     found, missed, false, quiet = Counter(), [], [], 0
     for seed in seeds:
         planted = feeds.planted_days(seed)
         with feeds.feed(folder, seed, reach=reach) as feed:
             for day in range(feeds.DAYS):
-                fault = planted.get(day)
-                feed.next_day(fault)
+                anomaly = planted.get(day)
+                feed.next_day(anomaly)
                 alarms = _alarms(feed.check(scope))
-                if fault is None:
+                if anomaly is None:
                     quiet += 1
                     false += [f"seed {seed}, day {day}: {alarms}"] if alarms else []
-                elif FINDS[fault] in alarms:
-                    found[fault] += 1
+                elif FINDS[anomaly] in alarms:
+                    found[anomaly] += 1
                 else:
-                    missed.append(f"seed {seed}, day {day}: {fault}")
+                    missed.append(f"seed {seed}, day {day}: {anomaly}")
     print(f"scope {scope}: found {dict(found)}, {len(false)} false alarms in {quiet} quiet runs")
     assert missed == []
-    assert found == dict.fromkeys(feeds.FAULTS, len(seeds))
+    assert found == dict.fromkeys(feeds.ANOMALIES, len(seeds))
     assert len(false) <= quiet / 100, false
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import databases
 import pyarrow as pa
 import pytest
-from fault_server import Row, Source, serving
+from failing_server import Row, Source, serving
 from place import PLACE
 from pyarrow import parquet
 
@@ -150,17 +150,17 @@ def test_checks_pictures_and_origins() -> None:
     checks.save(run.database, run.run_id, report)
     assert [(result.measured, result.outcome) for result in report.results] == [
         ("4 rows", "passed"),
-        ("0 rows share a value: an index forbids it", "passed"),
-        ("1 of 4 rows breaks it", "warning"),
-        ("0 of 4 rows break it", "passed"),
-        ("0 of 4 rows break it", "passed"),
+        ("0 rows have duplicate values (unique index)", "passed"),
+        ("1 of 4 rows failed", "warning"),
+        ("0 of 4 rows failed", "passed"),
+        ("0 of 4 rows failed", "passed"),
         ("2024-03-02, 7 days before 2024-03-09", "passed"),
     ]
     assert "𝔘rbs" in repr(results_table.show_failing_rows(report))
     changes = checks.recent_changes(run.database, PLACE)
     assert [repr(pictures.measured_over_runs(report)), repr(pictures.mixes(report))] == [
-        "There is no value of place to compare between runs",
-        "There is no mix of values of place to compare",
+        "place has no value to compare between runs",
+        "place has no mix of values to compare",
     ]
     assert repr(plots.changes_per_day(changes, PLACE)).startswith("Changes came in on 2 of the last 28 days")
     trace = trace_row(run.database, "place", "O'Hara")

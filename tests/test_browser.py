@@ -282,12 +282,12 @@ def test_who_is_not_logged_in_sees_no_notebook(airflow: Airflow) -> None:
     expect(tab(page)[1].get_by_text("the second try passes", exact=True)).to_be_visible()
     addresses = [frame.url for frame in page.frames if "/notebooks/" in frame.url]
     assert len(addresses) == 2
-    stranger = airflow.browser.new_context().new_page()
+    visitor = airflow.browser.new_context().new_page()
     for address in [*addresses, f"{airflow.url}/notebooks/runs", f"{airflow.url}/notebooks/outer.js"]:
-        answer = stranger.goto(address)
+        answer = visitor.goto(address)
         assert answer is not None
         assert answer.status == 401
-        assert "second try" not in stranger.content()
+        assert "second try" not in visitor.content()
 
 
 @pytest.mark.parametrize("opened", ["file", "printed"])

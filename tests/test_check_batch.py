@@ -148,7 +148,7 @@ def check_text(
     return checked.good.to_pylist(), [row for row in checked.rejected if row.position == "p.csv:1"]
 
 
-@pytest.mark.parametrize("company", COMPANY, ids=["cast", "judged"])
+@pytest.mark.parametrize("company", COMPANY, ids=["cast", "converted"])
 @pytest.mark.parametrize(
     ("column", "text", "stored"),
     [
@@ -167,7 +167,7 @@ def test_text_is_parsed(column: str, text: str, stored: object, company: dict[st
     assert reasons(MEASURE, {**PLAIN, column: text}, from_text=True) == []
 
 
-@pytest.mark.parametrize("company", COMPANY, ids=["cast", "judged"])
+@pytest.mark.parametrize("company", COMPANY, ids=["cast", "converted"])
 @pytest.mark.parametrize(
     ("column", "text", "reason"),
     [
@@ -429,7 +429,7 @@ def test_one_row_means_the_same_however_it_arrives(
     assert from_csv.equals(from_json)
 
 
-FAULTS = {
+DEFECTS = {
     b"x,,A,B,QB,2026-01-01": ["player_id: 'x' is not a whole number"],
     b"1.0,,A,B,QB,2026-01-01": ["player_id: '1.0' is not a whole number"],
     b"0x1,,A,B,QB,2026-01-01": ["player_id: '0x1' is not a whole number"],
@@ -452,7 +452,7 @@ FAULTS = {
 }
 
 
-LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *FAULTS]), max_size=40)
+LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *DEFECTS]), max_size=40)
 
 
 @settings(max_examples=50)
@@ -460,7 +460,7 @@ LINES = st.lists(st.sampled_from([b'1,00-1,A,"B, Jr",QB,2026-11-01', *FAULTS]), 
 def test_every_row_is_accounted_for(
     lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    account_for(lines, block, tmp_path_factory.mktemp("faults"))
+    account_for(lines, block, tmp_path_factory.mktemp("defects"))
 
 
 @pytest.mark.soak
@@ -470,7 +470,7 @@ def test_every_row_is_accounted_for(
 def test_every_row_is_accounted_for_at_length(
     lines: list[bytes], block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    account_for(lines, block, tmp_path_factory.mktemp("faults"))
+    account_for(lines, block, tmp_path_factory.mktemp("defects"))
 
 
 def account_for(lines: list[bytes], block: int, path: Path) -> None:
@@ -480,10 +480,10 @@ def account_for(lines: list[bytes], block: int, path: Path) -> None:
         patch.setattr(row_blocks, "BLOCK", block)
         patch.setattr(csv_reader, "_ROWS", 1)
         good, rejected, read = load("p.csv", folder(path), path / "cache")
-    faults = {f"p.csv:{number}": line for number, line in enumerate(lines, 2) if line in FAULTS}
-    assert (read, good.num_rows, len(rejected)) == (len(lines), len(lines) - len(faults), len(faults))
+    defects = {f"p.csv:{number}": line for number, line in enumerate(lines, 2) if line in DEFECTS}
+    assert (read, good.num_rows, len(rejected)) == (len(lines), len(lines) - len(defects), len(defects))
     assert {row.position: (content(row.row), list(row.reasons)) for row in rejected} == {
-        position: (line.replace(b'""', b""), FAULTS[line]) for position, line in faults.items()
+        position: (line.replace(b'""', b""), DEFECTS[line]) for position, line in defects.items()
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import certifi
-import fault_server as fs
+import failing_server as fs
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

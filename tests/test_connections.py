@@ -16,14 +16,13 @@ from notebook_pipeline.connections import (
     Connection,
     base_url,
     default,
-    is_secret_field,
-    is_secret_name,
     postgres_uri,
     resolve,
     sqlite_path,
     variable,
 )
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.secret_values import is_secret_field, is_secret_name
 
 # Asks Airflow itself what it makes of a variable: the file that SqliteHook opens, the base URL of HttpHook.
 ASK_AIRFLOW = """

@@ -173,7 +173,7 @@ def test_only_passed_checks_publish_the_table(loading: DAG) -> None:
     assert published == {"check": [CHECKED_DATASET]}
 
 
-def test_the_checks_are_told_which_load_to_judge(bag: DagBag) -> None:
+def test_the_checks_are_told_which_load_to_check(bag: DagBag) -> None:
     told = {
         BULK: "{{ ti.xcom_pull(['load']) | map(attribute='run_id') | join(' ') }}",
         RECURRING: "{{ ti.xcom_pull(['update']) | map(attribute='run_id') | join(' ') }}",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fault_server as fs
+import failing_server as fs
 import pytest
 from declared import PLAYER
 

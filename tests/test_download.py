@@ -164,10 +164,10 @@ LONG = csv_bytes([player(number) for number in range(50_000)])  # more than one 
 
 
 @pytest.mark.parametrize(
-    "fault", [Reply(status=503), Reply(status=429), Reply(LONG, cut=1), Reply(LONG, cut=len(LONG))]
+    "failure", [Reply(status=503), Reply(status=429), Reply(LONG, cut=1), Reply(LONG, cut=len(LONG))]
 )
-def test_tries_again_from_the_start(tmp_path: Path, fault: Reply) -> None:
-    with serve({"/p.csv": [fault, fault, Reply(LONG)]}) as server:
+def test_tries_again_from_the_start(tmp_path: Path, failure: Reply) -> None:
+    with serve({"/p.csv": [failure, failure, Reply(LONG)]}) as server:
         bulk = fetch_bulk("p.csv", connect(server), tmp_path, PLAYER)
         assert len(server.asked) == 3
     assert bulk.parts[0].path.read_bytes() == LONG

@@ -161,7 +161,7 @@ def test_a_sweep_shows_what_is_missing(sample_api: str) -> None:
     run = session.join_run("api_incremental_update", {})
     update = extract.open_api(run, API, full_sweep=True)
     assert update.shows_missing
-    assert sorted(update.keys.to_pylist()) == sorted(
+    assert sorted(update.keys["player_id"].to_pylist()) == sorted(
         sample_players.changed_players()["player_id"].to_pylist()
     )
     run.fail("only looked")

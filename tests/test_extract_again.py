@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import fault_server as fs
+import failing_server as fs
 import pytest
 
 from notebook_pipeline.connections import API, DATABASE, resolve, variable
@@ -87,7 +87,7 @@ def served(world: World) -> dict[object, object]:
 
 def stop_at(world: World, request: int, run: Session, **options) -> None:
     """Let a run fail at one of its requests for a page."""
-    world.source.faults[request] = fs.status(400)
+    world.source.failures[request] = fs.status(400)
     with pytest.raises(PipelineError, match=r"400 .*page_size"):
         opened(run, **options)
     world.asked()

@@ -8,7 +8,7 @@ from declared import PLAYER
 from loads import API, BULK
 
 from notebook_pipeline.contract.batch import Origin
-from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.running.run_identity import place_of_reading
 from notebook_pipeline.steps import load
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import extraction_order, ledger
@@ -19,7 +19,7 @@ DAY = "2024-01-05"
 
 
 def replay_of(run_id: str, source: str = "api") -> Origin:
-    return Origin(loads.KINDS[source], place=run_id, moves_watermark=False)
+    return Origin(loads.KINDS[source], place=run_id, is_replay=True, moves_watermark=False)
 
 
 def test_the_later_extraction_wins_also_when_it_is_merged_first(tmp_path: Path) -> None:
@@ -93,27 +93,38 @@ def test_a_replay_moves_no_watermark(tmp_path: Path) -> None:
         assert mark == (DAY, first)
 
 
-def test_an_update_that_was_overtaken_fails_before_it_merges(tmp_path: Path) -> None:
+def test_of_two_updates_the_one_that_began_later_wins_whichever_commits_first(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         slow, _ = loads.start(database)
-        fast = loads.run(database, API, loads.checked([(1, "newer", DAY)]))
-        with pytest.raises(
-            PipelineError, match=f"another update, run {fast}, was committed since.*Run again"
-        ):
-            loads.run(database, API, loads.checked([(1, "older", DAY)]), session=slow)
-        assert loads.players(database) == [(1, "newer", DAY, fast, "api")]
-        loads.run(database, API, loads.checked([(1, "newest", DAY)]))
-        assert loads.rows_of(database) == [(1, "newest", DAY)]
+        fast = loads.run(database, API, loads.checked([(1, "newer", DAY), (2, "same", DAY)]))
+        late = loads.run(
+            database, API, loads.checked([(1, "older", DAY), (3, "c", "2024-01-06")]), session=slow
+        )
+        assert loads.rows_of(database) == [(1, "newer", DAY), (2, "same", DAY), (3, "c", "2024-01-06")]
+        assert loads.players(database)[0][3] == fast
+        assert loads.counts(database, late)["stale"] == 1
 
 
-def test_an_update_that_began_later_fails_too_when_the_other_commits_meanwhile(tmp_path: Path) -> None:
-    """Both read the API at the same time, so that neither is the later one."""
+def test_a_row_that_an_update_confirmed_is_safe_from_one_that_began_earlier(tmp_path: Path) -> None:
+    """The row keeps the run that wrote it, so the place of the confirmation is recorded."""
     with loads.open_database(tmp_path) as database:
-        first, _ = loads.start(database)
-        second, _ = loads.start(database)
-        loads.run(database, API, loads.checked([(1, "a", DAY)]), session=first)
-        with pytest.raises(PipelineError, match=f"another update, run {first.run_id}, was committed since"):
-            loads.run(database, API, loads.checked([(1, "b", DAY)]), session=second)
+        first = loads.run(database, API, loads.checked([(1, "a", DAY)]))
+        slow, _ = loads.start(database)
+        fast = loads.run(database, API, loads.checked([(1, "a", DAY)]))
+        assert database.execute("SELECT * FROM row_place") == [("player", "1", fast)]
+        late = loads.run(database, API, loads.checked([(1, "b", DAY)]), session=slow)
+        assert loads.players(database) == [(1, "a", DAY, first, "api")]
+        assert loads.counts(database, late)["stale"] == 1
+
+
+def test_a_reading_has_the_place_of_its_beginning_not_of_its_run(tmp_path: Path) -> None:
+    """A notebook may be open for hours before its cell reads the API."""
+    with loads.open_database(tmp_path) as database:
+        open_for_hours, _ = loads.start(database)
+        loads.run(database, API, loads.checked([(1, "a", DAY)]))
+        began = Origin(loads.KINDS["api"], place=place_of_reading(open_for_hours.run_id))
+        loads.run(database, began, loads.checked([(1, "b", DAY)]), session=open_for_hours)
+        assert loads.rows_of(database) == [(1, "b", DAY)]
 
 
 def test_bulk_loads_replays_and_failures_overtake_no_update(tmp_path: Path) -> None:
@@ -161,11 +172,9 @@ def test_a_load_writes_one_note_for_a_row_that_is_awaited_and_none_for_others(tm
         assert loads.counts(database, again)["unchanged"] == 1000
 
 
-def test_the_keys_that_are_awaited_are_found(tmp_path: Path) -> None:
+def test_the_keys_of_rejected_rows_are_found(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
-        assert extraction_order.awaited_keys(database, PLAYER, 0, 10) is None
+        assert extraction_order.rejected_keys(database, PLAYER) == []
         bad = [loads.rejected((key, "a", DAY)) for key in (3, 5, 5, 20)]
         loads.run(database, BULK, loads.checked([], bad))
-        found = extraction_order.awaited_keys(database, PLAYER, 0, 10)
-        assert found is not None
-        assert sorted(found.to_pylist()) == [3, 5]
+        assert sorted(extraction_order.rejected_keys(database, PLAYER)) == ["20", "3", "5"]

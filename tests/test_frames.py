@@ -59,7 +59,7 @@ def test_the_picture_says_in_a_sentence_what_changed(story: Story) -> None:
     picture = frames.plot_changed(list_runs(story.database))
     [axes] = picture.figure.axes
     widths = [[patch.get_width() for patch in bars] for bars in axes.containers]  # type: ignore[union-attr]
-    assert repr(picture) == "2 runs brought 2 new rows and changed 1"
+    assert repr(picture) == "2 runs added 2 rows and changed 1"
     assert widths == [[2, 0], [0, 1], [0, 1], [0, 0], [0, 0]]
     assert repr(frames.plot_changed([])) == "No run has changed the data"
 

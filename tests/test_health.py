@@ -4,7 +4,7 @@ import json
 import socket
 from typing import Any
 
-import fault_server as fs
+import failing_server as fs
 import pytest
 from airflow.sdk.exceptions import AirflowException
 

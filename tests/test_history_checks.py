@@ -23,12 +23,28 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_a_first_run_has_no_history_and_sets_no_bounds(database: Database) -> None:
     fill(database, GOOD)
     assert check(database, *USUAL).results == [
-        CheckResult("no drop in the number of rows", "error", True, "3 rows", NO_BOUNDS),
-        CheckResult("no jump in the number of rows", "warn", True, "3 rows", NO_BOUNDS),
-        CheckResult("rows changed yesterday", "error", True, "1 row", NO_BOUNDS),
-        CheckResult("share of nulls in code", "error", True, "33.33 % of 3 rows", NO_BOUNDS),
+        CheckResult("no drop in the number of rows", "error", True, "3 rows", NO_BOUNDS, None, 3),
+        CheckResult("no jump in the number of rows", "warn", True, "3 rows", NO_BOUNDS, None, 3),
+        CheckResult("rows changed yesterday", "error", True, "1 row", NO_BOUNDS, None, 1),
         CheckResult(
-            "mix of kind", "error", True, "bolt 33.33 % · nut 66.67 % · other 0.00 % of 3 rows", NO_BOUNDS
+            "share of nulls in code",
+            "error",
+            True,
+            "33.33 % of 3 rows",
+            NO_BOUNDS,
+            None,
+            100 / 3,
+            {"null": 1, "other": 2},
+        ),
+        CheckResult(
+            "mix of kind",
+            "error",
+            True,
+            "bolt 33.33 % · nut 66.67 % · other 0.00 % of 3 rows",
+            NO_BOUNDS,
+            None,
+            None,
+            {"bolt": 1, "nut": 2, "other": 0},
         ),
     ]
 
@@ -43,28 +59,37 @@ def test_values_as_in_the_history_pass(database: Database) -> None:
             "error",
             True,
             "100 rows",
-            f"at least 98 rows ({runs}, the last 5 around 100 rows)",
+            f"at least 98 rows ({runs}; median of the last 5: 100 rows)",
+            None,
+            100,
         ),
         CheckResult(
             "no jump in the number of rows",
             "warn",
             True,
             "100 rows",
-            f"at most 102 rows ({runs}, the last 5 around 100 rows)",
+            f"at most 102 rows ({runs}; median of the last 5: 100 rows)",
+            None,
+            100,
         ),
         CheckResult(
             "rows changed yesterday",
             "error",
             True,
             "100 rows",
-            f"at least 10 rows ({runs}, the last 5 around 100 rows)",
+            f"at least 10 rows ({runs}; median of the last 5: 100 rows)",
+            None,
+            100,
         ),
         CheckResult(
             "share of nulls in code",
             "error",
             True,
             "0.00 % of 100 rows",
-            f"0.00 to 0.50 % ({runs}, the last 5 around 0.00 %)",
+            f"0.00 to 0.50 % ({runs}; median of the last 5: 0.00 %)",
+            None,
+            0,
+            {"null": 0, "other": 100},
         ),
         CheckResult(
             "mix of kind",
@@ -72,6 +97,9 @@ def test_values_as_in_the_history_pass(database: Database) -> None:
             True,
             "bolt 75.00 % · nut 25.00 % · other 0.00 % of 100 rows",
             f"bolt 74.50 to 75.50 % · nut 24.50 to 25.50 % · other 0.00 to 0.50 % ({runs})",
+            None,
+            None,
+            {"bolt": 75, "nut": 25, "other": 0},
         ),
     ]
 
@@ -129,7 +157,7 @@ def test_a_value_called_other_counts_with_the_rest(database: Database) -> None:
     assert result.measured == "bolt 20.00 % · nut 40.00 % · other 40.00 % of 5 rows"
 
 
-def test_a_fault_is_not_made_usual_by_judging_the_same_load_again(database: Database) -> None:
+def test_an_anomaly_is_not_made_usual_by_checking_the_same_load_again(database: Database) -> None:
     fill(database, MANY)
     remember(database, history(rows=100, changed=100, nulls=0, bolts=75))
     load(database, [], FIRST)
@@ -148,8 +176,8 @@ def test_a_fault_is_not_made_usual_by_judging_the_same_load_again(database: Data
 
 def test_only_the_newest_runs_are_remembered(database: Database) -> None:
     fill(database, MANY)
-    values = ["5,000 rows"] * 40 + ["100 rows"] * 60
+    values = [5000] * 40 + [100] * 60
     remember(database, {"no drop in the number of rows": values})
     report = check(database, UsualRowCount("drop"))
-    assert report.history.counts("no drop in the number of rows") == [100.0] * 60
+    assert report.history.numbers("no drop in the number of rows") == [100.0] * 60
     assert report.results[0].passed

@@ -16,8 +16,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # The rooms from the ground up: each imports only from those before it.
 ROOMS = [
     "errors",
+    "number_texts",
     "settings",
     "declare",
+    "secret_values",
     "connections",
     "outputs",
     "contract",

@@ -12,7 +12,7 @@ from errno import ECONNREFUSED, ENOSPC
 from functools import partial
 from typing import Any
 
-import fault_server as fs
+import failing_server as fs
 import pytest
 
 from notebook_pipeline.connections import Connection
@@ -88,14 +88,14 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_a_fault_that_passes_is_tried_again(source: fs.Source, name: str):
-    source.faults[0] = PASSING[name]
+def test_a_failure_that_passes_is_tried_again(source: fs.Source, name: str):
+    source.failures[0] = PASSING[name]
     assert get(source, pauses=Pauses()) == expected(source)
     assert len(source.requests) == 2
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_a_fault_that_stays_fails_after_the_tries(source: fs.Source, name: str):
+def test_a_failure_that_stays_fails_after_the_tries(source: fs.Source, name: str):
     source.always = PASSING[name]
     with pytest.raises(PipelineError, match="even after 3 tries"):
         get(source, pauses=Pauses())
@@ -118,7 +118,7 @@ def test_the_error_shows_what_came_and_what_to_do(source: fs.Source):
 
 
 def test_a_warning_tells_of_each_new_try(source: fs.Source, caplog: pytest.LogCaptureFixture):
-    source.faults[0] = fs.status(503)
+    source.failures[0] = fs.status(503)
     with caplog.at_level(logging.WARNING, logger="notebook_pipeline"):
         get(source)
     assert "503 (text/html) '<html>not now</html>'; retrying in" in caplog.text
@@ -145,7 +145,7 @@ DATES = {SOON: timedelta(seconds=100), LATE: timedelta(days=9), PAST: -timedelta
 def test_retry_after_is_honoured_but_capped(source: fs.Source, asked: str, low: float, high: float):
     if asked in DATES:
         asked = format_datetime(datetime.now(UTC) + DATES[asked], usegmt=True)
-    source.faults[0] = fs.status(429, Retry_After=asked)
+    source.failures[0] = fs.status(429, Retry_After=asked)
     pauses = Pauses()
     get(source, Patience(tries=3, backoff=0.001, jitter=0.001), pauses)
     assert len(pauses) == 1
@@ -160,7 +160,7 @@ SECONDS, EPOCH = "60", "an epoch, 60 s from now"
 @pytest.mark.parametrize("asked", [SECONDS, EPOCH, "59.5"])
 def test_a_limit_of_requests_is_waited_for(source: fs.Source, code: int, header: str, asked: str):
     asked = str(int(time.time()) + 60) if asked == EPOCH else asked
-    source.faults[0] = fs.status(code, **{header: asked, "X_RateLimit_Remaining": "0"})
+    source.failures[0] = fs.status(code, **{header: asked, "X_RateLimit_Remaining": "0"})
     pauses = Pauses()
     assert get(source, pauses=pauses) == expected(source)
     assert len(pauses) == 1
@@ -183,7 +183,7 @@ def test_what_is_forbidden_otherwise_is_not_waited_for(source: fs.Source, header
 
 
 def test_a_reset_of_the_limit_says_nothing_about_other_errors(source: fs.Source):
-    source.faults[0] = fs.status(503, X_RateLimit_Reset="60")
+    source.failures[0] = fs.status(503, X_RateLimit_Reset="60")
     pauses = Pauses()
     get(source, pauses=pauses)
     assert pauses[0] < 1
@@ -262,7 +262,7 @@ def test_headers_that_never_end_are_left_after_the_budget(source: fs.Source):
 
 
 def test_the_body_of_a_redirect_is_not_read(source: fs.Source):
-    source.faults[0] = redirect_with_endless_body
+    source.failures[0] = redirect_with_endless_body
     assert get(source) == expected(source)
 
 
@@ -283,9 +283,11 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_not_taken(source: fs.Source
     assert "a body of more than 1,000,000 bytes" in error_of(source, Patience(max_bytes=1_000_000))
 
 
-@pytest.mark.parametrize("fault", [fs.chunks, fs.instead(gzip.compress(b"[1, 2]"), Content_Encoding="gzip")])
-def test_chunked_and_compressed_bodies_are_read(source: fs.Source, fault: fs.Fault):
-    source.faults[0] = fault
+@pytest.mark.parametrize(
+    "failure", [fs.chunks, fs.instead(gzip.compress(b"[1, 2]"), Content_Encoding="gzip")]
+)
+def test_chunked_and_compressed_bodies_are_read(source: fs.Source, failure: fs.Failure):
+    source.failures[0] = failure
     assert get(source) in (expected(source), b"[1, 2]")
     assert len(source.requests) == 1
 
@@ -338,7 +340,7 @@ ANY_FILE = {"HTML", "object", "empty body", "no type", "cut without length"}
 
 @pytest.mark.parametrize("name", [name for name in PASSING if name not in ANY_FILE])
 def test_a_file_is_streamed_again_from_its_start(source: fs.Source, name: str):
-    source.faults[0] = PASSING[name]
+    source.failures[0] = PASSING[name]
     assert stream(source) == expected(source)
     assert len(source.requests) == 2
 
@@ -369,9 +371,9 @@ def test_a_file_that_says_it_is_too_large_is_not_begun(source: fs.Source):
         stream(source, patience=Patience(max_bytes=999_999))
 
 
-@pytest.mark.parametrize("fault", [fs.trickle, fs.trickle_headers, fs.stall])
-def test_a_file_that_takes_too_long_is_left(source: fs.Source, fault: fs.Fault):
-    source.always = fault
+@pytest.mark.parametrize("failure", [fs.trickle, fs.trickle_headers, fs.stall])
+def test_a_file_that_takes_too_long_is_left(source: fs.Source, failure: fs.Failure):
+    source.always = failure
     began = time.monotonic()
     with pytest.raises(PipelineError) as caught:
         stream(source, patience=Patience(answer=0.3, budget=0.3))
@@ -467,7 +469,7 @@ def test_a_connection_without_an_http_address_is_refused(host: str):
 def test_a_redirect_on_the_same_server_keeps_credentials(
     source: fs.Source, code: int, parts: dict, sent: dict
 ):
-    source.faults[0] = fs.redirect("/v0/players/?skip=0&limit=100&moved=1", code)
+    source.failures[0] = fs.redirect("/v0/players/?skip=0&limit=100&moved=1", code)
     assert get(source, **parts) == expected(source)
     assert source.requests[1].query["moved"] == "1"
     assert sent.items() <= source.requests[1].headers.items()
@@ -477,8 +479,8 @@ def test_a_redirect_on_the_same_server_keeps_credentials(
 def test_credentials_follow_no_redirect_to_another_host(source: fs.Source, parts: dict, sent: dict):
     with fs.serving(fs.Source(ROWS)) as other:
         # Back to the first host again: what was dropped stays dropped.
-        source.faults[0] = fs.redirect(f"{other.url}/v0/players/?limit=100")
-        other.faults[0] = fs.redirect(f"{source.url}/v0/players/?limit=100")
+        source.failures[0] = fs.redirect(f"{other.url}/v0/players/?limit=100")
+        other.failures[0] = fs.redirect(f"{source.url}/v0/players/?limit=100")
         assert get(source, **parts) == expected(source)
         assert source.requests[0].headers.items() >= sent.items()
         for request in (*other.requests, source.requests[1]):

@@ -163,6 +163,8 @@ def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:
         "measured": 3,
         "expected": "0",
         "sample": [{"player_id": 1}],
+        "measured_number": 3,
+        "measured_counts": {"ñ": 1},
     }
     with loads.open_database(tmp_path) as database:
         ledger.save_rejected(database, "r", "player", rows)
@@ -174,7 +176,7 @@ def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:
         ]
         ledger.save_results(database, "r", "player", [result])
         assert database.execute("SELECT * FROM quality_result") == [
-            ("r", "player", "unique", "error", 0, "3", "0", '[{"player_id": 1}]')
+            ("r", "player", "unique", "error", 0, "3", "0", '[{"player_id": 1}]', 3, '{"ñ": 1}')
         ]
 
 

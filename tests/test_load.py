@@ -66,7 +66,7 @@ def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
             "watermark": [("player", "bulk", NEXT, run)],
             "loaded_file": [("player", "sha/contract", run)],
             "extraction": [(run, "player", "bulk", run, 0)],
-            "quality_result": [(run, "player", "source_count", "warn", 0, "2", "3", None)],
+            "quality_result": [(run, "player", "source_count", "warn", 0, "2", "3", None, 2, None)],
             "deleted_row": [],
             "sweep": [],
             "row_place": [],
@@ -94,25 +94,25 @@ def merge_counts(**given: int) -> dict[str, int]:
     return {name: given.get(name, 0) for name in names}
 
 
-@pytest.mark.parametrize("failure", [PipelineError("the page is broken"), KeyboardInterrupt(), SystemExit()])
-def test_whatever_ends_a_load_early_leaves_nothing_of_it(tmp_path: Path, failure: BaseException) -> None:
+@pytest.mark.parametrize("kind", [PipelineError("the page is broken"), KeyboardInterrupt(), SystemExit()])
+def test_whatever_ends_a_load_early_leaves_nothing_of_it(tmp_path: Path, kind: BaseException) -> None:
     with loads.open_database(tmp_path) as database:
         loads.run(database, BULK, loads.checked([(1, "a", DAY)], [BAD]))
         before = everything(database)
         session, _ = loads.start(database)
-        with pytest.raises(type(failure)):
-            _fail(session, failure)
+        with pytest.raises(type(kind)):
+            _fail(session, kind)
         assert everything(database) == before
         assert set(loads.counts(database, session.run_id).values()) == {None}
         loads.run(database, API, loads.checked([(1, "b", NEXT)]))
         assert loads.rows_of(database) == [(1, "b", NEXT)]
 
 
-def _fail(session: Session, failure: BaseException) -> None:
+def _fail(session: Session, kind: BaseException) -> None:
     with load.transaction(session, API, loads.ANY_NUMBER) as merge:
         merge.merge([loads.checked([(1, "b", NEXT), (2, "c", NEXT)], [BAD])])
         merge.compare_keys(loads.keys(2), delete=True, max_deleted_percent=100.0)
-        raise failure
+        raise kind
 
 
 def test_an_error_in_reading_ends_the_load(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_accounts_that_do_not_add_up_are_not_committed(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         session, _ = loads.start(database)
         with (
-            pytest.raises(PipelineError, match="1 rows were read, but 0 merged and 0 rejected"),
+            pytest.raises(PipelineError, match="read 1 row, merged 0 and rejected 0"),
             load.transaction(session, BULK, loads.ANY_NUMBER) as merge,
         ):
             merge.rows_read += 1
@@ -313,7 +313,7 @@ def test_a_full_disk_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
         assert database.execute("PRAGMA integrity_check") == [("ok",)]
 
 
-FAULTS = {
+DEFECTS = {
     "good": "{key},00-1,Ada,O'Neil,QB,2024-01-05",
     "no key": ",00-1,Ada,O'Neil,QB,2024-01-05",
     "key is text": "x{key},00-1,Ada,O'Neil,QB,2024-01-05",
@@ -336,10 +336,10 @@ UNCHANGED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def adds_up(dice: random.Random, place: Path) -> None:
-    """Load a file with every kind of fault, and find every row again: in the table, or among the rejected."""
-    faults = [dice.choice(["good", "good", *FAULTS]) for _ in range(dice.randint(1, 60))]
-    keys = [dice.randint(1, 40) for _ in faults]
-    lines = [FAULTS[fault].format(key=key) for fault, key in zip(faults, keys, strict=True)]
+    """Load a file with every kind of row, and find every row again: in the table, or among the rejected."""
+    kinds = [dice.choice(["good", "good", *DEFECTS]) for _ in range(dice.randint(1, 60))]
+    keys = [dice.randint(1, 40) for _ in kinds]
+    lines = [DEFECTS[kind].format(key=key) for kind, key in zip(kinds, keys, strict=True)]
     header = ",".join(PLAYER.schema.names)
     with tempfile.TemporaryDirectory(dir=place) as name, loads.open_database(Path(name)) as database:
         folder = Path(name)
@@ -348,14 +348,16 @@ def adds_up(dice: random.Random, place: Path) -> None:
         batches = [check_batch(raw, PLAYER, date(2024, 12, 31)) for raw in read_batches(bulk, PLAYER)]
         run = loads.run(database, BULK, *batches)
         counts = loads.counts(database, run)
-        good = {key for fault, key in zip(faults, keys, strict=True) if fault == "good"}
-        expected = {"read": len(faults), "inserted": len(good), "unchanged": faults.count("good") - len(good)}
-        assert counts == merge_counts(**expected, rejected=len(faults) - faults.count("good"))
+        good = {key for kind, key in zip(kinds, keys, strict=True) if kind == "good"}
+        expected = {
+            "read": len(kinds),
+            "inserted": len(good),
+            "unchanged": kinds.count("good") - len(good),
+        }
+        assert counts == merge_counts(**expected, rejected=len(kinds) - kinds.count("good"))
         assert [row[0] for row in loads.rows_of(database)] == sorted(good)
         found = database.execute('SELECT position, "row", reasons FROM rejected_row ORDER BY rowid')
-        odd = {
-            f"p.csv:{number}": lines[number - 2] for number, fault in enumerate(faults, 2) if fault != "good"
-        }
+        odd = {f"p.csv:{number}": lines[number - 2] for number, kind in enumerate(kinds, 2) if kind != "good"}
         assert {position for position, _, _ in found} == odd.keys()
         for position, row, reasons in found:
             assert json.loads(reasons)

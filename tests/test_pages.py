@@ -16,7 +16,7 @@ from story import ADA, API, BO, Story, code, printed, shown
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.outputs.folder import Folder
-from notebook_pipeline.review import html, queries
+from notebook_pipeline.review import queries
 from notebook_pipeline.review.charts import Point, bar_chart, line_chart
 from notebook_pipeline.review.difference import compare, review
 from notebook_pipeline.review.pages import Written, write_difference, write_pages
@@ -67,8 +67,8 @@ def pages(story: Story) -> dict[str, Page]:
     return {str(path.relative_to(folder)): Page(path) for path in sorted(folder.rglob("*.html"))}
 
 
-def write(story: Story, *, anew: bool = False) -> Written:
-    return write_pages(connection=story.connection, anew=anew)
+def write(story: Story, *, rewrite: bool = False) -> Written:
+    return write_pages(connection=story.connection, rewrite=rewrite)
 
 
 @on_each
@@ -133,13 +133,13 @@ def test_only_what_changed_is_written_again(story: Story) -> None:
     (story.output / f"review/runs/{new}.html").unlink()
     assert write(story).rendered == 1
     assert (story.output / f"review/runs/{kept}.html").stat().st_mtime_ns == before
-    assert write(story, anew=True).rendered == 3
+    assert write(story, rewrite=True).rendered == 3
 
 
-def test_a_new_look_makes_all_pages_anew(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_templates_rewrite_all_pages(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     story.run(cells=[code("1")])
     write(story)
-    monkeypatch.setattr("notebook_pipeline.review.pages.look", lambda: "another")
+    monkeypatch.setattr("notebook_pipeline.review.pages.templates_digest", lambda: "another")
     assert write(story).rendered == 1
 
 
@@ -192,9 +192,9 @@ def test_a_dataset_shows_rows_watermark_freshness_and_quality(story: Story) -> N
     write(story)
     dataset = pages(story)["datasets/player.html"].text
     assert "rows 2 newest row 2024-01-02, 2 days ago" in dataset
-    assert "watermark, bulk 2024-01-01, moved" in dataset
-    assert "watermark, api 2024-01-02, moved" in dataset
-    assert "The table has 2 rows after 2 runs that wrote to it" in dataset
+    assert "watermark, bulk 2024-01-01, updated" in dataset
+    assert "watermark, api 2024-01-02, updated" in dataset
+    assert "2 rows in the table after 2 loads" in dataset
     assert "ids are unique ● ● 0 rows 0 is fresh ● ▲ 2 days 0" in dataset
     assert "player 2 bulk 2024-01-01, api 2024-01-02 2024-01-02, 2 days ago warning" in (
         pages(story)["index.html"].text
@@ -229,11 +229,6 @@ def test_without_a_ledger_nothing_is_written(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UsageError, match="no database yet"):
         write_pages(connection=Connection("x", "sqlite", host=str(tmp_path / "none.db")))
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 200, "a\0b"])
-def test_a_name_that_is_no_file_name_gets_one_of_its_own(name: str) -> None:
-    assert re.fullmatch(r"[0-9a-f]{32}", html.file_name(name))
 
 
 def test_charts_are_drawn_to_scale() -> None:

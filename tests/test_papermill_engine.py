@@ -233,7 +233,7 @@ numbered._socket = Losing(numbered._socket)
 def test_a_lost_output_fails_its_cell(home: Path) -> None:
     run = execute(home, LOSE, "from IPython.display import display\ndisplay('lose ' + 'me', 'kept')", "1")
     assert run.finished.status == "failed"
-    assert run.finished.error == "1 messages from the kernel were lost, so outputs of this cell are missing"
+    assert run.finished.error == "the kernel lost 1 message, so outputs of this cell are missing"
     assert run.states == ["completed", "failed", "not run"]
 
 

@@ -54,7 +54,7 @@ def test_a_preview_without_rows_says_so() -> None:
     picture = plots.rows_per_day(preview(), PART)
     assert picture.sentence == "There are no part rows to look at"
     assert picture.figure.get_suptitle() == picture.sentence
-    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["Nothing is drawn here."]
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["No data to plot."]
     without_day = plots.rows_per_day(preview(None), PART)
     assert without_day.sentence == "There are no part rows with a day to look at"
 
@@ -87,7 +87,7 @@ def test_bars_are_written_beside_their_names() -> None:
 def test_nulls_per_column(database: Database) -> None:
     fill(database, GOOD)
     picture = pictures.nulls_per_column(check(database))
-    assert picture.sentence == "Of 3 rows, code has the most gaps, 33.33 %; 3 of 6 columns have none"
+    assert picture.sentence == "code has the most nulls: 33.33 % of 3 rows; 3 of 6 columns have none"
     widths = [round(bar.get_width(), 2) for bar in picture.figure.axes[0].patches]  # type: ignore[attr-defined]
     assert widths == [0, 33.33, 0, 33.33, 33.33, 0]
 
@@ -96,7 +96,7 @@ def test_a_table_without_rows_has_no_gaps_to_draw(database: Database) -> None:
     assert pictures.nulls_per_column(check(database)).sentence == "There are no rows to check"
     fill(database, GOOD[:1])
     picture = pictures.nulls_per_column(check(database))
-    assert picture.sentence == "Of 1 row, no column has a gap; 6 of 6 columns have none"
+    assert picture.sentence == "None of the 6 columns has nulls in 1 row"
 
 
 def usual_report(database: Database, **earlier: float) -> Report:
@@ -140,35 +140,35 @@ def test_a_side_that_no_check_looks_at_is_open(database: Database) -> None:
 
 def test_a_first_run_has_no_bounds(database: Database) -> None:
     picture = pictures.measured_over_runs(usual_report(database))
-    assert picture.sentence == "There are no bounds yet: they need 10 earlier runs, and there are 0"
+    assert picture.sentence == "No bounds yet: they need 10 earlier runs; 0 so far"
 
 
 def test_the_mix_beside_that_of_the_runs_before(database: Database) -> None:
     picture = pictures.mixes(usual_report(database, bolts=75))
-    assert picture.sentence == "The mix of kind is as before: no share moved"
+    assert picture.sentence == "The mix of kind has not changed"
     legend = picture.figure.axes[0].get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["this run", "median of up to 5 runs before"]
+    assert [text.get_text() for text in legend.get_texts()] == ["this run", "median of up to 5 earlier runs"]
     assert {bar.get_hatch() for bar in picture.figure.axes[0].patches} == {None, "////"}
 
 
 def test_a_mix_that_moved(database: Database) -> None:
     picture = pictures.mixes(usual_report(database, bolts=60))
-    assert picture.sentence == "The mix of kind has shifted: bolt moved most, from 60.00 to 75.00 %"
+    assert picture.sentence == "The mix of kind has changed: bolt most, from 60.00 to 75.00 %"
 
 
 def test_a_mix_without_history_or_without_rows(database: Database) -> None:
-    assert pictures.mixes(check(database, *USUAL)).sentence == "There is no mix of values of part to compare"
+    assert pictures.mixes(check(database, *USUAL)).sentence == "part has no mix of values to compare"
     picture = pictures.mixes(usual_report(database))
-    assert picture.sentence == "There is no earlier run to compare the mix of kind with"
+    assert picture.sentence == "No earlier run to compare the mix of kind with"
     assert heights(picture) != []
 
 
 def test_a_table_that_does_not_exist_draws_what_there_is_to_say(database: Database) -> None:
     database.execute("DROP TABLE part")
     report = check(database, *USUAL)
-    assert pictures.measured_over_runs(report).sentence == "There is no value of part to compare between runs"
-    assert pictures.mixes(report).sentence == "There is no mix of values of part to compare"
+    assert pictures.measured_over_runs(report).sentence == "part has no value to compare between runs"
+    assert pictures.mixes(report).sentence == "part has no mix of values to compare"
     assert pictures.nulls_per_column(report).sentence == "There are no rows to check"
 
 

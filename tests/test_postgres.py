@@ -244,10 +244,10 @@ def test_bulk_loads_run_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stored", [False, True], ids=["new rows", "rows that are there"])
 @pytest.mark.parametrize(("day", "wins"), [(NEXT, True), ("2024-01-01", False)])
-def test_rows_that_two_loads_write_are_judged_by_the_rule(
+def test_rows_that_two_loads_write_are_compared_by_the_rule(
     tmp_path: Path, stored: bool, day: str, wins: bool
 ) -> None:
-    """The second waits for the row of the first, and judges it again once that is committed."""
+    """The second waits for the row of the first, and compares it again once that is committed."""
     with loads.open_database(tmp_path) as database:
         old = [(1, "old", "2023-01-01"), (2, "old", "2023-01-01")]
         loads.run(database, BULK, loads.checked(old if stored else [(9, "x", "2023-01-01")]))

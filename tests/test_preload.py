@@ -23,12 +23,13 @@ def test_modules_are_found_once_each_in_their_order() -> None:
     assert preload.imports_of({"cells": cells}) == [
         "notebook_pipeline.steps.load",
         "notebook_pipeline.steps.extract",
-        "notebook_pipeline.steps.progress",
+        "notebook_pipeline.sources.http.rest",
+        "notebook_pipeline.steps.progress.Progress",
     ]
 
 
 def test_a_module_that_is_not_there_is_left_to_the_cell_that_asks_for_it() -> None:
-    preload.load(["notebook_pipeline.no_such_module", "notebook_pipeline.errors"])
+    preload.load(["notebook_pipeline.no_such_module", "notebook_pipeline.errors.UsageError"])
     assert "notebook_pipeline.errors" in sys.modules
 
 

@@ -14,20 +14,20 @@ import atexit, sys
 from notebook_pipeline.running.process_exit import QuickEnd
 class Owner:
     def __del__(self): print("taken apart")
-ending = QuickEnd(lambda: print("let go"))
+ending = QuickEnd()
 atexit.register(print, "at exit")
 owner = Owner()
 print("done")
 ending.code = 3
 sys.exit(1)
 """)
-    assert (process.returncode, process.stdout.split("\n")) == (3, ["done", "at exit", "let go", ""])
+    assert (process.returncode, process.stdout.split("\n")) == (3, ["done", "at exit", ""])
 
 
 def test_without_a_code_a_process_ends_as_ever() -> None:
     process = ended("""
 from notebook_pipeline.running.process_exit import QuickEnd
-ending = QuickEnd(lambda: print("let go"))
+ending = QuickEnd()
 raise SystemExit("no")
 """)
     assert (process.returncode, process.stdout, process.stderr) == (1, "", "no\n")

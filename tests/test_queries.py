@@ -9,14 +9,13 @@ import pytest
 from databases import on_each
 from story import ADA, API, BO, Story, code
 
-from notebook_pipeline.checks.measured_history import SOURCE_COUNT
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.outputs.folder import Folder
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.artefact_reader import read_artefact, read_notebook
-from notebook_pipeline.review.dataset_status import read_standing
+from notebook_pipeline.review.dataset_status import read_dataset_status
 from notebook_pipeline.review.trace import trace_row
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.storage import ledger
@@ -274,14 +273,18 @@ def test_a_file_that_is_no_notebook_is_named(story: Story, content: str) -> None
 
 def test_the_count_of_the_source_is_shown_in_words(story: Story) -> None:
     run = story.run("api_incremental_update")
-    counted = {"check_name": SOURCE_COUNT, "severity": "warn", "passed": False}
+    counted = {"check_name": ledger.SOURCE_COUNT, "severity": "warn", "passed": False}
     ledger.save_results(
         story.database, run, "player", [{**counted, "measured": 1, "expected": 20037, "sample": None}]
     )
     [found] = queries.read_checks(story.database, run)
-    [shown] = read_standing(story.database, "player", queries.list_runs(story.database)).checks
+    [shown] = read_dataset_status(story.database, "player", queries.list_runs(story.database)).checks
     [stored] = queries.stored_checks(story.database, run)
-    assert (stored["check_name"], stored["measured"], stored["expected"]) == (SOURCE_COUNT, "1", "20037")
+    assert (stored["check_name"], stored["measured"], stored["expected"]) == (
+        ledger.SOURCE_COUNT,
+        "1",
+        "20037",
+    )
     words = ("as many rows as the source, after an update", "1 row", "20,037 rows")
     assert (found["check_name"], found["measured"], found["expected"]) == words
     assert (shown.name, shown.results[-1]["measured"], shown.results[-1]["expected"]) == words

@@ -126,8 +126,8 @@ def test_rows_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
         rejected = loads.replay(database, PLAYER, run)
         assert rejected.rows == 10_000
         assert rejected.notes == [
-            f"run {run} rejected 12,345 rows, but only the first 10,000 were stored; to load the other "
-            "2,345, load their source again (force = true)"
+            f"run {run} rejected 12,345 rows, but only the first 10,000 were stored; "
+            "to load the other 2,345, load their source again (force = true)"
         ]
 
 

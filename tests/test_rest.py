@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import fault_server as fs
+import failing_server as fs
 import pyarrow as pa
 import pytest
 from declared import PLAYER
@@ -124,7 +124,7 @@ def test_pages_are_read_until_an_empty_one(source: fs.Source):
 
 
 def test_garbage_collection_goes_on_after_parsing(source: fs.Source):
-    source.faults[1] = fs.instead(b'[{"player_id": 1,]')
+    source.failures[1] = fs.instead(b'[{"player_id": 1,]')
     with pytest.raises(PipelineError):
         fetch(source)
     assert gc.isenabled()
@@ -364,7 +364,7 @@ def test_a_retry_asks_only_for_pages_that_were_not_landed(source: fs.Source, tmp
     for stopped_at in range(6):
         landing = tmp_path / str(stopped_at)
         source.requests.clear()
-        source.faults[stopped_at] = fs.status(400)
+        source.failures[stopped_at] = fs.status(400)
         with pytest.raises(PipelineError, match=f"page {stopped_at}: GET .*skip={min(stopped_at * 10, 45)}&"):
             fetch(source, landing)
         source.requests.clear()
@@ -392,7 +392,7 @@ def test_another_extraction_uses_no_page_of_this_one(source: fs.Source, tmp_path
 
 
 def test_a_retry_reads_from_page_0_when_the_total_has_changed(source: fs.Source, tmp_path: Path):
-    source.faults[3] = fs.status(400)
+    source.failures[3] = fs.status(400)
     with pytest.raises(PipelineError):
         fetch(source, tmp_path)
     remove_first(source)
@@ -436,7 +436,7 @@ def test_a_page_fetched_anew_into_a_whole_extraction_is_held_to_the_total_again(
 
 
 def test_a_page_that_is_no_json_is_not_landed(source: fs.Source, tmp_path: Path):
-    source.faults[1] = fs.instead(b'[{"player_id": 1,]')
+    source.failures[1] = fs.instead(b'[{"player_id": 1,]')
     with pytest.raises(
         PipelineError, match=r"page 1: GET .*200 \(application/json\) '\[{\"player_id\": 1,\]', which is no"
     ):
@@ -446,17 +446,17 @@ def test_a_page_that_is_no_json_is_not_landed(source: fs.Source, tmp_path: Path)
 
 
 def test_what_makes_a_page_no_json_is_shown(source: fs.Source):
-    source.faults[1] = fs.instead(json.dumps(source.rows).encode()[:-3] + b"NaN}]")
+    source.failures[1] = fs.instead(json.dumps(source.rows).encode()[:-3] + b"NaN}]")
     with pytest.raises(
         PipelineError, match=r"which is not a JSON list \(unexpected character.*near '.*NaN}\]'\)"
     ):
         fetch(source)
 
 
-# The fault menu: an extraction equals the source, or it failed and says where, what came and what to do
+# The failure menu: an extraction equals the source, or it failed and says where, what came and what to do
 
 
-MENU: dict[str, fs.Fault] = {
+MENU: dict[str, fs.Failure] = {
     "429 seconds": fs.status(429, Retry_After="3600"),
     "429 date": fs.status(429, Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"),
     "429 zero": fs.status(429, Retry_After="0"),
@@ -504,8 +504,8 @@ def outcome(source: fs.Source, landing: Path | None = None, **options) -> str:
 
 @pytest.mark.parametrize("page", [0, 2, 5])
 @pytest.mark.parametrize("name", MENU)
-def test_each_fault_once(source: fs.Source, name: str, page: int, tmp_path: Path):
-    source.faults[page] = MENU[name]
+def test_each_failure_once(source: fs.Source, name: str, page: int, tmp_path: Path):
+    source.failures[page] = MENU[name]
     first = outcome(source, tmp_path, patience=STUBBORN if name == "stalled" else QUICK)
     permanent = {"404", "broken JSON", "NaN", "latin-1", "latin-1 called UTF-8"}
     assert first == ("failed" if name in permanent and not is_ascii_page(source, page, name) else "equal")
@@ -519,7 +519,7 @@ def is_ascii_page(source: fs.Source, page: int, name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", MENU)
-def test_each_fault_for_ever(source: fs.Source, name: str):
+def test_each_failure_for_ever(source: fs.Source, name: str):
     source.always = MENU[name]
     fine = {"chunks", "UTF-8 called latin-1", "UTF-8 with a mark"}
     patience = HASTY if name == "stalled" else QUICK
@@ -553,7 +553,7 @@ def test_odd_content_arrives_as_it_was_sent(source: fs.Source, name: str):
 
 @pytest.mark.parametrize("value", [None, 7, "text", [1], True])
 def test_a_row_that_is_no_object_arrives_as_it_was_sent(source: fs.Source, value: object):
-    source.faults[1] = fs.changed(lambda rows: operator.setitem(rows, 0, value))  # pyright: ignore
+    source.failures[1] = fs.changed(lambda rows: operator.setitem(rows, 0, value))  # pyright: ignore
     extraction = fetch(source)
     assert rows_of(extraction) == [*source.rows[:10], value, *source.rows[11:]]
     assert extraction.rows_without_key == 1
@@ -578,15 +578,15 @@ def test_a_hundred_thousand_rows_in_one_page():
 
 
 def play(seed: int, landing: Path) -> None:
-    """Let faults, moves, caps and retries meet; each attempt is equal or failed, and at last one is equal.
+    """Let failures, moves, caps and retries meet; each attempt is equal or failed, and at last one is equal.
 
     One kind of move a game: as many rows gone as come, between two pages, leave no trace to see.
     """
     dice = random.Random(seed)  # noqa: S311
     rows = fs.make_rows(dice.randrange(3, 60), seed)
     with fs.serving(fs.Source(rows, cap=dice.choice([3, 10, 10**9]))) as source:
-        faults = dice.sample(range(40), k=dice.randrange(1, 7))
-        source.faults = {number: MENU[dice.choice(list(MENU))] for number in faults}
+        failures = dice.sample(range(40), k=dice.randrange(1, 7))
+        source.failures = {number: MENU[dice.choice(list(MENU))] for number in failures}
         move = dice.choice([insert_first, insert_last, remove_first, reverse])
         source.before = {
             number: lambda: move(source) for number in dice.sample(range(40), k=dice.randrange(3))
@@ -597,17 +597,17 @@ def play(seed: int, landing: Path) -> None:
         outcomes = [outcome(source, kept, patience=patience, **options)]
         while outcomes[-1] == "failed":
             outcomes.append(outcome(source, kept, patience=patience, **options))
-            assert len(outcomes) < 50, f"seed {seed}: {source.faults} are left, and no attempt was whole"
+            assert len(outcomes) < 50, f"seed {seed}: {source.failures} are left, and no attempt was whole"
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_small_mix_of_faults(seed: int, tmp_path: Path):
+def test_a_small_mix_of_failures(seed: int, tmp_path: Path):
     play(seed, tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", fresh(400))
-def test_a_large_mix_of_faults(seed: int, tmp_path: Path):
+def test_a_large_mix_of_failures(seed: int, tmp_path: Path):
     play(seed, tmp_path)
 
 
@@ -615,7 +615,7 @@ def test_a_large_mix_of_faults(seed: int, tmp_path: Path):
 
 
 def test_no_credential_lands(source: fs.Source, tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    source.faults = {0: fs.status(503), 3: fs.status(400)}
+    source.failures = {0: fs.status(503), 3: fs.status(400)}
     with pytest.raises(PipelineError) as caught:
         fetch(source, tmp_path)
     landed = (tmp_path / "extraction.json").read_bytes()

@@ -37,16 +37,18 @@ def test_results_are_stored_once(database: Database) -> None:
     checks.save(database, SECOND, report)
     checks.save(database, SECOND, report)
     assert database.execute("SELECT * FROM quality_result") == [
-        (SECOND, "part", "number of rows", "error", 0, "3 rows", "at least 9 rows", None),
+        (SECOND, "part", "number of rows", "error", 0, "3 rows", "at least 9 rows", None, 3, None),
         (
             SECOND,
             "part",
             "weight is not null",
             "warn",
             0,
-            "1 of 3 rows breaks it",
+            "1 of 3 rows failed",
             "a value in every row",
             json.dumps([part(GOOD[2])]),
+            1,
+            None,
         ),
     ]
     row = ledger.get_run(database, SECOND)
@@ -70,7 +72,7 @@ def test_the_verdict_names_what_failed(database: Database) -> None:
     assert str(refused.value).splitlines() == [
         "part: 2 of 4 checks failed",
         "- number of rows: measured 3 rows; expected at least 9 rows",
-        "- weight is not null: measured 1 of 3 rows breaks it; expected a value in every row",
+        "- weight is not null: measured 1 of 3 rows failed; expected a value in every row",
         "    " + json.dumps(part(GOOD[2])),
     ]
 
@@ -94,7 +96,7 @@ def test_the_table_of_results_says_the_outcome_in_icon_and_word(database: Databa
     late = "at most 0 days before 2024-03-10"
     assert [re.split(" {2,}", line) for line in repr(shown).splitlines()] == [
         ["outcome", "check", "measured", "expected", "severity"],
-        ["✗ failed", "code has its form", "1 of 1 row breaks it", "like A* in every row", "error"],
+        ["✗ failed", "code has its form", "1 of 1 row failed", "like A* in every row", "error"],
         ["▲ warning", "newest change is recent", "2024-03-09, 1 day before 2024-03-10", late, "warn"],
         ["✓ passed", "number of rows", "1 row", "at least 1 row", "error"],
     ]
@@ -105,4 +107,4 @@ def test_the_table_of_results_says_the_outcome_in_icon_and_word(database: Databa
     rows = show_failing_rows(report)._repr_html_()
     assert "&lt;b&gt;" in rows
     assert "<b>" not in rows
-    assert repr(show_failing_rows(check(database, RowCount()))) == "No check names an offending row."
+    assert repr(show_failing_rows(check(database, RowCount()))) == "No failed check has a sample of rows."

@@ -104,18 +104,18 @@ def test_a_condition_on_rows(
 ) -> None:
     fill(database, GOOD)
     assert only(check(database, declared)) == CheckResult(
-        name, "error", True, "0 of 3 rows break it", expected
+        name, "error", True, "0 of 3 rows failed", expected, None, 0
     )
     fill(database, [bad])
     assert only(check(database, declared)) == CheckResult(
-        name, "error", False, "1 of 4 rows breaks it", expected, json.dumps([part(bad)])
+        name, "error", False, "1 of 4 rows failed", expected, json.dumps([part(bad)]), 1
     )
 
 
 def test_some_rows_may_break_a_condition(database: Database) -> None:
     fill(database, GOOD)
     sample = json.dumps([part(GOOD[2])])
-    name, measured = "weight is not null", "1 of 3 rows breaks it"
+    name, measured = "weight is not null", "1 of 3 rows failed"
     allowed = {
         EveryRow(NotNull("weight"), "warn", max_rows=1): (True, "a value in all but 1 row", None),
         EveryRow(NotNull("weight"), "warn", max_percent=34.0): (
@@ -130,13 +130,15 @@ def test_some_rows_may_break_a_condition(database: Database) -> None:
         ),
     }
     for declared, (passed, expected, rows) in allowed.items():
-        assert only(check(database, declared)) == CheckResult(name, "warn", passed, measured, expected, rows)
+        assert only(check(database, declared)) == CheckResult(
+            name, "warn", passed, measured, expected, rows, 1
+        )
 
 
 def test_a_sample_holds_twenty_rows_by_key(database: Database) -> None:
     fill(database, [(key, None, None, None, None, None) for key in range(30, 0, -1)])
     result = only(check(database, EveryRow(NotNull("kind"))))
-    assert result.measured == "30 of 30 rows break it"
+    assert result.measured == "30 of 30 rows failed"
     assert [row["id"] for row in result.rows] == list(range(1, 21))
 
 
@@ -144,7 +146,7 @@ def test_uniqueness_is_answered_by_the_key(database: Database) -> None:
     fill(database, GOOD)
     seen = statements(database)
     assert only(check(database, Unique("id"))) == CheckResult(
-        "id is unique", "error", True, "0 rows share a value: an index forbids it", "no value twice"
+        "id is unique", "error", True, "0 rows have duplicate values (unique index)", "no duplicates", None, 0
     )
     assert not [sql for sql in seen if "GROUP BY" in sql]
 
@@ -153,31 +155,32 @@ def test_uniqueness_without_an_index(database: Database) -> None:
     fill(database, GOOD)
     unique = Unique("code", "warn")
     assert only(check(database, unique)) == CheckResult(
-        "code is unique", "warn", True, "0 rows share a value", "no value twice"
+        "code is unique", "warn", True, "0 rows have duplicate values", "no duplicates", None, 0
     )
     fill(database, [(4, "A-1", "nut", 1, 7, "2024-03-01"), (5, None, "nut", 1, 7, "2024-03-01")])
     assert only(check(database, unique)) == CheckResult(
         "code is unique",
         "warn",
         False,
-        "2 rows share a value",
-        "no value twice",
+        "2 rows have duplicate values",
+        "no duplicates",
         json.dumps([part(GOOD[0]), part((4, "A-1", "nut", 1, 7, "2024-03-01"))]),
+        2,
     )
     database.execute("DELETE FROM part WHERE id = 4")
     database.execute("CREATE UNIQUE INDEX part_code ON part (code)")
-    assert only(check(database, unique)).measured == "0 rows share a value: an index forbids it"
+    assert only(check(database, unique)).measured == "0 rows have duplicate values (unique index)"
 
 
 def test_a_query_for_offenders(database: Database) -> None:
     fill(database, GOOD)
     nuts = "SELECT kind, count(*) AS n FROM part GROUP BY kind HAVING count(*) > 1"
     assert only(check(database, NoRows("kinds are single", nuts + " + 1"))) == CheckResult(
-        "kinds are single", "error", True, "0 rows found", "no rows found"
+        "kinds are single", "error", True, "0 rows found", "no rows found", None, 0
     )
     assert only(check(database, NoRows("kinds are single", nuts))) == CheckResult(
-        "kinds are single", "error", False, "1 row found", "no rows found", '[{"kind": "nut", "n": 2}]'
+        "kinds are single", "error", False, "1 row found", "no rows found", '[{"kind": "nut", "n": 2}]', 1
     )
     assert only(check(database, NoRows("kinds are single", nuts, max_rows=1))) == CheckResult(
-        "kinds are single", "error", True, "1 row found", "at most 1 row found"
+        "kinds are single", "error", True, "1 row found", "at most 1 row found", None, 1
     )

@@ -52,7 +52,7 @@ def test_a_table_without_rows(database: Database) -> None:
     ]
     assert results["number of rows"].measured == "0 rows"
     assert results["newest change is recent"].measured == "no rows"
-    assert results["kind is not null"].measured == "0 of 0 rows break it"
+    assert results["kind is not null"].measured == "0 of 0 rows failed"
     nothing = ("no rows", "anything: there are no rows to check")
     for name in ("share of nulls in code", "mix of kind"):
         assert (results[name].measured, results[name].expected) == nothing
@@ -125,9 +125,9 @@ def test_scope_run_checks_the_rows_of_one_run(database: Database) -> None:
         check(database, declared, scope="run", run_id=FIRST),
         check(database, declared, scope="run"),
     )
-    assert only(of_first).measured == "1 of 4 rows breaks it"
+    assert only(of_first).measured == "1 of 4 rows failed"
     assert [row["id"] for row in only(of_first).rows] == [4]
-    assert only(of_newest).measured == "1 of 2 rows breaks it"
+    assert only(of_newest).measured == "1 of 2 rows failed"
     assert [row["id"] for row in only(of_newest).rows] == [5]
     assert (of_newest.rows, of_newest.nulls["kind"]) == (2, 1)
     assert only(check(database, RowCount(), scope="run")).measured == "6 rows"
@@ -138,9 +138,9 @@ def test_scope_run_checks_the_rows_of_several_runs_that_loaded_side_by_side(data
     load(database, [(4, "A-4", None, 1, 7, "2024-03-01")], SECOND)
     load(database, [(5, "A-1", None, 1, 7, "2024-03-01")], third := SECOND[:-1] + "3")
     result = only(check(database, EveryRow(NotNull("kind")), scope="run", run_id=f"{SECOND} {third}"))
-    assert result.measured == "2 of 2 rows break it"
+    assert result.measured == "2 of 2 rows failed"
     assert only(check(database, Unique("code"), scope="run", run_id=f"{FIRST} {SECOND}")).measured == (
-        "2 rows share a value"
+        "2 rows have duplicate values"
     )
     assert only(check(database, Unique("code"), scope="run", run_id=SECOND)).passed
 
@@ -151,7 +151,7 @@ def test_scope_run_finds_doubles_that_its_rows_make(database: Database) -> None:
     assert only(check(database, Unique("code"), scope="run")).passed
     load(database, [(4, "A", "nut", 1, 7, "2024-03-01")], SECOND[:-1] + "3")
     result = only(check(database, Unique("code"), scope="run"))
-    assert result.measured == "3 rows share a value"
+    assert result.measured == "3 rows have duplicate values"
     assert [row["id"] for row in result.rows] == [1, 2, 4]
 
 

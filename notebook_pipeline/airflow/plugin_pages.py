@@ -12,11 +12,11 @@ from fastapi.responses import JSONResponse, Response
 
 from notebook_pipeline.airflow import access, page_frame, selection
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.outputs.output_store import open_output
 from notebook_pipeline.review import queries
 from notebook_pipeline.review.artefact_reader import artefact_key, read_artefact, read_notebook
 from notebook_pipeline.review.difference import compare, review
-from notebook_pipeline.review.html import file_name
 from notebook_pipeline.review.notebook_html import render_cells
 from notebook_pipeline.review.queries import NoLedgerError, Run
 from notebook_pipeline.review.wording import missing, status
@@ -174,7 +174,7 @@ def download_notebook(dag_id: str, run_id: str) -> Response:
     content = read_artefact(open_output(), run)
     if content is None:
         raise PipelineError(f"run {run_id} has no artefact")
-    return page_frame.download(content, f"{file_name(run['task_id'])}__{file_name(run_id)}.ipynb")
+    return page_frame.download(content, f"{safe_file_name(run['task_id'])}__{safe_file_name(run_id)}.ipynb")
 
 
 def _missing(request: Request, error: Exception) -> Response:

@@ -9,8 +9,8 @@ from airflow.sdk.definitions.xcom_arg import XComArg
 from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.airflow.task_context import task_context
 from notebook_pipeline.errors import UsageError
-
-_COUNTS = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
+from notebook_pipeline.number_texts import counted
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 
 def report_run() -> XComArg:
@@ -53,7 +53,7 @@ def write_review(database_conn_id: str) -> None:
 
     try:
         written = write_pages(connection=resolve_connection(database_conn_id))
-        print(f"All {written.runs:,} runs as pages: {written.index}")
+        print(f"Pages of {counted(written.runs, 'run')}: {written.index}")
     except UsageError as error:
         print(f"No pages were written: {error}")
 
@@ -62,7 +62,7 @@ def describe(result: Any) -> str:
     """Return a notebook's result as text, or an empty text for the result of another kind of task."""
     if not isinstance(result, Mapping) or "artifact" not in result:
         return ""
-    counts = [f"{name} {result[key]:,}" for name in _COUNTS if (key := f"rows_{name}") in result]
+    counts = [f"{short_name(name)} {result[name]:,}" for name in ROW_COUNTS if name in result]
     verdict = f"checks {result['verdict']}" if "verdict" in result else ""
     checks = [f"{kind}: {', '.join(result[kind])}" for kind in ("failed", "warnings") if result.get(kind)]
     parts = [", ".join(counts), verdict, *checks, result.get("error"), f"see {result['artifact']}"]

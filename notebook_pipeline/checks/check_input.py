@@ -1,6 +1,6 @@
 """The input and the outcome of a check."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -34,9 +34,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check; `sample` has at most 20 offending rows."""
+    """The outcome of one check; `sample` has at most 20 offending rows.
+
+    `number` is the measured value if it is a number, `counts` the rows by value if it is a distribution.
+    """
 
     passed: bool
     measured: str
     expected: str
     sample: Sequence[dict[str, object]] = ()
+    number: float | None = None
+    counts: Mapping[str, int] | None = None

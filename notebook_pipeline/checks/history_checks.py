@@ -15,10 +15,11 @@ from notebook_pipeline.checks.anomalies import (
     usual_share,
 )
 from notebook_pipeline.checks.check_input import Finding, Subject
-from notebook_pipeline.checks.measured_history import write_mix, write_percent, write_rows, write_share
+from notebook_pipeline.checks.measured_history import NULL, shares_of
 from notebook_pipeline.checks.scan import ROWS, Sql
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.rules_and_checks import Side, UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.number_texts import counted, percentage
 
 OTHER = "other"
 
@@ -32,13 +33,13 @@ def changed_yesterday(dataset: Dataset, today: date) -> Sql:
 
 def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
     """Check the number of rows against that of earlier runs."""
-    return _judge_count(check, subject.table.count(ROWS), check.side, subject)
+    return _compare_count(check, subject.table.count(ROWS), check.side, subject)
 
 
 def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
     """Check the number of rows that changed yesterday against that of earlier runs."""
     changed = subject.table.count(changed_yesterday(subject.dataset, subject.today))
-    return _judge_count(check, changed, "drop", subject)
+    return _compare_count(check, changed, "drop", subject)
 
 
 def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
@@ -47,18 +48,22 @@ def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
     rows = subject.rows.count(ROWS)
     if not rows:
         return _NO_ROWS
-    share = Share(100 * subject.rows.count(scan.count(null)) / rows, rows)
+    nulls = subject.rows.count(scan.count(null))
+    percent = 100 * nulls / rows
     history = subject.history.shares(check.name, subject.scope)
     bounds = share_bounds(check, history, rows, subject.scope)
-    if bounds is None:
-        return Finding(True, write_share(share), _too_short(history))
-    passed = bounds.low <= share.percent <= bounds.high
+    passed, expected = True, _too_short(history)
+    if bounds:
+        passed = bounds.low <= percent <= bounds.high
+        expected = f"{_range(bounds)} ({_basis(bounds, percentage)})"
     newest_first = f"{scan.column_sql(subject.dataset.cursor)} DESC"
     return Finding(
         passed,
-        write_share(share),
-        f"{bounds.low:.2f} to {bounds.high:.2f} % ({_basis(bounds, write_percent)})",
+        f"{percentage(percent)} of {counted(rows, 'row')}",
+        expected,
         [] if passed else scan.sample(subject.database, subject.source, null, order=newest_first),
+        percent,
+        {NULL: nulls, OTHER: rows - nulls},
     )
 
 
@@ -67,20 +72,23 @@ def usual_mix(check: UsualMix, subject: Subject) -> Finding:
     rows = subject.rows.count(ROWS)
     if not rows:
         return _NO_ROWS
-    mix = _mix(check, subject, rows)
+    counts = _counts(check, subject, rows)
+    mix = shares_of(counts)
     history = subject.history.mixes(check.name, subject.scope)
     bounds = {
         name: share_bounds(check, [old.get(name, Share(0.0, rows)) for old in history], rows, subject.scope)
         for name in mix
     }
     known = {name: usual for name, usual in bounds.items() if usual}
-    if not known:
-        return Finding(True, write_mix(mix), _too_short(history))
-    wanted = " · ".join(f"{name} {usual.low:.2f} to {usual.high:.2f} %" for name, usual in known.items())
+    wanted = " · ".join(
+        f"{name} {usual.low:.2f} to {percentage(usual.high)}" for name, usual in known.items()
+    )
+    measured = " · ".join(f"{name} {percentage(share.percent)}" for name, share in mix.items())
     return Finding(
         all(usual.low <= mix[name].percent <= usual.high for name, usual in known.items()),
-        write_mix(mix),
-        f"{wanted} ({len(history[-WINDOW:])} earlier runs)",
+        f"{measured} of {counted(rows, 'row')}",
+        f"{wanted} ({len(history[-WINDOW:])} earlier runs)" if known else _too_short(history),
+        counts=counts,
     )
 
 
@@ -98,31 +106,37 @@ def share_bounds(
     return usual_share(history, tolerance_points=check.tolerance_points)
 
 
-def _mix(check: UsualMix, subject: Subject, rows: int) -> dict[str, Share]:
+def _counts(check: UsualMix, subject: Subject, rows: int) -> dict[str, int]:
     counts = {
         value: subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
     }
     # A declared value may itself be named "other".
     counts[OTHER] = rows - sum(counts.values()) + counts.get(OTHER, 0)
-    return {name: Share(100 * count / rows, rows) for name, count in counts.items()}
+    return counts
 
 
-def _judge_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
-    history = subject.history.counts(check.name)
+def _compare_count(check: UsualRowCount | UsualChanges, value: int, side: Side, subject: Subject) -> Finding:
+    history = subject.history.numbers(check.name)
     bounds = count_bounds(check, history)
-    if bounds is None:
-        return Finding(True, write_rows(value), _too_short(history))
-    passed, words, bound = (
-        (value >= bounds.low, "at least", bounds.low)
-        if side == "drop"
-        else (value <= bounds.high, "at most", bounds.high)
-    )
-    return Finding(passed, write_rows(value), f"{words} {write_rows(bound)} ({_basis(bounds, write_rows)})")
+    passed, expected = True, _too_short(history)
+    if bounds:
+        passed = value >= bounds.low if side == "drop" else value <= bounds.high
+        limit = f"at least {_rows(bounds.low)}" if side == "drop" else f"at most {_rows(bounds.high)}"
+        expected = f"{limit} ({_basis(bounds, _rows)})"
+    return Finding(passed, _rows(value), expected, number=value)
+
+
+def _rows(count: float) -> str:
+    return counted(count, "row")
+
+
+def _range(bounds: Usual) -> str:
+    return f"{bounds.low:.2f} to {percentage(bounds.high)}"
 
 
 def _basis(bounds: Usual, write: Callable[[float], str]) -> str:
-    return f"{bounds.runs} earlier runs, the last {RECENT} around {write(bounds.middle)}"
+    return f"{bounds.runs} earlier runs; median of the last {RECENT}: {write(bounds.middle)}"
 
 
 def _too_short(history: Sequence[object]) -> str:
-    return f"anything: no bounds before {ENOUGH} earlier runs, {len(history)} so far"
+    return f"anything until there are {ENOUGH} earlier runs; {len(history)} so far"

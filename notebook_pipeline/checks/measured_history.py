@@ -1,4 +1,4 @@
-"""Measured values as text, and those that earlier runs have stored, read back as numbers."""
+"""What the checks of earlier runs measured."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,23 +6,22 @@ from dataclasses import dataclass
 
 from notebook_pipeline.checks.anomalies import Share
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.ledger import SOURCE_COUNT
 
-SOURCE_COUNT = "source_count"
-"""The name of the result in which an update stores, as `expected`, the source's own number of rows."""
 KEPT_RUNS = 60
-
-_BETWEEN = " · "
+NULL = "null"
+"""The name of the nulls among the counts of a column."""
 
 
 @dataclass(frozen=True)
 class Stored:
     """One result of an earlier run, with the scope and the loads that the run checked."""
 
-    run_id: str
-    loads: str
     check_name: str
-    measured: str
+    loads: str
     scope: str
+    number: float | None
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -31,27 +30,25 @@ class History:
 
     stored: Sequence[Stored] = ()
 
-    def counts(self, check_name: str) -> list[float]:
+    def numbers(self, check_name: str) -> list[float]:
         """Return the numbers that a check measured, whatever the scope: they are of the whole table."""
-        found = [read_number(stored.measured) for stored in self._of(check_name)]
+        found = [stored.number for stored in self.stored if stored.check_name == check_name]
         return [number for number in found if number is not None]
 
     def shares(self, check_name: str, scope: str) -> list[Share]:
-        """Return the shares that a check measured in one scope."""
-        found = [read_share(stored.measured) for stored in self._of(check_name, scope)]
-        return [share for share in found if share]
+        """Return the shares of nulls that a check measured in one scope."""
+        return [mix[NULL] for mix in self.mixes(check_name, scope)]
 
     def mixes(self, check_name: str, scope: str) -> list[dict[str, Share]]:
         """Return the shares by name that a check measured in one scope."""
-        found = [read_mix(stored.measured) for stored in self._of(check_name, scope)]
-        return [mix for mix in found if mix]
+        found = [one for one in self.stored if (one.check_name, one.scope) == (check_name, scope)]
+        return [shares_of(one.counts) for one in found if one.counts]
 
-    def _of(self, check_name: str, scope: str | None = None) -> Iterable[Stored]:
-        return (
-            stored
-            for stored in self.stored
-            if stored.check_name == check_name and scope in (None, stored.scope)
-        )
+
+def shares_of(counts: Mapping[str, int]) -> dict[str, Share]:
+    """Return the share of each count in their sum."""
+    rows = sum(counts.values())
+    return {name: Share(100 * count / rows, rows) for name, count in counts.items()}
 
 
 def read_history(
@@ -66,23 +63,28 @@ def read_history(
         return History()
     marks = ", ".join("?" * len(check_names))
     found = database.query(
-        f"""SELECT q.run_id, q.check_name, q.measured, coalesce(p.parameters, '{{}}') AS parameters
+        f"""SELECT q.*, coalesce(p.parameters, '{{}}') AS parameters
         FROM quality_result q LEFT JOIN pipeline_run p ON p.run_id = q.run_id
-        WHERE q.dataset = ? AND q.check_name IN ({marks}) AND q.measured IS NOT NULL AND q.run_id IN (
+        WHERE q.dataset = ? AND q.check_name IN ({marks}) AND q.run_id IN (
             SELECT DISTINCT run_id FROM quality_result
             WHERE dataset = ? AND check_name <> ? ORDER BY run_id DESC LIMIT ?)
         ORDER BY q.run_id""",
         [dataset, *check_names, dataset, SOURCE_COUNT, KEPT_RUNS],
     )
-    stored = map(_stored, found.to_pylist())
-    others = {(one.loads, one.scope, one.check_name): one for one in stored if one.loads != " ".join(loads)}
-    return History(list(others.values()))
+    others = [stored for stored in _stored(found.to_pylist()) if stored.loads != " ".join(loads)]
+    return History(list({(one.loads, one.scope, one.check_name): one for one in others}.values()))
 
 
-def _stored(row: dict[str, str]) -> Stored:
-    given = json.loads(row["parameters"])
-    loads, scope = given.get("run_id") or row["run_id"], given.get("scope") or "table"
-    return Stored(row["run_id"], loads, row["check_name"], row["measured"], scope)
+def _stored(rows: Iterable[Mapping]) -> Iterable[Stored]:
+    for row in rows:
+        given = json.loads(row["parameters"])
+        yield Stored(
+            row["check_name"],
+            given.get("run_id") or row["run_id"],
+            given.get("scope") or "table",
+            row["measured_number"],
+            json.loads(row["measured_counts"] or "{}"),
+        )
 
 
 def read_source_count(database: Database, dataset: str) -> tuple[str, int] | None:
@@ -92,49 +94,4 @@ def read_source_count(database: Database, dataset: str) -> tuple[str, int] | Non
         ORDER BY run_id DESC LIMIT 1""",
         [dataset, SOURCE_COUNT],
     )
-    number = read_number(rows[0][1]) if rows else None
-    return None if number is None else (rows[0][0], int(number))
-
-
-def write_rows(count: float) -> str:
-    """Return a number of rows as text."""
-    return f"{count:,.0f} row" if count == 1 else f"{count:,.0f} rows"
-
-
-def write_percent(percent: float) -> str:
-    """Return a share as text with two decimals."""
-    return f"{percent:.2f} %"
-
-
-def write_share(share: Share) -> str:
-    """Return a share and its number of rows as text."""
-    return f"{write_percent(share.percent)} of {write_rows(share.rows)}"
-
-
-def write_mix(mix: Mapping[str, Share]) -> str:
-    """Return named shares of the same rows as one text."""
-    shares = _BETWEEN.join(f"{name} {write_percent(share.percent)}" for name, share in mix.items())
-    return f"{shares} of {write_rows(next(iter(mix.values())).rows)}"
-
-
-def read_number(text: str | None) -> float | None:
-    """Return the number at the beginning of a text, or None if there is none."""
-    try:
-        return float((text or "").split(" ")[0].replace(",", ""))
-    except ValueError:
-        return None
-
-
-def read_share(text: str) -> Share | None:
-    """Return the share that `write_share` wrote, or None if the text has another form."""
-    percent, _, whole = text.rpartition(" % of ")
-    share, rows = read_number(percent), read_number(whole)
-    return None if share is None or rows is None else Share(share, int(rows))
-
-
-def read_mix(text: str) -> dict[str, Share]:
-    """Return the shares that `write_mix` wrote, or {} if the text has another form."""
-    shares, _, whole = text.rpartition(" of ")
-    parts = [part.removesuffix(" %").rpartition(" ") for part in shares.split(_BETWEEN)]
-    found = {name: read_share(f"{percent} % of {whole}") for name, _, percent in parts}
-    return {name: share for name, share in found.items() if name and share}
+    return (rows[0][0], int(rows[0][1])) if rows else None

@@ -11,9 +11,10 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from notebook_pipeline.checks.anomalies import ENOUGH, RECENT, WINDOW, Share, Usual
 from notebook_pipeline.checks.history_checks import count_bounds, share_bounds
-from notebook_pipeline.checks.measured_history import read_mix, read_number, read_share, write_rows
+from notebook_pipeline.checks.measured_history import NULL, shares_of
 from notebook_pipeline.checks.results import Report
 from notebook_pipeline.declare.rules_and_checks import UsualChanges, UsualMix, UsualNulls, UsualRowCount
+from notebook_pipeline.number_texts import counted, percentage
 from notebook_pipeline.steps.plots import BLUE, GREY, PALE, VERMILION, Picture, bars, empty, new_figure
 
 _KEY = (
@@ -22,7 +23,7 @@ _KEY = (
         [], [], color=BLUE, marker="o", markersize=7, markeredgecolor="black", linestyle="", label="this run"
     ),
     Line2D([], [], color=VERMILION, marker="X", markersize=8, linestyle="", label="out of bounds"),
-    Patch(color=PALE, label="usual, by the runs before"),
+    Patch(color=PALE, label="usual range, from earlier runs"),
 )
 
 
@@ -45,7 +46,7 @@ def measured_over_runs(report: Report) -> Picture:
     """Plot each number that has a history: its values over the runs, and the bounds of each run."""
     all_series = _all_series(report)
     if not all_series:
-        return empty(f"There is no value of {report.dataset.name} to compare between runs")
+        return empty(f"{report.dataset.name} has no value to compare between runs")
     sentence = _verdict(all_series)
     figure, panels = new_figure(sentence, height=0.6 + 1.9 * len(all_series), panels=len(all_series))
     for axes, series in zip(panels, all_series, strict=True):
@@ -62,16 +63,19 @@ def nulls_per_column(report: Report) -> Picture:
     shares = {column: 100 * count / report.rows for column, count in report.nulls.items()}
     most = max(shares, key=lambda column: shares[column])
     full = sum(not share for share in shares.values())
-    gaps = f"{most} has the most gaps, {shares[most]:.2f} %" if shares[most] else "no column has a gap"
-    sentence = f"Of {write_rows(report.rows)}, {gaps}; {full} of {len(shares)} columns have none"
-    return bars(shares, sentence, label="rows without a value (%)", form="{:.2f} %")
+    rows = counted(report.rows, "row")
+    sentence = f"None of the {counted(full, 'column')} has nulls in {rows}"
+    if shares[most]:
+        found = f"{most} has the most nulls: {percentage(shares[most])} of {rows}"
+        sentence = f"{found}; {full} of {len(shares)} columns have none"
+    return bars(shares, sentence, label="nulls (% of rows)", form="{:.2f} %")
 
 
 def mixes(report: Report) -> Picture:
     """Plot the share of each value of a column in this run beside its median in the last runs."""
     now = _mixes_now(report)
     if not now:
-        return empty(f"There is no mix of values of {report.dataset.name} to compare")
+        return empty(f"{report.dataset.name} has no mix of values to compare")
     before = {check: _before(report, check, shares) for check, shares in now.items()}
     sentence = "; ".join(_mix_sentence(check, shares, before[check]) for check, shares in now.items())
     figure, panels = new_figure(sentence, height=0.8 + 0.45 * max(map(len, now.values())), panels=len(now))
@@ -97,26 +101,26 @@ def _all_series(report: Report) -> list[Series]:
 def _count_series(
     report: Report, check: UsualRowCount | UsualChanges, title: str, sides: set[str]
 ) -> Series | None:
-    now = read_number(report.result(check.name).measured)
+    now = report.result(check.name).measured_number
     if now is None:
         return None
-    values = [*report.history.counts(check.name), now]
+    values = [*report.history.numbers(check.name), now]
     shown = range(max(0, len(values) - 1 - WINDOW), len(values))
     bounds = [_sided(count_bounds(check, values[:place]), sides) for place in shown]
     return Series(title, "rows", values[shown.start :], bounds)
 
 
 def _share_series(report: Report, check: UsualNulls) -> Series | None:
-    now = read_share(report.result(check.name).measured)
+    now = report.result(check.name).measured_counts
     if now is None:
         return None
-    shares = [*report.history.shares(check.name, report.scope), now]
-    shown = range(max(0, len(shares) - 1 - WINDOW), len(shares))
+    values = [*report.history.shares(check.name, report.scope), shares_of(now)[NULL]]
+    shown = range(max(0, len(values) - 1 - WINDOW), len(values))
     bounds = [
-        _sided(share_bounds(check, shares[:place], shares[place].rows, report.scope), {"drop", "jump"})
+        _sided(share_bounds(check, values[:place], values[place].rows, report.scope), {"drop", "jump"})
         for place in shown
     ]
-    return Series(check.name, "%", [shares[place].percent for place in shown], bounds)
+    return Series(check.name, "%", [values[place].percent for place in shown], bounds)
 
 
 def _sided(bounds: Usual | None, sides: set[str]) -> tuple[float | None, float | None]:
@@ -129,7 +133,7 @@ def _verdict(all_series: Sequence[Series]) -> str:
     bounded = [series for series in all_series if series.bounds[-1] != (None, None)]
     if not bounded:
         runs = max(len(series.values) for series in all_series) - 1
-        return f"There are no bounds yet: they need {ENOUGH} earlier runs, and there are {runs}"
+        return f"No bounds yet: they need {ENOUGH} earlier runs; {runs} so far"
     out = [series.title for series in bounded if series.is_out(-1)]
     if out:
         return f"This run is out of its bounds in: {', '.join(out)}"
@@ -172,32 +176,32 @@ def _shade_usual(axes: Axes, places: range, series: Series) -> None:
 
 def _mixes_now(report: Report) -> dict[UsualMix, dict[str, float]]:
     checks = [check for check in report.dataset.checks if isinstance(check, UsualMix)]
-    found = {check: read_mix(report.result(check.name).measured) for check in checks}
+    found = {check: report.result(check.name).measured_counts for check in checks}
     return {
-        check: {name: share.percent for name, share in mix.items()} for check, mix in found.items() if mix
+        check: {name: share.percent for name, share in shares_of(counts).items()}
+        for check, counts in found.items()
+        if counts
     }
 
 
 def _before(report: Report, check: UsualMix, now: Mapping[str, float]) -> dict[str, float]:
     """Return each share's median in the last runs, or {} if there were none."""
     last = report.history.mixes(check.name, report.scope)[-RECENT:]
-    return {name: median(_percent(mix, name) for mix in last) for name in now} if last else {}
-
-
-def _percent(mix: Mapping[str, Share], name: str) -> float:
-    return mix[name].percent if name in mix else 0.0
+    return (
+        {name: median(mix.get(name, Share(0.0, 0)).percent for mix in last) for name in now} if last else {}
+    )
 
 
 def _mix_sentence(check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> str:
     if not before:
-        return f"There is no earlier run to compare the mix of {check.column} with"
+        return f"No earlier run to compare the mix of {check.column} with"
     moved = max(now, key=lambda name: abs(now[name] - before[name]))
     if f"{now[moved]:.2f}" == f"{before[moved]:.2f}":
-        return f"The mix of {check.column} is as before: no share moved"
-    change = f"from {before[moved]:.2f} to {now[moved]:.2f} %"
+        return f"The mix of {check.column} has not changed"
+    change = f"from {before[moved]:.2f} to {percentage(now[moved])}"
     if abs(now[moved] - before[moved]) < check.tolerance_points:
-        return f"The mix of {check.column} is as before: {moved} moved most, {change}"
-    return f"The mix of {check.column} has shifted: {moved} moved most, {change}"
+        return f"The mix of {check.column} has hardly changed: {moved} most, {change}"
+    return f"The mix of {check.column} has changed: {moved} most, {change}"
 
 
 def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Mapping[str, float]) -> None:
@@ -219,6 +223,6 @@ def _draw_mix(axes: Axes, check: UsualMix, now: Mapping[str, float], before: Map
 
 
 def _draw_before(axes: Axes, places: Sequence[float], shares: Sequence[float]) -> None:
-    label = f"median of up to {RECENT} runs before"
+    label = f"median of up to {RECENT} earlier runs"
     bars = axes.barh(places, shares, 0.38, color="white", edgecolor=GREY, hatch="////", label=label)
     axes.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=4, color=GREY)

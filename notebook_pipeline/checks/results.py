@@ -15,7 +15,11 @@ Scope = Literal["table", "run"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check's outcome as it is stored; `sample` is a JSON list of offending rows."""
+    """One check's outcome as it is stored; `sample` is a JSON list of offending rows.
+
+    `measured_number` and `measured_counts` are what `measured` says, for the comparison between runs: a
+    number (of rows, days or percent), or the number of rows by value.
+    """
 
     check_name: str
     severity: Severity
@@ -23,6 +27,8 @@ class CheckResult:
     measured: str
     expected: str
     sample: str | None = None
+    measured_number: float | None = None
+    measured_counts: Mapping[str, int] | None = None
 
     @property
     def outcome(self) -> str:

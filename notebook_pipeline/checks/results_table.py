@@ -53,7 +53,7 @@ def show_failing_rows(report: Report) -> Shown:
     """Return tables of the offending rows of every check that did not pass, up to 20 rows for each."""
     shown = [_failing(result) for result in (*report.failed, *report.warnings) if result.rows]
     if not shown:
-        nothing = "No check names an offending row."
+        nothing = "No failed check has a sample of rows."
         return Shown(f"<p>{nothing}</p>", nothing)
     return Shown("".join(part.html for part in shown), "\n\n".join(part.text for part in shown))
 

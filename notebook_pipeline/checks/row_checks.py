@@ -4,7 +4,6 @@ from datetime import date, timedelta
 
 from notebook_pipeline.checks import scan
 from notebook_pipeline.checks.check_input import Finding, Subject
-from notebook_pipeline.checks.measured_history import write_percent, write_rows
 from notebook_pipeline.checks.scan import ROWS, Source, Sql
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
@@ -19,6 +18,7 @@ from notebook_pipeline.declare.rules_and_checks import (
     RowCondition,
     Unique,
 )
+from notebook_pipeline.number_texts import counted, percentage
 
 
 def every_row(check: EveryRow, subject: Subject) -> Finding:
@@ -29,44 +29,46 @@ def every_row(check: EveryRow, subject: Subject) -> Finding:
     passed = bad <= allowed
     return Finding(
         passed,
-        f"{bad:,} of {write_rows(rows)} {'breaks' if bad == 1 else 'break'} it",
+        f"{bad:,} of {counted(rows, 'row')} failed",
         f"{_requirement(check.condition, subject.today)} in {_how_many(check)}",
         [] if passed else scan.sample(subject.database, subject.source, offends),
+        bad,
     )
 
 
 def unique(check: Unique, subject: Subject) -> Finding:
     """Check that a column's values are unique, without a scan if a key or an index ensures it."""
-    expected = "no value twice"
+    expected = "no duplicates"
     if subject.database.forbids_doubles(subject.dataset.name, check.column):
-        return Finding(True, "0 rows share a value: an index forbids it", expected)
-    doubles = scan.doubles(subject.source, check.column)
+        return Finding(True, "0 rows have duplicate values (unique index)", expected, number=0)
+    duplicates = scan.duplicates(subject.source, check.column)
     [[shared]] = subject.database.execute(
-        f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({doubles.text}) doubles", doubles.values
+        f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({duplicates.text}) duplicates", duplicates.values
     )
-    measured = f"{write_rows(shared)} share a value"
+    measured = f"{counted(shared, 'row')} have duplicate values"
     if not shared:
-        return Finding(True, measured, expected)
+        return Finding(True, measured, expected, number=0)
     column = scan.column_sql(check.column)
-    among = Sql(f"{column} IN (SELECT value FROM ({doubles.text}) doubles)", doubles.values)
+    among = Sql(f"{column} IN (SELECT value FROM ({duplicates.text}) duplicates)", duplicates.values)
     sample = scan.sample(subject.database, Source(subject.dataset), among, order=column)
-    return Finding(False, measured, expected, sample)
+    return Finding(False, measured, expected, sample, shared)
 
 
 def no_rows(check: NoRows, subject: Subject) -> Finding:
     """Check that a query finds no more rows than declared."""
     [[found]] = subject.database.execute(f"SELECT count(*) FROM ({check.sql}) found")
-    expected = f"at most {write_rows(check.max_rows)} found" if check.max_rows else "no rows found"
+    measured = f"{counted(found, 'row')} found"
+    expected = f"at most {counted(check.max_rows, 'row')} found" if check.max_rows else "no rows found"
     if found <= check.max_rows:
-        return Finding(True, f"{write_rows(found)} found", expected)
+        return Finding(True, measured, expected, number=found)
     sample = subject.database.query(f"SELECT * FROM ({check.sql}) found LIMIT {scan.SAMPLED}")
-    return Finding(False, f"{write_rows(found)} found", expected, sample.to_pylist())
+    return Finding(False, measured, expected, sample.to_pylist(), found)
 
 
 def _how_many(check: EveryRow) -> str:
     if check.max_percent is not None:
-        return f"all but {write_percent(check.max_percent)} of the rows"
-    return f"all but {write_rows(check.max_rows)}" if check.max_rows else "every row"
+        return f"all but {percentage(check.max_percent)} of the rows"
+    return f"all but {counted(check.max_rows, 'row')}" if check.max_rows else "every row"
 
 
 def _requirement(condition: RowCondition, today: date) -> str:

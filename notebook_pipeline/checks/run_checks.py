@@ -1,8 +1,10 @@
-"""Running all checks of a dataset: one scan to count, then each check; a broken check is a failed one."""
+"""Run all checks of a dataset: one scan for all counts, then each check; a check with an error fails."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
+from typing import Any
 
 from notebook_pipeline import settings
 from notebook_pipeline.checks import history_checks, row_checks, scan, table_checks
@@ -53,7 +55,7 @@ def run_checks(
     source = Source(dataset, loads if scope == "run" else None)
     subject = _measured(database, source, scope, loads, today or settings.today())
     results = [_result(check, subject) for check in dataset.checks]
-    return Report(dataset, scope, results, subject.history, *_gaps(subject))
+    return Report(dataset, scope, results, subject.history, *_nulls(subject))
 
 
 def save(database: Database, run_id: str, report: Report) -> None:
@@ -77,31 +79,20 @@ def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> d
     return dict(zip(calendar, counts, strict=True))
 
 
-def _judge(check: Check, subject: Subject) -> Finding:
-    """Run one check; raise PipelineError if its SQL fails."""
-    match check:
-        case EveryRow():
-            return row_checks.every_row(check, subject)
-        case Unique():
-            return row_checks.unique(check, subject)
-        case NoRows():
-            return row_checks.no_rows(check, subject)
-        case RowCount():
-            return table_checks.row_count(check, subject)
-        case MatchesSource():
-            return table_checks.matches_source(check, subject)
-        case Fresh():
-            return table_checks.fresh(check, subject)
-        case RejectedShare():
-            return table_checks.rejected_share(check, subject)
-        case UsualRowCount():
-            return history_checks.usual_row_count(check, subject)
-        case UsualChanges():
-            return history_checks.usual_changes(check, subject)
-        case UsualNulls():
-            return history_checks.usual_nulls(check, subject)
-        case UsualMix():
-            return history_checks.usual_mix(check, subject)
+_FUNCTIONS: Mapping[type[Check], Callable[[Any, Subject], Finding]] = {
+    EveryRow: row_checks.every_row,
+    Unique: row_checks.unique,
+    NoRows: row_checks.no_rows,
+    RowCount: table_checks.row_count,
+    MatchesSource: table_checks.matches_source,
+    Fresh: table_checks.fresh,
+    RejectedShare: table_checks.rejected_share,
+    UsualRowCount: history_checks.usual_row_count,
+    UsualChanges: history_checks.usual_changes,
+    UsualNulls: history_checks.usual_nulls,
+    UsualMix: history_checks.usual_mix,
+}
+_COMPARED = (UsualRowCount, UsualChanges, UsualNulls, UsualMix)
 
 
 def _loads(database: Database, dataset: Dataset, run_ids: str) -> tuple[str, ...]:
@@ -119,7 +110,7 @@ def _measured(
 ) -> Subject:
     """Measure everything that checks need in one scan, or two with scope `run`: of its rows and the table."""
     dataset = source.dataset
-    of_rows, of_table = [ROWS, *_gap_counts(dataset)], [ROWS]
+    of_rows, of_table = [ROWS, *_null_counts(dataset)], [ROWS]
     for check in dataset.checks:
         of_rows += _asked_of_rows(database, check, today)
         of_table += _asked_of_table(check, dataset, today)
@@ -128,8 +119,8 @@ def _measured(
     else:
         rows = scan.measure(database, source, of_rows)
         table = scan.measure(database, Source(dataset), of_table)
-    looking_back = [check.name for check in dataset.checks if _looks_back(check)]
-    history = read_history(database, dataset.name, looking_back, loads)
+    compared = [check.name for check in dataset.checks if isinstance(check, _COMPARED)]
+    history = read_history(database, dataset.name, compared, loads)
     return Subject(database, source, scope, loads, today, history, rows, table)
 
 
@@ -157,15 +148,11 @@ def _asked_of_table(check: Check, dataset: Dataset, today: date) -> list[Sql]:
             return []
 
 
-def _looks_back(check: Check) -> bool:
-    return isinstance(check, UsualRowCount | UsualChanges | UsualNulls | UsualMix)
-
-
-def _gap_counts(dataset: Dataset) -> list[Sql]:
+def _null_counts(dataset: Dataset) -> list[Sql]:
     return [scan.count(scan.is_null(column)) for column in dataset.schema.names]
 
 
-def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
+def _nulls(subject: Subject) -> tuple[int, dict[str, int]]:
     """Return the number of rows in scope and the number of nulls in each column."""
     names = subject.dataset.schema.names
     try:
@@ -178,7 +165,7 @@ def _gaps(subject: Subject) -> tuple[int, dict[str, int]]:
 def _result(check: Check, subject: Subject) -> CheckResult:
     """Return the result of one check; an error in it is a failed result."""
     try:
-        finding = _judge(check, subject)
+        finding = _FUNCTIONS[type(check)](check, subject)
     except Exception as error:
         finding = Finding(False, "could not be measured", _without_path(error, subject))
     return CheckResult(
@@ -188,9 +175,11 @@ def _result(check: Check, subject: Subject) -> CheckResult:
         finding.measured,
         finding.expected,
         json.dumps(list(finding.sample), ensure_ascii=False, default=str) if finding.sample else None,
+        finding.number,
+        finding.counts,
     )
 
 
 def _without_path(error: Exception, subject: Subject) -> str:
     """Return the error without the database's path, which differs between machines."""
-    return f"a check that runs; it failed with: {str(error).removeprefix(subject.database.name + ': ')}"
+    return f"no error; the check failed with: {str(error).removeprefix(subject.database.name + ': ')}"

@@ -142,7 +142,7 @@ def sample(database: Database, source: Source, condition: Sql, order: str = "") 
     return database.query(sql, found.values).to_pylist()
 
 
-def doubles(source: Source, column: str) -> Sql:
+def duplicates(source: Source, column: str) -> Sql:
     """Return the query of a column's duplicate values and the number of rows of each.
 
     If the source is the rows of some runs, a duplicate may be anywhere in the table.

@@ -1,7 +1,7 @@
 """What all tables in a terminal share: the width, headings, and name-value pairs."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -33,3 +33,13 @@ def pairs(named: Iterable[tuple[str, object]]) -> Table:
     for name, value in named:
         table.add_row(name, Text(shown(value)))
     return table
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], numbers: Collection[str] = ()) -> Table:
+    """Return a table of texts, or of anything as text; the columns headed `numbers` are aligned right."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
+    for heading in headings:
+        made.add_column(heading, overflow="fold", justify="right" if heading in numbers else "left")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return made

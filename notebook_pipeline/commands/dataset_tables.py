@@ -1,12 +1,9 @@
 """Tables of declared datasets, for a terminal or a pipe."""
 
-from collections.abc import Iterable, Sequence
-
-from rich.table import Table
 from rich.text import Text
 
 from notebook_pipeline import settings
-from notebook_pipeline.commands.console import open_console, pairs, print_section
+from notebook_pipeline.commands.console import open_console, pairs, print_section, table
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import Catalogue
 
@@ -26,7 +23,7 @@ def print_catalogue(declared: Catalogue) -> None:
             )
             for dataset in declared.datasets.values()
         )
-        console.print(_table(("dataset", "columns", "key", "cursor", "files", "api"), rows))
+        console.print(table(("dataset", "columns", "key", "cursor", "files", "api"), rows, ("columns",)))
     elif not declared.problems:
         console.print(f"{settings.datasets()} declares no dataset", soft_wrap=True)
     if declared.problems:
@@ -53,23 +50,14 @@ def print_dataset(dataset: Dataset) -> None:
         (column.name, column.type, "may be missing" if column.nullable else "", column.doc)
         for column in dataset.columns
     )
-    print_section(console, "columns", _table(("column", "type", "", ""), columns))
+    print_section(console, "columns", table(("column", "type", "", ""), columns))
     if dataset.rules:
-        print_section(console, "rules for incoming rows", _table(("",), zip(dataset.rules, strict=True)))
+        print_section(console, "rules for incoming rows", table(("",), zip(dataset.rules, strict=True)))
     if dataset.checks:
         checks = ((check.name, check.severity) for check in dataset.checks)
-        print_section(console, "checks of the table", _table(("check", "severity"), checks))
+        print_section(console, "checks of the table", table(("check", "severity"), checks))
 
 
 def _address(dataset: Dataset) -> str:
     api = dataset.api
     return "" if api is None else f"{api.conn_id}: {api.endpoint}" if api.conn_id else api.endpoint
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
-    for heading in headings:
-        table.add_column(heading, overflow="fold", justify="right" if heading == "columns" else "left")
-    for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
-    return table

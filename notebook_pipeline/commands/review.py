@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from notebook_pipeline.number_texts import counted
+
 if TYPE_CHECKING:
     from notebook_pipeline.review.queries import Filters
 
@@ -105,14 +107,12 @@ def trace_key(arguments: argparse.Namespace) -> int:
 
 def write_review(arguments: argparse.Namespace) -> int:
     """Write the pages and print the address of the index."""
-    from notebook_pipeline.review import wording
     from notebook_pipeline.review.pages import write_pages
 
-    written = write_pages(anew=arguments.all)
+    written = write_pages(rewrite=arguments.all)
     if arguments.json:
         return _print_json({"index": written.index, "runs": written.runs, "rendered": written.rendered})
-    runs, pages = wording.counted(written.runs, "run"), wording.counted(written.rendered, "page")
-    print(f"{runs}, {pages} written: {written.index}")
+    print(f"{counted(written.runs, 'run')}, {counted(written.rendered, 'page')} written: {written.index}")
     return 0
 
 

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from notebook_pipeline.commands.console import open_console, pairs, print_section
+from notebook_pipeline.commands.console import open_console, pairs, print_section, table
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review.difference import CellChange, Change, Difference
-from notebook_pipeline.review.queries import COUNTS, Run
+from notebook_pipeline.review.queries import Run
 from notebook_pipeline.review.trace import Trace
 from notebook_pipeline.review.wording import (
     duration,
@@ -23,6 +24,7 @@ from notebook_pipeline.review.wording import (
     status,
     verdict,
 )
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 _STYLES = {
     "success": "green",
@@ -34,10 +36,12 @@ _STYLES = {
 }
 _GAP = 2
 _LINES = 60
-_COLUMNS = ("run", "started", "notebook", "dataset", "status", *COUNTS, "seconds", "artefact")
+_COLUMNS = ("run", "started", "notebook", "dataset", "status", *ROW_COUNTS, "seconds", "artefact")
 # The columns that a narrow terminal omits, in this order; `show RUN` and --json have all of them.
-_SPARED = ("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset")
-_SPARED_LAST = ("rows_rejected", "rows_updated", "rows_inserted", "seconds")
+_OMITTED = (
+    *("artefact", "rows_deleted", "rows_stale", "rows_unchanged", "rows_read", "dataset"),
+    *("rows_rejected", "rows_updated", "rows_inserted", "seconds"),
+)
 
 
 def print_runs(runs: Sequence[Run], total: int) -> None:
@@ -48,16 +52,12 @@ def print_runs(runs: Sequence[Run], total: int) -> None:
         return
     lines = [_line(run) for run in runs]
     columns = _fitting(lines, console.width)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        right = name == "seconds" or name in COUNTS
-        table.add_column(_title(name), justify="right" if right else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*(line[name] for name in columns))
-    console.print(table)
+    rows = ([line[name] for name in columns] for line in lines)
+    numbers = {*map(short_name, ROW_COUNTS), "seconds"}
+    console.print(table([*map(short_name, columns)], rows, numbers))
     if total > len(runs):
         console.print(
-            f"{len(runs)} of {total} runs; --limit shows more runs, --json all their fields", style="dim"
+            f"{len(runs)} of {counted(total, 'run')}; --limit shows more, --json all fields", style="dim"
         )
 
 
@@ -70,7 +70,7 @@ def print_run(run: Run, checks: Iterable[Mapping[str, Any]], rejected: Sequence[
     console.print(pairs(facts(run)))
     print_section(console, "parameters", pairs(json.loads(run["parameters"]).items()))
     if run["rows_read"] is not None:
-        print_section(console, "rows", pairs((name.removeprefix("rows_"), run[name]) for name in COUNTS))
+        print_section(console, "rows", pairs((short_name(name), run[name]) for name in ROW_COUNTS))
     _print_checks(console, list(checks))
     _print_rejected(console, run, rejected)
 
@@ -109,16 +109,12 @@ def print_trace(trace: Trace | None, table: str, key: str) -> None:
 def _fitting(lines: Sequence[Mapping[str, Text]], width: int) -> list[str]:
     """Return the columns that fit into `width` characters."""
     columns: list[str] = list(_COLUMNS)
-    widths = {name: max(len(_title(name)), *(len(line[name]) for line in lines)) for name in columns}
-    for spared in (*_SPARED, *_SPARED_LAST):
+    widths = {name: max(len(short_name(name)), *(len(line[name]) for line in lines)) for name in columns}
+    for name in _OMITTED:
         if sum(widths[name] + _GAP for name in columns) - _GAP <= width:
             break
-        columns.remove(spared)
+        columns.remove(name)
     return columns
-
-
-def _title(column: str) -> str:
-    return column.removeprefix("rows_")
 
 
 def _line(run: Run) -> dict[str, Text]:
@@ -130,50 +126,37 @@ def _line(run: Run) -> dict[str, Text]:
         "seconds": duration(run),
         "artefact": run["artifact"],
     }
-    cells |= {name: run[name] for name in COUNTS}
+    cells |= {name: run[name] for name in ROW_COUNTS}
     return {name: Text(shown(value)) for name, value in cells.items()} | {"status": _coloured(status(run))}
 
 
 def _print_checks(console: Console, checks: Sequence[Mapping[str, Any]]) -> None:
     if not checks:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("check", "", "measured", "expected", "sample"):
-        table.add_column(name, overflow="fold")
-    for check in checks:
-        table.add_row(
-            check["check_name"],
-            _coloured(verdict(check)),
-            *(Text(shown(check[name])) for name in ("measured", "expected", "sample")),
-        )
-    print_section(console, "checks", table)
+    values = ("measured", "expected", "sample")
+    rows = (
+        [check["check_name"], _coloured(verdict(check)), *(shown(check[name]) for name in values)]
+        for check in checks
+    )
+    print_section(console, "checks", table(("check", "", *values), rows))
 
 
 def _print_rejected(console: Console, run: Run, rejected: Sequence[Mapping[str, Any]]) -> None:
     if not rejected:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("position", "reasons", "row"):
-        table.add_column(name, overflow="fold")
-    for row in rejected:
-        table.add_row(Text(row["position"]), Text(harmless("; ".join(row["reasons"]))), Text(row["row"]))
-    total = run["rows_rejected"]
-    heading = (
-        "rejected rows" if total is None or total <= len(rejected) else f"first of {total:,} rejected rows"
-    )
-    print_section(console, heading, table)
+    rows = ([row["position"], harmless("; ".join(row["reasons"])), row["row"]] for row in rejected)
+    total = run["rows_rejected"] or len(rejected)
+    some = f"the first {len(rejected)} of {counted(total, 'rejected row')}"
+    heading = some if total > len(rejected) else "rejected rows"
+    print_section(console, heading, table(("position", "reasons", "row"), rows))
 
 
 def _change_table(changes: Sequence[Change]) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
+    made = Table(box=None, pad_edge=False, show_header=False)
     for change in changes:
-        table.add_row(
-            Text(change.name),
-            Text(shown(change.before), "red"),
-            Text("→", "dim"),
-            Text(shown(change.after) + growth(change), "green"),
-        )
-    return table
+        before, after = Text(shown(change.before), "red"), Text(shown(change.after) + growth(change), "green")
+        made.add_row(Text(change.name), before, Text("→", "dim"), after)
+    return made
 
 
 def _print_cell(console: Console, cell: CellChange) -> None:
@@ -185,7 +168,7 @@ def _print_cell(console: Console, cell: CellChange) -> None:
                     Text(f"  {harmless(line)}", {"-": "red", "+": "green", "@": "dim"}.get(line[0], ""))
                 )
             if len(lines) > _LINES:
-                console.print(f"  … and {len(lines) - _LINES} more lines", style="dim")
+                console.print(f"  … and {counted(len(lines) - _LINES, 'more line')}", style="dim")
     if cell.pictures:
         console.print("\n[bold]picture of[/bold] ", Text(cell.title), sep="")
         console.print("  differs; `notebook-pipeline review` shows both")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 import pyarrow as pa
@@ -17,18 +18,23 @@ def nothing() -> None:
 class Origin:
     """Where batches come from, which decides which version of a row wins in the merge.
 
-    `place` is the run that extracted the rows if another run merges them, as in a replay of rejected rows;
-    else it is empty. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
-    and must not pass rows that were never read. `day` is the day on which reading began, if the source may
-    have changed since: later changes may be missing from the rows. `fingerprint` marks a file as loaded once
+    `place` is the place of the extraction in the order of all (see storage/extraction_order.py): of a replay
+    that of the run that rejected the rows, of a live reading the moment at which it began; if it is empty,
+    the run decides. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
+    and must not pass rows that were never read. `began` is the moment at which reading began, and `day` its
+    day: later changes may be missing from the rows. `highest` is the highest number read if the cursor is a
+    number. `fingerprint` marks a file as loaded once
     its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
     safe.
     """
 
     kind: SourceKind
     place: str = ""
+    is_replay: bool = False
     moves_watermark: bool = True
+    began: datetime | None = None
     day: str = ""
+    highest: int | None = None
     fingerprint: str | None = None
     acknowledge: Callable[[], object] = nothing
 
@@ -36,11 +42,6 @@ class Origin:
     def source(self) -> str:
         """Return the name of the source that is stored with the rows."""
         return self.kind.name
-
-    @property
-    def is_replay(self) -> bool:
-        """Return True if the rows were read by an earlier run."""
-        return bool(self.place)
 
 
 @dataclass(frozen=True, slots=True)

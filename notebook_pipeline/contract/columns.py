@@ -27,7 +27,7 @@ from notebook_pipeline.contract.arrow_functions import (
 )
 from notebook_pipeline.errors import UsageError
 
-Judge = Callable[[object], object]
+Convert = Callable[[object], object]
 
 _FIRST_DAY, _LAST_DAY = -719162, 2932896  # 0001-01-01 and 9999-12-31 as date32
 _SAFE_DIGITS = 18  # a number of this many digits fits into 64 bits
@@ -55,8 +55,8 @@ class Cells:
 
 def stored_type(declared: pa.DataType) -> pa.DataType:
     """Return the type that a declared column is stored in, or raise UsageError."""
-    if declared not in _JUDGES:
-        raise UsageError(f"a column cannot be declared as {declared}; use {', '.join(map(str, _JUDGES))}")
+    if declared not in _CONVERTERS:
+        raise UsageError(f"a column cannot be declared as {declared}; use {', '.join(map(str, _CONVERTERS))}")
     return pa.string() if pa.types.is_date(declared) else declared
 
 
@@ -81,7 +81,7 @@ def from_column(column: pa.Array, declared: pa.DataType) -> Cells:
     values = try_cast(column, declared) if comparable else None
     if values is not None and (not pa.types.is_floating(declared) or all_true(pc.is_finite(values))):
         return Cells(values, _stored(values))
-    return _judged(column.to_pylist(), declared)
+    return _convert_singly(column.to_pylist(), declared)
 
 
 def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
@@ -97,15 +97,15 @@ def from_values(values: Sequence[object], declared: pa.DataType, *, from_text: b
             return _from_text(pa.array(values, pa.binary() if bytes in kinds else pa.string()), declared)
         except UnicodeEncodeError:
             pass
-    return _judged(values, declared, from_text=from_text)
+    return _convert_singly(values, declared, from_text=from_text)
 
 
-def _judged(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
+def _convert_singly(values: Sequence[object], declared: pa.DataType, *, from_text: bool = False) -> Cells:
     """Convert cells one by one."""
-    judge = _JUDGES[declared]
+    convert = _CONVERTERS[declared]
     if from_text and declared in (pa.int64(), pa.float64()):
-        judge = partial(judge, from_text=True)
-    found, breach = _convert_each(values, judge)
+        convert = partial(convert, from_text=True)
+    found, breach = _convert_each(values, convert)
     array = pa.array(found, declared)
     return Cells(array, _stored(array), [breach])
 
@@ -170,12 +170,12 @@ def _parse_odd(text: pa.Array, plain: pa.Array, declared: pa.DataType) -> Cells:
     """Cast the cells in plain notation at once, and convert the others one by one."""
     odd = mask(pc.invert(plain))
     values = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(declared)
-    judge = partial(_JUDGES[declared], from_text=True)
-    found, breach = _convert_each(text.filter(pa.array(odd)).to_pylist(), judge)
+    convert = partial(_CONVERTERS[declared], from_text=True)
+    found, breach = _convert_each(text.filter(pa.array(odd)).to_pylist(), convert)
     values = pc.replace_with_mask(values, pa.array(odd), pa.array(found, declared))
     bad = odd.copy()
     bad[odd] = breach.bad
-    return Cells(values, values, [_breach(bad, text, judge)])
+    return Cells(values, values, [_breach(bad, text, convert)])
 
 
 def _parse_days(text: pa.Array) -> Cells:
@@ -193,7 +193,7 @@ _PARSERS: dict[pa.DataType, Callable[[pa.Array], Cells]] = {
     pa.date32(): _parse_days,
     pa.string(): _parse_text,
 }
-_JUDGES: dict[pa.DataType, Callable[..., object]] = {
+_CONVERTERS: dict[pa.DataType, Callable[..., object]] = {
     pa.int64(): scalars.whole_number,
     pa.float64(): scalars.number,
     pa.date32(): scalars.day,
@@ -213,7 +213,7 @@ def _stored(values: pa.Array) -> pa.Array:
     return encoded.dictionary.cast(pa.string()).take(encoded.indices)
 
 
-def _convert_each(values: Sequence[object], judge: Judge) -> tuple[list[object], Breach]:
+def _convert_each(values: Sequence[object], convert: Convert) -> tuple[list[object], Breach]:
     """Convert values one by one; return the results (None if a value does not convert) and the breach."""
     found: list[object] = [None] * len(values)
     bad = np.zeros(len(values), bool)
@@ -221,26 +221,26 @@ def _convert_each(values: Sequence[object], judge: Judge) -> tuple[list[object],
         if value is None:
             continue
         try:
-            found[index] = judge(value)
+            found[index] = convert(value)
         except scalars.UnfitError:
             bad[index] = True
-    return found, Breach(bad, lambda index: _reason(values[index], judge))
+    return found, Breach(bad, lambda index: _reason(values[index], convert))
 
 
-def _convert_distinct(column: pa.Array, judge: Judge, meant: pa.DataType) -> tuple[pa.Array, Mask]:
+def _convert_distinct(column: pa.Array, convert: Convert, declared: pa.DataType) -> tuple[pa.Array, Mask]:
     """Convert each distinct value once; return the results, and a mask of cells that do not convert."""
     encoded = column.dictionary_encode()
-    found, breach = _convert_each(encoded.dictionary.to_pylist(), judge)
-    return pa.array(found, meant).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))
+    found, breach = _convert_each(encoded.dictionary.to_pylist(), convert)
+    return pa.array(found, declared).take(encoded.indices), mask(pa.array(breach.bad).take(encoded.indices))
 
 
-def _breach(bad: Mask, column: pa.Array, judge: Judge) -> Breach:
-    return Breach(bad, lambda index: _reason(column[index].as_py(), judge))
+def _breach(bad: Mask, column: pa.Array, convert: Convert) -> Breach:
+    return Breach(bad, lambda index: _reason(column[index].as_py(), convert))
 
 
-def _reason(value: object, judge: Judge) -> str:
+def _reason(value: object, convert: Convert) -> str:
     try:
-        judge(value)
+        convert(value)
     except scalars.UnfitError as unfit:
         return f"{scalars.shown(value)} {unfit}"
     raise AssertionError(f"{value!r} fits")

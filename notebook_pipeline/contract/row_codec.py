@@ -50,7 +50,7 @@ def _field(rows: Sequence[Mapping[str, object]], field: pa.Field, *, from_text: 
 
 
 def _cells(values: Sequence[object], declared: pa.DataType, *, from_text: bool) -> Cells:
-    values = [meant(value) for value in values] if from_text else values
+    values = [decoded(value) for value in values] if from_text else values
     return from_values(values, declared, from_text=from_text)
 
 
@@ -75,7 +75,7 @@ def from_json(text: str) -> object:
     return json.loads(text, parse_float=_number)
 
 
-def meant(value: object) -> object:
+def decoded(value: object) -> object:
     """Return the bytes or the float that an object of `to_json` stands for, and any other value unchanged."""
     match value:
         case {"base64": str(content), **rest} if not rest:

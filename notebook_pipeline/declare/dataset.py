@@ -48,6 +48,7 @@ BOOKKEEPING = frozenset(
         "loaded_file",
         "extraction",
         "row_place",
+        "accepted_row",
         "sweep",
     }
 )

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from notebook_pipeline import settings
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review.queries import Run, named
 from notebook_pipeline.review.wording import moment, verdict
 from notebook_pipeline.storage import ledger
@@ -24,7 +25,7 @@ class CheckHistory:
 
 
 @dataclass(frozen=True)
-class Standing:
+class DatasetStatus:
     """The status of a dataset; `growth` is (time, rows in the table) after each run that wrote to it."""
 
     name: str
@@ -50,7 +51,7 @@ class Standing:
             days = (settings.today() - date.fromisoformat(self.newest or "")).days
         except ValueError:
             return self.newest or "none yet"
-        return f"{self.newest}, {'today' if days == 0 else f'{days:,} days ago'}"
+        return f"{self.newest}, " + (f"{counted(days, 'day')} ago" if days else "today")
 
     @property
     def verdict(self) -> str | None:
@@ -66,15 +67,15 @@ class Standing:
             ("rows", self.rows),
             ("newest row", self.freshness),
             *(
-                (f"watermark, {mark['source']}", f"{mark['value']}, moved {moment(mark['updated_at'])}")
+                (f"watermark, {mark['source']}", f"{mark['value']}, updated {moment(mark['updated_at'])}")
                 for mark in self.watermarks
             ),
         ]
 
 
-def read_standing(database: Database, name: str, runs: Sequence[Run]) -> Standing:
+def read_dataset_status(database: Database, name: str, runs: Sequence[Run]) -> DatasetStatus:
     """Return the status of a dataset; `runs` are all of its runs, newest first."""
-    return Standing(
+    return DatasetStatus(
         name,
         ledger.stored_rows(database, name),
         database.query(

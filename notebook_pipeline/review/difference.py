@@ -11,9 +11,10 @@ from typing import Any
 
 from notebook_pipeline.outputs.output_store import Output
 from notebook_pipeline.review.artefact_reader import Notebook, read_notebook, run_metadata
-from notebook_pipeline.review.queries import COUNTS, Run, read_checks
+from notebook_pipeline.review.queries import Run, read_checks
 from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.row_counts import ROW_COUNTS
 
 # Values that differ between any two runs, and are therefore not compared.
 _FLEETING = re.compile(
@@ -99,7 +100,7 @@ def compare(before: Reviewed, after: Reviewed) -> Difference:
     return Difference(before.run, after.run, sections, cells, missing)
 
 
-_COUNTED = (*COUNTS, "watermark_before", "watermark_after")
+_COUNTED = (*ROW_COUNTS, "watermark_before", "watermark_after")
 
 
 def _picked(run: Run, names: Sequence[str]) -> dict[str, object]:

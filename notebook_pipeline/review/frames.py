@@ -1,15 +1,15 @@
 """The ledger as tables and figures for notebooks."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.ticker import StrMethodFormatter
 
 from notebook_pipeline.connections import resolve
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review import wording
 from notebook_pipeline.review.queries import (
-    COUNTS,
     Filters,
     Run,
     list_runs,
@@ -21,9 +21,10 @@ from notebook_pipeline.review.trace import Trace, trace_row
 from notebook_pipeline.review.wording import status, verdict
 from notebook_pipeline.steps import plots
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 # The palette of Okabe and Ito, for every kind of colour vision; hatches repeat the distinction.
-_LOOKS = {
+_STYLES = {
     "inserted": ("#0072B2", ""),
     "updated": ("#E69F00", "//"),
     "unchanged": ("#BBBBBB", ""),
@@ -50,45 +51,33 @@ def look_back(database_conn_id: str, dataset: str, *, days: float, key: str) -> 
 def ran(runs: Sequence[Run]) -> pd.DataFrame:
     """Return one line per run, oldest first: what it ran and how it ended."""
     names = ("dag_id", "notebook", "dataset", "source", "try_number")
-    lines = [
-        {**{name: wording.shown(run[name]) for name in names}, "status": status(run)}
-        for run in _oldest_first(runs)
-    ]
+    lines = [[*(wording.shown(run[name]) for name in names), status(run)] for run in _oldest_first(runs)]
     return pd.DataFrame(lines, columns=[*names, "status"])
 
 
 def changed(runs: Sequence[Run]) -> pd.DataFrame:
     """Return what became of the rows, one line per run that read and committed some."""
     wrote = [run for run in _oldest_first(runs) if run["committed_at"] and run["rows_read"] is not None]
-    lines = [{"notebook": run["notebook"], **{_short(name): run[name] for name in COUNTS}} for run in wrote]
-    return pd.DataFrame(lines, columns=["notebook", *map(_short, COUNTS)])
+    lines = [[run["notebook"], *(run[name] for name in ROW_COUNTS)] for run in wrote]
+    return pd.DataFrame(lines, columns=["notebook", *map(short_name, ROW_COUNTS)])
 
 
 def failed(database: Database, runs: Sequence[Run]) -> pd.DataFrame:
     """Return the failed runs with their errors, and the failed checks with what they measured."""
-    lines: list[dict[str, Any]] = []
+    lines: list[list[str | None]] = []
     for run in _oldest_first(runs):
+        name = [run["notebook"], run["dataset"]]
         if status(run) in ("failed", "lost"):
-            lines.append(_failure(run, status(run), run["error"]))
-        lines += [
-            _failure(run, verdict(check), f"{check['check_name']}: {check['measured']}")
-            for check in read_checks(database, run["run_id"])
-            if not check["passed"]
-        ]
+            lines.append([*name, status(run), run["error"]])
+        checks = [check for check in read_checks(database, run["run_id"]) if not check["passed"]]
+        lines += [[*name, verdict(check), f"{check['check_name']}: {check['measured']}"] for check in checks]
     return pd.DataFrame(lines, columns=["notebook", "dataset", "what", "cause"])
 
 
 def took(runs: Sequence[Run]) -> pd.DataFrame:
     """Return when each run started and how many seconds it took."""
-    lines = [
-        {
-            "run": run["run_id"],
-            "notebook": run["notebook"],
-            "started": run["started_at"],
-            "seconds": seconds(run),
-        }
-        for run in _oldest_first(runs)
-    ]
+    names = ("run_id", "notebook", "started_at")
+    lines = [[*(run[name] for name in names), seconds(run)] for run in _oldest_first(runs)]
     return pd.DataFrame(lines, columns=["run", "notebook", "started", "seconds"])
 
 
@@ -104,10 +93,10 @@ def plot_changed(runs: Sequence[Run]) -> plots.Picture:
     if table.empty:
         return plots.empty("No run has changed the data")
     new, updated = (sum(table[name].tolist()) for name in ("inserted", "updated"))
-    sentence = f"{len(table)} runs brought {new:,} new rows and changed {updated:,}"
+    sentence = f"{counted(len(table), 'run')} added {counted(new, 'row')} and changed {updated:,}"
     figure, [axes] = plots.new_figure(sentence, height=1.7 + 0.36 * len(table))
     left = pd.Series(0, index=table.index)
-    for name, (colour, hatch) in _LOOKS.items():
+    for name, (colour, hatch) in _STYLES.items():
         rows = table[name].astype(int)
         axes.barh(table.index, rows, left=left, color=colour, hatch=hatch, edgecolor="white", label=name)
         left = left + rows
@@ -116,17 +105,9 @@ def plot_changed(runs: Sequence[Run]) -> plots.Picture:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set(xlabel="rows read", ylabel="run")
     axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside lower center", ncols=len(_LOOKS), frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(_STYLES), frameon=False)
     return plots.Picture(sentence, figure)
 
 
 def _oldest_first(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: run["run_id"])
-
-
-def _failure(run: Run, what: str, cause: str | None) -> dict[str, Any]:
-    return {"notebook": run["notebook"], "dataset": run["dataset"], "what": what, "cause": cause}
-
-
-def _short(count: str) -> str:
-    return count.removeprefix("rows_")

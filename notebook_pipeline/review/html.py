@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from notebook_pipeline.number_texts import counted, in_seconds
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.review import wording
 from notebook_pipeline.review.notebook_html import Cell, current
-from notebook_pipeline.review.queries import COUNTS, Run
+from notebook_pipeline.review.queries import Run
+from notebook_pipeline.storage.row_counts import ROW_COUNTS, short_name
 
 TEMPLATES = Path(__file__).with_name("templates")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}")
 _EXCERPT = 300
 
 
@@ -26,18 +27,13 @@ def render(template: str, **values: Any) -> str:
     return environment().get_template(template).render(values)
 
 
-def file_name(name: str) -> str:
-    """Return the file name, without extension, of the page of a run or dataset."""
-    return name if _PLAIN_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
-
-
 def index_file(number: int) -> str:
     """Return the file name of an index page; the first is number 1."""
     return "index.html" if number == 1 else f"index-{number}.html"
 
 
 @cache
-def look() -> str:
+def templates_digest() -> str:
     """Return a digest of the templates and code, which decides which pages must be written again."""
     files = sorted([*TEMPLATES.iterdir(), *Path(__file__).parent.glob("*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
@@ -54,21 +50,21 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     style = (TEMPLATES / "review.css").read_text(encoding="utf-8")
-    made.globals |= {"policy": POLICY, "style": Markup(style), "count_names": COUNTS, "theme": ""}  # noqa: S704
+    made.globals |= {"policy": POLICY, "style": Markup(style), "count_names": ROW_COUNTS, "theme": ""}  # noqa: S704
     made.filters |= {
-        "counted": wording.counted,
+        "counted": counted,
         "current": current,
         "duration": wording.duration,
         "excerpt": _excerpt,
         "facts": wording.facts,
-        "file": file_name,
+        "file": safe_file_name,
         "growth": wording.growth,
         "index_file": index_file,
         "moment": wording.moment,
         "parameters": _parameters,
         "place": wording.place,
         "png": "data:image/png;base64,{}".format,
-        "short": lambda name: name.removeprefix("rows_"),
+        "short": short_name,
         "shown": wording.shown,
         "state": _state,
         "status": wording.status,
@@ -89,5 +85,5 @@ def _parameters(run: Run) -> list[tuple[str, object]]:
 def _state(cell: Cell) -> str:
     """Return the duration of a completed cell, or the state of any other."""
     if cell.state == "completed" and cell.seconds is not None:
-        return f"{cell.seconds:.1f} s"
+        return f"{in_seconds(cell.seconds)} s"
     return cell.state

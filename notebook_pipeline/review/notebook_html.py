@@ -13,6 +13,7 @@ from pygments import highlight
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.review.artefact_reader import Notebook
 from notebook_pipeline.review.sanitise import clean_html
 from notebook_pipeline.running import artefact_metadata
@@ -128,7 +129,9 @@ def _picture(kind: str, content: Any) -> str | None:
 def _plain(text: str) -> str:
     plain = _ANSI.sub("", text)
     left = len(plain) - _TEXT_LIMIT
-    return plain if left <= 0 else f"{plain[:_TEXT_LIMIT]}\n… {left:,} more characters, see the .ipynb"
+    return (
+        plain if left <= 0 else f"{plain[:_TEXT_LIMIT]}\n… {counted(left, 'more character')}, see the .ipynb"
+    )
 
 
 @lru_cache(2048)

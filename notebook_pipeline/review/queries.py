@@ -9,26 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from notebook_pipeline import settings
-from notebook_pipeline.checks.measured_history import SOURCE_COUNT, write_rows
 from notebook_pipeline.connections import DATABASE, Connection, resolve, sqlite_path
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.outputs.output_store import open_output
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Value
+from notebook_pipeline.storage.schema_steps import STEPS, stored_version
+from notebook_pipeline.storage.tables import create_tables
 
 Run = Mapping[str, Any]
 
 STATUSES = ("running", "success", "failed")
-COUNTS = (
-    "rows_read",
-    "rows_inserted",
-    "rows_updated",
-    "rows_unchanged",
-    "rows_stale",
-    "rows_rejected",
-    "rows_deleted",
-)
 ALL = -1
 SAME_NOTEBOOK = ("notebook", "dataset")
 SAME_TASK = ("notebook", "dag_id", "task_id", "map_index")
@@ -73,8 +66,13 @@ def open_ledger(connection: Connection | None = None) -> Iterator[Database]:
     if connection.conn_type == "sqlite" and not sqlite_path(connection).is_file():
         raise NoLedgerError(f"{sqlite_path(connection)}: no database yet; {_FIRST_RUN}")
     with connect(connection, read_only=True) as database:
-        if "pipeline_run" not in database.relations():
+        version = stored_version(database)
+        if version is None:
             raise NoLedgerError(f"{database.name}: no table pipeline_run yet; {_FIRST_RUN}")
+        if version < len(STEPS):
+            # What is read may be in tables or columns that an older engine did not have.
+            with connect(connection) as writable:
+                create_tables(writable)
         yield database
 
 
@@ -175,9 +173,9 @@ def stored_checks(database: Database, run_id: str) -> list[dict[str, Any]]:
 
 def named(result: dict[str, Any]) -> dict[str, Any]:
     """Return a check result in readable form; the count of the source is stored as bare numbers."""
-    if result["check_name"] != SOURCE_COUNT:
+    if result["check_name"] != ledger.SOURCE_COUNT:
         return result
-    words = {name: write_rows(int(result[name])) for name in ("measured", "expected")}
+    words = {name: counted(int(result[name]), "row") for name in ("measured", "expected")}
     return {**result, "check_name": "as many rows as the source, after an update", **words}
 
 

@@ -26,12 +26,13 @@ class RunPages:
 
     def render(self, run: Run, previous: Run | None) -> str:
         """Return the page of a run as HTML; a damaged artefact is reported on its page."""
-        values: dict[str, Any] = {"cells": None, "missing": missing(run)}
-        values |= {"run": run, "previous": previous, "difference": None}
-        values["rejected"] = (
-            queries.read_rejected(self._database, run["run_id"]) if run["rows_rejected"] else []
-        )
-        values["checks"] = []
+        values: dict[str, Any] = {
+            "run": run,
+            "previous": previous,
+            "rejected": queries.read_rejected(self._database, run["run_id"]),
+            "missing": missing(run),
+            **dict.fromkeys(("cells", "checks", "difference")),
+        }
         try:
             reviewed = self._reviewed(run)
             values["checks"] = reviewed.checks

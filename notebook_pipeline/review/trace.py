@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
@@ -16,6 +17,7 @@ from notebook_pipeline.storage.database import Database, Value, quoted
 class Trace:
     """A row and the run that last changed it; `row` is None if that run deleted it.
 
+    `is_foreign` is True if no run wrote the row, but another program; then there is no run, either.
     `confirmed_by` is the live source that has sent an identical row since a bulk load inserted it.
     `extracted_by` is the earlier run that rejected the row, if a replay inserted it.
     """
@@ -27,6 +29,11 @@ class Trace:
     confirmed_by: str | None = None
     extracted_by: str | None = None
 
+    @property
+    def is_foreign(self) -> bool:
+        """Return True if another program wrote the row."""
+        return self.row is not None and self.row["_run_id"] is None
+
     def to_json(self) -> dict[str, Any]:
         """Return the trace as JSON types."""
         return {
@@ -34,6 +41,7 @@ class Trace:
             "key": self.key,
             "row": self.row,
             "deleted": self.row is None,
+            "written_by_another_program": self.is_foreign,
             "run": self.run,
             "confirmed_by": self.confirmed_by,
             "extracted_by": self.extracted_by,
@@ -57,6 +65,8 @@ def trace_row(database: Database, table: str, key: str) -> Trace | None:
 
 
 def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Trace:
+    if row["_run_id"] is None:
+        return Trace(table, key, row, None, confirmed_by=_live(row["_source"]))
     run = _run(database, row["_run_id"])
     extracted = database.execute(
         "SELECT source, place, is_replay FROM extraction WHERE run_id = ?", [row["_run_id"]]
@@ -71,6 +81,11 @@ def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Tr
         # The place of a bulk load that had to wait for another one ends with ~.
         extracted_by=place.rstrip("~") if is_replay else None,
     )
+
+
+def _live(source: str | None) -> str | None:
+    """Return a row's source if it is a live one; a row without a source counts as one of a bulk file."""
+    return None if source == BULK_MARK else source
 
 
 def _deleted(database: Database, table: str, key: str) -> Trace | None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.review.difference import Change
 from notebook_pipeline.review.queries import Run, artefact, seconds
 from notebook_pipeline.review.trace import Trace
@@ -50,6 +51,8 @@ def facts(run: Run) -> list[tuple[str, object]]:
 
 def origin(trace: Trace) -> list[tuple[str, object]]:
     """Return where a row comes from, as names and values."""
+    if trace.is_foreign:
+        return [("written by", "another program, not by a run"), *_since(trace)]
     if trace.run is None:
         return [("run", "no longer in the ledger")]
     run = trace.run
@@ -62,14 +65,13 @@ def origin(trace: Trace) -> list[tuple[str, object]]:
     ]
     if trace.extracted_by:
         facts.append(("first read by", f"{trace.extracted_by}, which rejected it"))
-    if trace.confirmed_by:
-        facts.append(("since then", f"the source {trace.confirmed_by} has sent an identical row"))
-    return facts
+    return [*facts, *_since(trace)]
 
 
-def counted(count: int, thing: str) -> str:
-    """Return a number with its noun, such as `1 run` or `2,000 runs`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+def _since(trace: Trace) -> list[tuple[str, object]]:
+    if not trace.confirmed_by:
+        return []
+    return [("since then", f"the source {trace.confirmed_by} has sent an identical row")]
 
 
 def growth(change: Change) -> str:
@@ -102,7 +104,7 @@ def verdict(check: Mapping[str, Any]) -> str:
 def duration(run: Run) -> str:
     """Return the duration of a run in seconds, as text."""
     took = seconds(run)
-    return "—" if took is None else f"{took:.1f}"
+    return "—" if took is None else in_seconds(took)
 
 
 def moment(time: str) -> str:

@@ -50,9 +50,6 @@ class Recorder(NotebookExecutionManager):
             self._next = ended + pause
             self._is_changed = False
 
-    def notebook_complete(self, **_: Any) -> None:
-        """Do nothing: `close_artefact` writes the final state."""
-
 
 def written(notebook: nbformat.NotebookNode) -> str:
     """Return a notebook as the text of a file; lone surrogates become replacement characters."""

@@ -1,23 +1,18 @@
 """Artefacts: the executed notebook of each try, the latest success, and those of lost runs."""
 
-import hashlib
 import json
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from notebook_pipeline import settings
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.outputs.output_store import Output
 from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.running.run_identity import Identity
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
-
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
-# Some file systems ignore case.
-_PLAIN_RUN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,99}")
 
 
 def new_key(output: Output, identity: Identity) -> str:
@@ -25,9 +20,10 @@ def new_key(output: Output, identity: Identity) -> str:
 
     Every id is made safe for a file name; two run ids never share a folder.
     """
-    folder = f"runs/{_safe(identity.dag_id)}/{_safe(identity.dag_run_id or '', _PLAIN_RUN)}"
+    run = safe_file_name(identity.dag_run_id or "", ignore_case=True)
+    folder = f"runs/{safe_file_name(identity.dag_id)}/{run}"
     mapped = f"__m{identity.map_index}" if identity.map_index >= 0 else ""
-    name = f"{_safe(identity.task_id or '')}{mapped}__try{identity.try_number}"
+    name = f"{safe_file_name(identity.task_id or '')}{mapped}__try{identity.try_number}"
     keys = (f"{folder}/{name}{again}.ipynb" for again in ("", *(f"__{count}" for count in range(2, 10_000))))
     return next(key for key in keys if output.stamp(key) is None and not _lock(key).exists())
 
@@ -75,7 +71,7 @@ def refresh_latest(database: Database, output: Output, notebook: str) -> str | N
 def latest_key(notebook: str) -> str:
     """Return the key of a copy of the notebook's newest success; the folders in its name are kept."""
     parts = [notebook] if notebook.startswith("/") else notebook.split("/")
-    return f"latest/{'/'.join(map(_safe, parts))}.ipynb"
+    return f"latest/{'/'.join(map(safe_file_name, parts))}.ipynb"
 
 
 def _is_open(database: Database, run: dict[str, Any]) -> bool:
@@ -108,14 +104,3 @@ def _empty(run: dict[str, Any]) -> artefact_metadata.Notebook:
 
 def _lock(key: str) -> Path:
     return ledger.lock_path(settings.output(), {"artifact": key})
-
-
-def _safe(name: str, plain: re.Pattern[str] = _PLAIN) -> str:
-    """Return a plain name unchanged, and any other as a readable part, a ~ and a digest.
-
-    A plain name contains no ~, so the two kinds never collide.
-    """
-    if plain.fullmatch(name):
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:80].strip("-") + "~" + digest

@@ -13,8 +13,8 @@ from threading import Thread
 from typing import TypeVar
 
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.running.run_lines import Say
 
-Say = Callable[[str], None]
 Result = TypeVar("Result")
 
 # Docker kills a process ten seconds after asking it to stop, Airflow after five. A run that is killed or

@@ -25,10 +25,10 @@ from notebook_pipeline.running.mime_types import RUN_ID
 from notebook_pipeline.running.scratch import Scratch
 from notebook_pipeline.secrets.kernel_environment import inherited
 
-SHUTDOWN_SECONDS = 60.0
 # After this time a line reports what is being waited for.
 _SILENT_SECONDS = 5.0
 _OTHERS_SECONDS = 10.0
+_ARGUMENTS = ("-f", "{connection_file}", "--HistoryManager.hist_file=:memory:")
 
 # The run reports errors itself; Jupyter would report them a second time.
 log = logging.getLogger("notebook_pipeline.running.kernel")
@@ -76,14 +76,13 @@ class Kernel:
         )
         self.manager.client_factory = NumberedKernelClient
         self.is_own = spec is None
-        what = spec.argv if spec else [",".join(modules), *_ARGUMENTS]
+        spec = spec or KernelSpec(argv=[",".join(modules), *_ARGUMENTS], language="python")
         command = [sys.executable, "-m", "notebook_pipeline.running.kernel_supervisor", str(scratch)]
         self.manager.spec = KernelSpec(
-            argv=[*command, "own" if self.is_own else "installed", *what],
-            display_name=spec.display_name if spec else "Python 3",
-            language=spec.language if spec else "python",
-            env=spec.env if spec else {},
-            resource_dir=spec.resource_dir if spec else "",
+            argv=[*command, "own" if self.is_own else "installed", *spec.argv],
+            language=spec.language,
+            env=spec.env,
+            resource_dir=spec.resource_dir,
         )
         # Passed here, so that Jupyter does not search every installed package for provisioners.
         self._provisioner = LocalProvisioner(
@@ -120,9 +119,7 @@ class Kernel:
             with suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
 
-    def close(
-        self, seconds: float = SHUTDOWN_SECONDS, say: Callable[[str], object] = lambda line: None
-    ) -> bool:
+    def close(self, seconds: float = 60, say: Callable[[str], object] = lambda line: None) -> bool:
         """Ask the kernel to shut down, wait for its threads and exit handlers, then kill all that it started.
 
         Returns False if it had not ended by itself after `seconds`. A second call does nothing. Kernels that
@@ -197,12 +194,6 @@ def _close_event_loop() -> None:
     if listening:
         loop.run_until_complete(asyncio.wait(listening))
     loop.close()
-
-
-_ARGUMENTS = (
-    *("-f", "{connection_file}"),
-    "--HistoryManager.hist_file=:memory:",
-)
 
 
 class _Manager(AsyncKernelManager):

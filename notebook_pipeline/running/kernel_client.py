@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from queue import Empty
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellT
 from papermill.clientwrap import PapermillNotebookClient
 
 from notebook_pipeline.errors import EndRun
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.running import artefact_metadata
 from notebook_pipeline.running.artefact_recorder import Recorder
 from notebook_pipeline.running.cell_outputs import CellOutputs
@@ -60,7 +60,9 @@ class Client(PapermillNotebookClient):
         """Run the cells until one fails; the cause is stored in the execution."""
         self.reset_execution_trackers()
         try:
-            self._meet_kernel()
+            reply = self.wait_for_reply(self.start_new_kernel_client().kernel_info())
+            if reply is not None:
+                self.nb.metadata["language_info"] = reply["content"]["language_info"]
         except RuntimeError as error:
             self._execution.fail(self._cause(f"{error}; {self._execution.kernel.cause_of_death()}"))
             return self.nb
@@ -71,12 +73,6 @@ class Client(PapermillNotebookClient):
             if self.kc:
                 self.kc.stop_channels()
         return self.nb
-
-    def _meet_kernel(self) -> None:
-        client = self.start_new_kernel_client()
-        reply = self.wait_for_reply(client.kernel_info())
-        if reply is not None:
-            self.nb.metadata["language_info"] = reply["content"]["language_info"]
 
     def papermill_execute_cells(self) -> None:
         """Run the cells in order, until one fails or ends the run."""
@@ -91,8 +87,7 @@ class Client(PapermillNotebookClient):
         self._outputs.begin_cell()
         self._open_stream = None
         self.nb_man.cell_start(cell, index)
-        with self._remembered(cell, index):
-            self.execute_cell(cell, index)
+        self._execute(cell, index)
         self._flush(cell, index)
         self._fail_if_untrue(cell)
         failed = self._execution.error is not None
@@ -106,47 +101,44 @@ class Client(PapermillNotebookClient):
 
     async def _note_exit(self, execute_reply: dict[str, Any], **_: Any) -> None:
         """End the run after a cell that called exit()."""
-        if any(
-            payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", [])
-        ):
+        payloads = execute_reply["content"].get("payload", [])
+        if any(payload.get("source") == "ask_exit" for payload in payloads):
             self._execution.ended_early = "a cell called exit()"
 
-    @contextmanager
-    def _remembered(self, cell: nbformat.NotebookNode, index: int) -> Iterator[None]:
+    def _execute(self, cell: nbformat.NotebookNode, index: int) -> None:
+        """Run one cell; its error is stored in the execution."""
+        execution = self._execution
         try:
-            yield
+            self.execute_cell(cell, index)
         except CellExecutionError as error:
             if error.ename == "SystemExit" and error.evalue in _SUCCESS:
-                self._execution.ended_early = "a cell called sys.exit()"
-            if self._execution.ended_early and error.ename in ("SystemExit", EndRun.__name__):
-                return
-            self._execution.fail(f"{error.ename}: {error.evalue}")
-            self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
-        except CellTimeoutError as error:
-            limit = self._execution.limits.cell
-            observed = f"cell timeout: not finished after {limit} s" if limit else str(error)
-            self._execution.fail(self._cause(observed))
+                execution.ended_early = "a cell called sys.exit()"
+            if not (execution.ended_early and error.ename in ("SystemExit", EndRun.__name__)):
+                self._fail(f"{error.ename}: {error.evalue}")
+        except (CellTimeoutError, SilentKernelError) as error:
+            late = f"cell timeout: not finished after {execution.limits.cell} s"
+            execution.fail(self._cause(late if isinstance(error, CellTimeoutError) else str(error)))
             # A busy kernel would not react to a request to shut down.
-            self._execution.kernel.kill()
-        except SilentKernelError as error:
-            self._execution.fail(self._cause(str(error)))
-            self._execution.kernel.kill()
+            execution.kernel.kill()
         except DeadKernelError:
-            self._execution.fail(self._cause(self._execution.kernel.cause_of_death()))
+            execution.fail(self._cause(execution.kernel.cause_of_death()))
+
+    def _fail(self, error: str) -> None:
+        """Store an error that a cell raised, and whether a retry is useless."""
+        self._execution.fail(error)
+        self._execution.refused = self._execution.kernel.is_own and is_refusal(self)
 
     def _fail_if_untrue(self, cell: nbformat.NotebookNode) -> None:
         """Fail a cell that succeeded although it shows an error, or although messages were lost."""
         lost, self._published.lost = self._published.lost, 0
         if lost:
             self._execution.fail(
-                f"{lost} messages from the kernel were lost, so outputs of this cell are missing"
+                f"the kernel lost {counted(lost, 'message')}, so outputs of this cell are missing"
             )
         error = self._outputs.error
-        if self._execution.ended_early or self._execution.error:
-            return
-        if error and "raises-exception" not in _tags(cell):
-            self._execution.fail(error)
-            self._execution.refused = is_refusal(self) if self._execution.kernel.is_own else False
+        ended = self._execution.ended_early or self._execution.error
+        if error and not ended and "raises-exception" not in _tags(cell):
+            self._fail(error)
 
     async def _async_poll_kernel_alive(self) -> None:
         """Check that the kernel is alive, and save the artefact while a cell shows nothing."""

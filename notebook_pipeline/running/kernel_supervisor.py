@@ -17,7 +17,6 @@ if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
     del sys.path[0]
 
 import ctypes
-import gc
 import os
 import resource
 import shutil
@@ -30,7 +29,6 @@ from typing import NoReturn
 from notebook_pipeline.running import preload
 from notebook_pipeline.running.leftover_processes import end_leftovers
 from notebook_pipeline.running.mime_types import RUN_ID
-from notebook_pipeline.running.process_exit import QuickEnd
 
 _PR_SET_PDEATHSIG = 1
 
@@ -46,7 +44,7 @@ def main() -> None:
             _exec_installed(sys.argv[1:])
         _run_own_kernel(sys.argv.pop(1).split(","))
         return
-    # Signals are sent to the whole group, but are meant for the kernel.
+    # Signals reach the whole group; only the kernel handles them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     orphaned = threading.Event()
@@ -66,7 +64,7 @@ def _end_with_parent(supervisor: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
-        os._exit(1)
+        sys.exit(1)
 
 
 def _exec_installed(command: list[str]) -> NoReturn:
@@ -85,26 +83,18 @@ def _close_input() -> None:
 
 
 def _run_own_kernel(modules: Sequence[str]) -> None:
-    # IPython drops the cells' objects; collecting garbage closes files in reference cycles, too.
-    ending = QuickEnd(gc.collect)
     _close_input()
     # Jupyter's own check, here of the supervisor: the only one on systems other than Linux.
     os.environ["JPY_PARENT_PID"] = str(os.getppid())
     preload.load(modules)
-    # No debugger is attached here, so the kernel need not load one.
-    with preload.without(["debugpy"]):
-        from ipykernel import debugger  # noqa: F401
 
     from notebook_pipeline.running.kernel_app import NumberedKernelApp
 
-    # None of these objects will become garbage, so the collector need not visit them.
-    gc.freeze()
     NumberedKernelApp.launch_instance()
     # It flushes through the publishing thread; Jupyter would end that one first and then wait for ever.
     control = NumberedKernelApp.instance().control_thread
     control.stop()
     control.join()
-    ending.code = 0
 
 
 def _end_with_runner(kernel: int, scratch: str, orphaned: threading.Event) -> None:
@@ -126,7 +116,7 @@ def _end_as(code: int) -> None:
             # SIGKILL has no handler to reset.
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
-    os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

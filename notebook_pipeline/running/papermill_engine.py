@@ -1,4 +1,4 @@
-"""The papermill engine: run a notebook's cells in a kernel; mask, report and save their outputs."""
+"""The execution of a notebook with papermill: parameters in a cell, then all cells, saving the artefact."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import nbformat
 from papermill import __version__ as papermill_version
-from papermill.engines import Engine, papermill_engines
 from papermill.parameterize import parameterize_notebook
 
 from notebook_pipeline.errors import UsageError
@@ -18,7 +17,6 @@ from notebook_pipeline.running.execution import Execution
 from notebook_pipeline.running.kernel_client import Client
 from notebook_pipeline.running.plan import Plan
 
-NAME = "notebook_pipeline"
 _OWN_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -45,26 +43,11 @@ def load(plan: Plan, about: Mapping[str, Any]) -> nbformat.NotebookNode:
 
 
 def run(notebook: nbformat.NotebookNode, execution: Execution) -> None:
-    """Run every cell, saving the artefact meanwhile; the outcome is stored in `execution`."""
-    papermill_engines.execute_notebook_with_engine(NAME, notebook, "python3", execution=execution)
-
-
-class NotebookPipelineEngine(Engine):
-    """The engine that papermill knows as `notebook_pipeline`."""
-
-    @classmethod
-    def execute_notebook(  # type: ignore[override]
-        cls, nb: nbformat.NotebookNode, kernel_name: str, *, execution: Execution, **_: Any
-    ) -> nbformat.NotebookNode:
-        """Run the cells, saving the artefact meanwhile; their errors are stored, not raised."""
-        with following(execution.output, execution.artifact, execution.say) as save:
-            recorder = Recorder(nb, save, execution.limits.output.save_seconds)
-            recorder.notebook_start()
-            Client(recorder, execution).execute()
-        return nb
-
-
-papermill_engines.register(NAME, NotebookPipelineEngine)
+    """Run every cell, saving the artefact meanwhile; the outcome, and any error, is stored in `execution`."""
+    with following(execution.output, execution.artifact, execution.say) as save:
+        recorder = Recorder(notebook, save, execution.limits.output.save_seconds)
+        recorder.notebook_start()
+        Client(recorder, execution).execute()
 
 
 def close_artefact(

@@ -10,8 +10,8 @@ from datetime import date
 from typing import Any, cast
 from urllib.parse import unquote
 
-from notebook_pipeline.connections import is_secret_name
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.secret_values import is_secret_name
 
 Value = str | int | float | bool | list | dict | None
 
@@ -103,7 +103,7 @@ def _refuse_unknown(declared: Sequence[Parameter], given: Mapping[str, Any]) -> 
 
 
 def refuse_secret_parameter(name: str, value: Any, place: str = "") -> None:
-    """Raise UsageError if a parameter is likely to be a secret, judged by its name."""
+    """Raise UsageError if a parameter looks by its name as if it held a secret."""
     if not isinstance(value, int | float | list) and _SECRET_NAME.search(name):
         raise UsageError(
             f"{place}parameter {name} looks like a secret, and parameters are saved and shown; "

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,13 +100,6 @@ def make_plan(
     refuse_secrets(parameters, redactor)
     require_local_files(parameters, passed)
     run_id = new_run_id()
-    named = Identity(
-        identity.dag_id,
-        identity.dag_run_id or run_id,
-        identity.task_id or path.stem,
-        identity.map_index,
-        identity.try_number,
-    )
     return Plan(
         run_id=run_id,
         notebook=path,
@@ -117,7 +110,9 @@ def make_plan(
         kernel=find_kernelspec(metadata),
         given={name: value for name, value in parameters.items() if name in changed},
         parameters=parameters,
-        identity=named,
+        identity=replace(
+            identity, dag_run_id=identity.dag_run_id or run_id, task_id=identity.task_id or path.stem
+        ),
         connections=passed,
         database=passed.get(database) or (connections or {}).get(database) or resolve(database),
         redactor=redactor,

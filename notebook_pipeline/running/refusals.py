@@ -14,21 +14,16 @@ _IS_REFUSAL = (
 
 def is_refusal(client: NotebookClient) -> bool:
     """Return True if the kernel's last error is one that a retry cannot fix."""
-    # For a moment after an error a kernel rejects requests.
-    answers = (_ask(client, _IS_REFUSAL) for _ in range(_TRIES))
-    return next((answer for answer in answers if answer is not None), "False") == "True"
-
-
-def _ask(client: NotebookClient, expression: str) -> str | None:
-    """Return the value of an expression in the kernel as text, or None if the kernel rejects the request."""
-    if client.kc is None:
-        return None
-    request = client.kc.execute("", silent=True, user_expressions={"asked": expression})
-    try:
-        reply = client.wait_for_reply(request)
-    except DeadKernelError:
-        return "the kernel died"
-    if reply is None or reply["content"]["status"] == "aborted":
+    for _ in range(_TRIES):
+        if client.kc is None:
+            break
+        request = client.kc.execute("", silent=True, user_expressions={"asked": _IS_REFUSAL})
+        try:
+            reply = client.wait_for_reply(request)
+        except DeadKernelError:
+            break
+        if reply is not None and reply["content"]["status"] != "aborted":
+            return reply["content"]["user_expressions"]["asked"].get("data", {}).get("text/plain") == "True"
+        # For a moment after an error a kernel rejects requests.
         time.sleep(0.05)
-        return None
-    return reply["content"]["user_expressions"]["asked"].get("data", {}).get("text/plain", "")
+    return False

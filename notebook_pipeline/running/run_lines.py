@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-SECONDS_BETWEEN_PROGRESS = 5.0
+from notebook_pipeline.number_texts import counted, in_seconds
+
 # So many lines of a cell go to the terminal or the log; the artefact has them all.
 MOST_LINES = 2_000
 
@@ -30,7 +31,7 @@ class Reporter:
     `total` is the number of code cells; progress is reported every `progress_seconds`.
     """
 
-    def __init__(self, say: Say, total: int, progress_seconds: float = SECONDS_BETWEEN_PROGRESS) -> None:
+    def __init__(self, say: Say, total: int, progress_seconds: float = 5) -> None:
         self._say = say
         self._total = total
         self._progress_seconds = progress_seconds
@@ -62,12 +63,12 @@ class Reporter:
         """Report that a code cell is finished, and how long it took."""
         self.flush()
         if self._lines > MOST_LINES:
-            self._say(f"    … {self._lines - MOST_LINES:,} more lines, see the executed notebook")
+            self._say(f"    … {counted(self._lines - MOST_LINES, 'more line')}, see the executed notebook")
         self._lines = 0
         self._done += 1
         self._progressed = time.monotonic()
         ended = "failed after" if failed else "done in"
-        self._say(f"[{self._done}/{self._total}] {title}: {ended} {seconds:.1f} s")
+        self._say(f"[{self._done}/{self._total}] {title}: {ended} {in_seconds(seconds)} s")
 
     def noted(self, line: str) -> None:
         """Report what the runner has to say of a cell's outputs."""

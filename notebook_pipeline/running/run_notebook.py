@@ -50,6 +50,10 @@ def run_notebook(
 
 def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[str]) -> Finished:
     """Start the kernel, and import the modules that drive it while it gets ready, which takes as long."""
+    # Slow to import, and not needed if the request is wrong.
+    from notebook_pipeline.running.run_order import in_order
+
+    plan = in_order(plan, say)
     passed = environment(plan.connections.values(), plan.run_id)
     modules = preload.imports_of(plan.source)
     with Kernel(environment=passed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:

@@ -1,12 +1,13 @@
 """The folder of a running kernel's files, for its owner only, and the removal of abandoned ones."""
 
-import fcntl
 import os
 import shutil
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from notebook_pipeline.storage.file_lock import open_locked
 
 _PREFIX = "nbp-"
 # A socket's path may have about 100 characters, and the longest name in the folder takes 12.
@@ -23,8 +24,7 @@ class Scratch:
         root = root if len(root) < _LONGEST else "/tmp"  # noqa: S108
         _sweep(Path(root))
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-        self._lock = os.open(self.path, os.O_RDONLY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = open_locked(self.path, os.O_RDONLY, wait=True)
 
     def remove(self) -> None:
         """Remove the folder and its content."""
@@ -41,11 +41,10 @@ def _sweep(root: Path) -> None:
 
 
 def _remove_if_left(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    handle = open_locked(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         status = os.fstat(handle)
         if status.st_uid == os.getuid() and time.time() - status.st_mtime > _YOUNG_SECONDS:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(handle)

@@ -1,142 +1,45 @@
-"""The forms in which a secret may appear in a text: escaped, encoded, or both."""
+"""The forms in which a secret is masked: plain, escaped, in base64 and in hexadecimal."""
 
 import base64
 import html
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 SHORT = 6
 
-_URL_SAFE = ("", "/", "!*'()~", "!$&'()*+,;=:@/?")
+_ESCAPES: tuple[Callable[[str], str], ...] = (
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    lambda text: repr(text)[1:-1],
+    lambda text: repr(f'"{text}')[2:-1],  # as in a text that contains both kinds of quotation marks
+    html.escape,
+    lambda text: html.escape(text, quote=False),
+    lambda text: quote(text, errors="ignore"),
+    lambda text: quote(text, safe="", errors="ignore"),
+    lambda text: quote_plus(text, errors="ignore"),
+)
 
 
-def written_forms(secret: str) -> set[str]:
-    """Return the escaped forms of a secret and of each of its lines, escaped once or twice."""
-    lines = [line for line in secret.splitlines() if len(line) >= SHORT and line != secret]
-    plain = {secret, *lines}
+def forms(secret: str, login: str) -> set[str]:
+    """Return the forms of a secret, its lines also alone, and of the pair `login:secret` in base64.
+
+    Escapes are applied once or twice, as for the JSON of an HTML text. A secret of fewer than SHORT
+    characters is not encoded: its encoded form would occur by chance.
+    """
+    plain = {secret, *(line for line in secret.splitlines() if len(line) >= SHORT)}
     once = {escape(text) for text in plain for escape in _ESCAPES}
     twice = {escape(text) for text in once for escape in _ESCAPES}
-    return {form for form in plain | once | twice if form}
+    encoded = _encoded(secret) if len(secret) >= SHORT else set()
+    return (plain | once | twice | encoded | _base64(f"{login}:{secret}")) - {""}
 
 
-def encoded_forms(secret: str, login: str) -> set[str]:
-    """Return the base64 and hex forms of a secret, alone and after its login, without line breaks."""
-    found = {form for text in _base64_forms(secret, login) for form in _base64_in(text)}
-    return {form for form in {*found, *_hex_forms(secret)} if form}
+def _encoded(text: str) -> set[str]:
+    digits = text.encode("utf-8", "ignore").hex()
+    return {digits, digits.upper(), *_base64(text)}
 
 
-def _hex_forms(secret: str) -> Iterator[str]:
-    for encoding in ("utf-8", "latin-1"):
-        value = secret.encode(encoding, "ignore")
-        if len(value) >= SHORT:
-            yield from (value.hex(), value.hex().upper())
-
-
-def _base64_forms(secret: str, login: str) -> Iterator[str]:
-    for encoding in ("utf-8", "latin-1"):
-        value, pair = (text.encode(encoding, "ignore") for text in (secret, f"{login}:{secret}"))
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            for whole in (value, pair):
-                if len(whole) >= SHORT:
-                    yield from {encode(whole).decode(), encode(whole).decode().rstrip("=")}
-            if len(value) >= SHORT:
-                yield from _aligned(value, encode)
-
-
-def _base64_in(text: str) -> Iterator[str]:
-    """Yield the forms of a base64 text: as it is, in a URL, and in the JSON of pandas."""
-    yield from (text, _url("")(text), _url_lower(text), _json_slashes(text))
-
-
-def _aligned(value: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
-    """Yield the base64 characters that depend on the value alone, at the end of or inside a longer text."""
-    for before in range(3):
-        text = encode(bytes(before) + value).decode().rstrip("=")[-(-before * 8 // 6) :]
-        yield from {text, text[: (before + len(value)) * 8 // 6 - -(-before * 8 // 6)]}
-
-
-def _json(text: str) -> str:
-    return json.dumps(text)[1:-1]
-
-
-def _json_utf8(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _json_in_html(text: str) -> str:
-    marks = {mark: f"\\u{ord(mark):04x}" for mark in "<>&'"}
-    return "".join(marks.get(mark, mark) for mark in _json(text))
-
-
-def _json_slashes(text: str) -> str:
-    """Return the JSON form that pandas' `to_json` and PHP write."""
-    return _json(text).replace("/", "\\/")
-
-
-def _quotes_doubled(mark: str) -> Callable[[str], str]:
-    """Return the function that doubles a quotation mark, as CSV does with `"` and SQL with `'`."""
-    return lambda text: text.replace(mark, mark * 2)
-
-
-def _ascii(text: str) -> str:
-    return ascii(text)[1:-1]
-
-
-def _repr(text: str) -> str:
-    return repr(text)[1:-1]
-
-
-def _repr_single(text: str) -> str:
-    return repr('"' + text)[2:-1]
-
-
-def _repr_bytes(text: str) -> str:
-    return repr(text.encode())[2:-1]
-
-
-def _html_text(text: str) -> str:
-    return html.escape(text, quote=False)
-
-
-def _html_decimal(text: str) -> str:
-    return html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
-
-
-def _html_mixed(text: str) -> str:
-    return html.escape(text).replace("&#x27;", "&#39;")
-
-
-def _url(safe: str) -> Callable[[str], str]:
-    return lambda text: quote(text, safe=safe, errors="ignore")
-
-
-def _url_lower(text: str) -> str:
-    """Return the URL form with lowercase hexadecimal digits, as some clients write it."""
-    letters = quote(text, safe="", errors="ignore").split("%")
-    return "%".join([letters[0], *(part[:2].lower() + part[2:] for part in letters[1:])])
-
-
-def _form_field(text: str) -> str:
-    return quote_plus(text, errors="ignore")
-
-
-_ESCAPES: tuple[Callable[[str], str], ...] = (
-    _json,
-    _json_utf8,
-    _json_in_html,
-    _json_slashes,
-    _quotes_doubled('"'),
-    _quotes_doubled("'"),
-    _ascii,
-    _repr,
-    _repr_single,
-    _repr_bytes,
-    html.escape,
-    _html_text,
-    _html_decimal,
-    _html_mixed,
-    *map(_url, _URL_SAFE),
-    _url_lower,
-    _form_field,
-)
+def _base64(text: str) -> set[str]:
+    content = text.encode("utf-8", "ignore")
+    found = {encode(content).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode)}
+    return found | {code.rstrip("=") for code in found}

@@ -3,7 +3,8 @@
 import os
 import re
 
-from notebook_pipeline.connections import Connection, is_secret_field
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.secret_values import is_secret_field
 from notebook_pipeline.secrets.store_credentials import is_of_store
 
 # Variables that would make a notebook's outputs differ from JupyterLab's, or from one run to the next.

@@ -1,22 +1,17 @@
 """Masking of secrets in the output of a kernel, in all their known forms (see encodings.py)."""
 
 import base64
-import re
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.secrets.encodings import SHORT, encoded_forms, written_forms
+from notebook_pipeline.secrets.encodings import SHORT, forms
 
 MASK = "***"
 # A truncated text keeps its beginning, so this many characters are enough to recognise a long form.
 LEAD = 20
 
 _SCHEMES = ("basic", "bearer", "token", "apikey")
-# A line break within a long base64 or hex text, also if written as \\n; a text may end after its backslash.
-_BREAK = re.compile(r"(?:\r|\n|\\n)[ \t]*|\\\Z")
 
 
 class Redactor:
@@ -30,18 +25,16 @@ class Redactor:
             for connection, secret in owned
             if len(secret) < SHORT
         ]
-        codes = {form for connection, secret in owned for form in encoded_forms(secret, connection.login)}
-        found = codes.union(*(written_forms(secret) for _, secret in owned))
+        found = {form for connection, secret in owned for form in forms(secret, connection.login)}
         self._forms = sorted(found, key=lambda form: (-len(form), form))
         self._long_forms = [form for form in self._forms if len(form) >= SHORT]
-        self._codes = [form for form in self._long_forms if form in codes]
-        self._leads, self._code_leads = _leads(self._long_forms), _leads(self._codes)
+        self._leads = {form[:LEAD].encode("utf-8", "replace") for form in self._long_forms}
         self._longest = max(map(len, self._forms), default=0)
         self._first = {form[0] for form in self._forms}
 
     def text(self, text: str) -> str:
         """Return the text with every known form masked."""
-        return _masked(text, self._spans(text, self._forms))
+        return _masked(text, _spans(text, self._forms))
 
     def data(self, value: Any, *, binary: bool = False) -> Any:
         """Return a JSON value with the secrets in its strings and keys masked.
@@ -49,7 +42,7 @@ class Redactor:
         If `binary`, strings are base64 images, in which short secrets are not masked.
         """
         if isinstance(value, str):
-            return _masked(value, self._spans(value, self._long_forms if binary else self._forms))
+            return _masked(value, _spans(value, self._long_forms if binary else self._forms))
         if isinstance(value, dict):
             return {
                 self.text(name): self.data(inner, binary=binary or _is_picture(name))
@@ -59,66 +52,28 @@ class Redactor:
             return [self.data(inner, binary=binary) for inner in value]
         return value
 
-    def is_in(self, said: str | bytes) -> bool:
+    def is_in(self, content: str | bytes) -> bool:
         """Return True if a secret of at least SHORT characters occurs in a text or in bytes."""
-        text = said.encode("utf-8", "replace") if isinstance(said, str) else said
-        if any(lead in text for lead in self._leads):
-            return True
-        # Removing all whitespace joins wrapped codes as well, and is much faster than `_BREAK`.
-        unwrapped = text.translate(None, b" \t\r\n").replace(b"\\n", b"")
-        return unwrapped != text and any(lead in unwrapped for lead in self._code_leads)
+        text = content.encode("utf-8", "replace") if isinstance(content, str) else content
+        return any(lead in text for lead in self._leads)
 
     def split(self, text: str) -> tuple[str, str]:
         """Return the part of a text that can be shown now, masked, and the rest, which may begin a secret."""
-        spans = _joined(self._spans(text, self._forms))
+        spans = _joined(_spans(text, self._forms))
         cut = self._open_from(text, 0)
         for start, end in spans:
             if start < cut < end:
                 cut = self._open_from(text, end)
         return _masked(text[:cut], [span for span in spans if span[1] <= cut]), text[cut:]
 
-    def _spans(self, text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
-        """Yield where these forms occur, and where codes do with line breaks inside them."""
-        yield from _spans(text, forms)
-        if unwrapped := self._unwrapped(text):
-            for start, end in _spans(unwrapped.text, self._codes):
-                yield unwrapped.place(start), unwrapped.place(end - 1) + 1
-
-    def _unwrapped(self, text: str) -> "_Unwrapped | None":
-        """Return the text without its line breaks, or None if that makes no difference."""
-        breaks = [match.span() for match in _BREAK.finditer(text)] if self._codes else []
-        return _Unwrapped(text, breaks) if breaks else None
-
     def _open_from(self, text: str, begin: int) -> int:
         """Return the start of the longest suffix that begins a known form without completing it."""
-        start = self._open_suffix(text, begin, self._forms)
-        if unwrapped := self._unwrapped(text[begin:]):
-            found = self._open_suffix(unwrapped.text, 0, self._codes)
-            if found < len(unwrapped.text):
-                start = min(start, begin + unwrapped.place(found))
-        return start
-
-    def _open_suffix(self, text: str, begin: int, forms: Sequence[str]) -> int:
         for start in range(max(begin, len(text) - self._longest + 1), len(text)):
             if text[start] in self._first:
                 tail = text[start:]
-                if any(len(form) > len(tail) and form.startswith(tail) for form in forms):
+                if any(len(form) > len(tail) and form.startswith(tail) for form in self._forms):
                     return start
         return len(text)
-
-
-class _Unwrapped:
-    """A text without its line breaks, which maps positions in it to those in the original."""
-
-    def __init__(self, text: str, breaks: Sequence[tuple[int, int]]) -> None:
-        edges = [0, *(edge for span in breaks for edge in span), len(text)]
-        self.text = "".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
-        self._removed = [0, *accumulate(end - start for start, end in breaks)]
-        self._starts = [start - gone for (start, _), gone in zip(breaks, self._removed, strict=False)]
-
-    def place(self, at: int) -> int:
-        """Return the position in the original of the character at a position of `text`."""
-        return at + self._removed[bisect_right(self._starts, at)]
 
 
 class RedactedStream:
@@ -130,8 +85,8 @@ class RedactedStream:
 
     def feed(self, text: str) -> str:
         """Add the next piece and return the text that can be shown so far."""
-        said, self._held = self._redactor.split(self._held + text)
-        return said
+        shown, self._held = self._redactor.split(self._held + text)
+        return shown
 
     def flush(self) -> str:
         """Return the text that was held back, at the end of the stream."""
@@ -163,12 +118,6 @@ def _spans(text: str, forms: Iterable[str]) -> Iterator[tuple[int, int]]:
         while start >= 0:
             yield start, start + _common(text, start, form, len(lead))
             start = text.find(lead, start + 1)
-
-
-def _leads(forms: Iterable[str]) -> list[bytes]:
-    """Return beginnings, one of which occurs in a text if any of the forms does; none contains another."""
-    leads = {form[:LEAD].encode("utf-8", "replace") for form in forms}
-    return [lead for lead in leads if not any(other in lead for other in leads - {lead})]
 
 
 def _common(text: str, start: int, form: str, length: int) -> int:

@@ -2,7 +2,8 @@
 
 import os
 
-from notebook_pipeline.connections import Connection, is_secret_name
+from notebook_pipeline.connections import Connection
+from notebook_pipeline.secret_values import is_secret_name
 
 _VARIABLES = ("AWS_", "AZURE_STORAGE_", "FSSPEC_", "GOOGLE_APPLICATION_")
 

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from notebook_pipeline.contract.batch import Malformed, Origin, RawBatch
-from notebook_pipeline.contract.row_codec import from_json, meant
+from notebook_pipeline.contract.row_codec import decoded, from_json
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.sources.files.file_source import BULK
 from notebook_pipeline.sources.http.rest import API
 from notebook_pipeline.sources.source import Ending
@@ -49,7 +50,7 @@ class ReplaySource:
 
     def ending(self) -> Ending:
         """Return the place of the rows, with a note if some of them cannot be replayed."""
-        origin = Origin(self.kind, place=self._place, moves_watermark=False)
+        origin = Origin(self.kind, place=self._place, is_replay=True, moves_watermark=False)
         return Ending(origin, _notes(self._run, len(self._kept)), len(self._kept))
 
 
@@ -74,7 +75,7 @@ def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch
 
 def _line(value: object) -> bytes | None:
     """Return the bytes of a line that was stored whole, or None for a row with fields."""
-    match meant(value):
+    match decoded(value):
         case str(line):
             return line.encode()
         case bytes(line):
@@ -87,6 +88,6 @@ def _notes(run: Mapping[str, object], kept: int) -> list[str]:
     if not isinstance(rejected, int) or rejected <= kept:
         return []
     return [
-        f"run {run['run_id']} rejected {rejected:,} rows, but only the first {kept:,} were stored; to load "
-        f"the other {rejected - kept:,}, load their source again (force = true)"
+        f"run {run['run_id']} rejected {counted(rejected, 'row')}, but only the first {kept:,} were stored; "
+        f"to load the other {rejected - kept:,}, load their source again (force = true)"
     ]

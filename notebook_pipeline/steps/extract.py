@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.running.run_identity import place_of_reading
 from notebook_pipeline.sources import replay
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk
 from notebook_pipeline.sources.files.file_source import FileSource
@@ -46,7 +47,7 @@ class Extract:
     rows: int | None
     preview: pa.Table
     notes: list[str]
-    keys: pa.Array
+    keys: pa.RecordBatch
     shows_missing: bool
     source_count: int | None
 
@@ -110,13 +111,19 @@ def open_api(
 def open_source(run: Session, source: Source) -> Extract:
     """Open any source: read it to its end first if its kind requires that, else while it is merged."""
     dataset = run.dataset
+    began = {"began": settings.now(), "place": place_of_reading(run.run_id)} if source.kind.is_live else {}
     if source.kind.is_read_first:
         spool = Spool(_landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
         _fill(spool, source.batches())
-        return _extract(source.name, dataset, spool.batches(), source.ending())
-    # Only a kind that is read first may begin again.
-    batches = cast("Iterator[RawBatch]", source.batches())
-    return _extract(source.name, dataset, _checked(batches, dataset), source.ending())
+        ending, batches = source.ending(), spool.batches()
+        began["highest"] = spool.highest
+    else:
+        # Only a kind that is read first may begin again.
+        batches = _checked(cast("Iterator[RawBatch]", source.batches()), dataset)
+        ending = source.ending()
+    if not ending.origin.is_replay:
+        ending = replace(ending, origin=replace(ending.origin, **began))
+    return _extract(run, source.name, batches, ending)
 
 
 def first_day(run: Session, overlap_days: int) -> str:
@@ -126,6 +133,8 @@ def first_day(run: Session, overlap_days: int) -> str:
     """
     if overlap_days < 0:
         raise UsageError(f"`overlap_days` must be 0 or more, got {overlap_days}")
+    if run.missing_columns:
+        return ""
     name = run.dataset.name
     own = read_watermark(run.database, name, rest.API.name)
     newest = own or read_watermark(run.database, name, BULK_MARK)
@@ -179,21 +188,38 @@ def _take(spool: Spool, item: RawBatch | BeginAgain) -> None:
         spool.add(item)
 
 
-def _extract(name: str, dataset: Dataset, checked: Iterator[Checked], ending: Ending) -> Extract:
+def _extract(run: Session, name: str, checked: Iterator[Checked], ending: Ending) -> Extract:
     """Read the first batch now: it is the preview, and reveals a broken file at once."""
     first = next(checked, None)
-    preview = pa.Table.from_batches([first.good] if first else [], stored_schema(dataset))
+    preview = pa.Table.from_batches([first.good] if first else [], stored_schema(run.dataset))
     return Extract(
         name,
         chain([first] if first else [], checked),
         ending.origin,
         ending.rows,
         preview,
-        list(ending.notes),
-        ending.keys,
+        [*_of_columns(run, ending.origin), *ending.notes],
+        key_columns(ending.keys, run.dataset),
         ending.shows_missing,
         ending.source_count,
     )
+
+
+def key_columns(keys: pa.Array, dataset: Dataset) -> pa.RecordBatch:
+    """Return the keys that a source has read as the columns of the key."""
+    if pa.types.is_struct(keys.type):
+        return pa.RecordBatch.from_struct_array(keys)
+    return pa.RecordBatch.from_arrays([keys] * len(dataset.keys), names=list(dataset.keys))
+
+
+def _of_columns(run: Session, origin: Origin) -> Iterator[str]:
+    """Yield what becomes of columns that are declared but not stored yet."""
+    if run.missing_columns:
+        reader = "this run" if origin.kind.is_live and origin.moves_watermark else "the next update"
+        yield (
+            f"table {run.dataset.name} lacks the declared columns {', '.join(run.missing_columns)}: this run "
+            f"adds them. Stored rows have no value there yet, so {reader} reads everything"
+        )
 
 
 def _checked(raw: Iterable[RawBatch], dataset: Dataset) -> Iterator[Checked]:

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.number_texts import counted
 
 # Distinguishable with any colour vision (Okabe and Ito); shapes and hatches repeat the information.
 BLUE, VERMILION, GREY, PALE = "#0072B2", "#D55E00", "#6B6B6B", "#DDDDDD"
@@ -55,10 +56,10 @@ def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
     """Draw how many rows last changed on each of the given days, oldest first."""
     changed = [day for day, count in rows.items() if count]
     if changed:
-        found = f"Changes came in on {len(changed)} of the last {len(rows)} days"
+        found = f"Changes came in on {len(changed)} of the last {counted(len(rows), 'day')}"
         sentence = f"{found}, the newest on {changed[-1]}"
     else:
-        sentence = f"No row changed in the last {len(rows)} days, up to {max(rows)}"
+        sentence = f"No row changed in the last {counted(len(rows), 'day')}, up to {max(rows)}"
     return _days(sentence, list(rows), list(rows.values()), dataset)
 
 
@@ -92,7 +93,7 @@ def empty(sentence: str) -> Picture:
     """Return a picture that says why there is nothing to draw."""
     figure, [axes] = new_figure(sentence, height=1.0)
     axes.set_axis_off()
-    axes.text(0.01, 0.5, "Nothing is drawn here.", transform=axes.transAxes, color=GREY, va="center")
+    axes.text(0.01, 0.5, "No data to plot.", transform=axes.transAxes, color=GREY, va="center")
     return Picture(sentence, figure)
 
 

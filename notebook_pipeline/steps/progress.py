@@ -7,6 +7,7 @@ from collections.abc import Callable
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.running.mime_types import PROGRESS
 
 SECONDS_BETWEEN = 1.0
@@ -57,7 +58,7 @@ class Progress:
         self._show(self._end())
 
     def _end(self) -> str:
-        pages = f" in {self._pages:,} page{'' if self._pages == 1 else 's'}" if self._pages else ""
+        pages = f" in {counted(self._pages, 'page')}" if self._pages else ""
         return f"{self._done:,} {self._unit}{pages}"
 
     def _line(self) -> str:

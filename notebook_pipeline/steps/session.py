@@ -26,11 +26,17 @@ from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.plan import refuse_secrets
 from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.running.run_order import warn_of_clock
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Lock
-from notebook_pipeline.storage.tables import create_table, create_tables
+from notebook_pipeline.storage.tables import (
+    create_table,
+    create_tables,
+    missing_columns,
+    refuse_foreign,
+)
 
 _joined: list["Session"] = []
 
@@ -54,6 +60,11 @@ class Session:
         """Return the dataset that the run's parameters name, as declared when first used."""
         return get(self.parameters["dataset"])
 
+    @cached_property
+    def missing_columns(self) -> list[str]:
+        """Return the declared columns that the table lacked when first asked; the run's load adds them."""
+        return [column.name for column in missing_columns(self.database, self.dataset)]
+
     @property
     def is_open_by_hand(self) -> bool:
         """Return True if the run was started by hand, as in JupyterLab, and is not closed yet."""
@@ -68,17 +79,14 @@ class Session:
     def finish(self, result: Mapping[str, object]) -> None:
         """Show the result and close a run by hand as a success; its database stays open for queries."""
         self.show(result)
-        self._close("success", None)
-
-    def end_early(self) -> None:
-        """Close a run by hand as a success without a result."""
-        self._close("success", None)
+        self.close("success")
 
     def fail(self, error: str) -> None:
         """Close a run by hand as failed, unless it is already closed."""
-        self._close("failed", Redactor(_connections(self.parameters)).text(error))
+        self.close("failed", Redactor(_connections(self.parameters)).text(error))
 
-    def _close(self, status: str, error: str | None) -> None:
+    def close(self, status: str, error: str | None = None) -> None:
+        """Write the end of a run by hand to the ledger, unless it is already closed."""
         if self._lock:
             ledger.finish_run(self.database, self.run_id, status, error)
             self._lock.release()
@@ -100,9 +108,12 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
     parameters = check_parameters(declared, given)
     database = connect(resolve(str(parameters.get("database_conn_id") or DATABASE)))
     try:
+        dataset = get(parameters["dataset"]) if parameters.get("dataset") else None
+        if dataset:
+            refuse_foreign(database, dataset.name)
         create_tables(database)
-        if parameters.get("dataset"):
-            create_table(database, get(parameters["dataset"]))
+        if dataset:
+            create_table(database, dataset)
         run_id = os.environ.get(RUN_ID)
         begin = _join if run_id else _start_by_hand
         run = begin(run_id or notebook, parameters, database)
@@ -124,7 +135,9 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
     refuse_secrets(parameters, Redactor(_connections(parameters)))
-    run_id = new_run_id()
+    newest = ledger.newest_run_id(database)
+    warn_of_clock(newest, print)
+    run_id = new_run_id(newest)
     # If the output cannot be reached, a later run that can correct the artefacts settles lost runs.
     with suppress(OSError, PipelineError):
         output = open_output()
@@ -170,7 +183,7 @@ def _fail_with_cell(outcome: Any) -> None:
     error = outcome.error_before_exec or outcome.error_in_exec
     for run in [run for run in _joined if error and run.is_open_by_hand]:
         if isinstance(error, EndRun):
-            run.end_early()
+            run.close("success")
         else:
             run.fail(f"{type(error).__name__}: {error}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_schema
 from notebook_pipeline.declare.dataset import Dataset
@@ -16,7 +17,8 @@ from notebook_pipeline.declare.dataset import Dataset
 class Spool:
     """Batches that are checked as they come, with their good rows in an unnamed file in `folder`.
 
-    At most `keep` rejected rows are kept; all are counted.
+    At most `keep` rejected rows are kept; all are counted. `highest` is the highest value of a cursor that is
+    a number.
     """
 
     def __init__(self, folder: Path, dataset: Dataset, today: date, *, keep: int) -> None:
@@ -33,6 +35,7 @@ class Spool:
         self._writer = pa.ipc.new_stream(self._file, self._no_rows.schema)
         self._checked: list[Checked] = []
         self._rows = self._rejected = 0
+        self.highest: int | None = None
 
     def add(self, batch: RawBatch) -> None:
         """Check a batch and store it."""
@@ -41,6 +44,10 @@ class Spool:
         self._writer.write_batch(checked.good)
         self._checked.append(replace(checked, good=self._no_rows))
         self._rows += checked.read
+        cursor = self._dataset.cursor
+        if cursor and pa.types.is_integer(checked.good.schema.field(cursor).type) and len(checked.good):
+            highest = pc.max(checked.good.column(cursor)).as_py()
+            self.highest = highest if self.highest is None else max(self.highest, highest)
         self._rejected += len(checked.rejected)
 
     def batches(self) -> Iterator[Checked]:

@@ -90,7 +90,8 @@ def _in_order(source: Database, table: str) -> pa.Table:
 
 def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.Table]:
     """Yield a dataset's rows in the order of their keys, ROWS_AT_ONCE at a time to limit memory."""
-    key, after, values = quoted(dataset.key), "", list[Value]()
+    key, after, values = ", ".join(map(quoted, dataset.keys)), "", list[Value]()
+    marks = ", ".join("?" * len(dataset.keys))
     columns = _columns(source, dataset.name)
     while True:
         select = f"SELECT {columns} FROM {quoted(dataset.name)} {after} ORDER BY {key} LIMIT {ROWS_AT_ONCE}"
@@ -98,7 +99,8 @@ def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.Table]:
         if not rows.num_rows:
             return
         yield rows
-        after, values = f"WHERE {key} > ?", [rows.column(dataset.key)[-1].as_py()]
+        last = [rows.column(name)[-1].as_py() for name in dataset.keys]
+        after, values = f"WHERE ({key}) > ({marks})", last
 
 
 def _columns(source: Database, table: str) -> str:

@@ -1,7 +1,7 @@
 """SQL on the analytics database through ADBC; a subclass per engine implements the differences.
 
-SQL is written once, in the dialect that SQLite and PostgreSQL share: parameters are `?`, tables are declared
-with the types TEXT, INTEGER and REAL, and what they do not share is a method of the engine.
+SQL is written once, in the dialect that SQLite and PostgreSQL share: parameters are `?`, and what they do not
+share is a method of the engine.
 """
 
 from abc import ABC, abstractmethod
@@ -16,6 +16,7 @@ from adbc_driver_manager import Error
 from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.storage.stored_table import Tables
 
 Value = str | int | float | None
 
@@ -88,6 +89,18 @@ class Database(ABC):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
 
+    def staged_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type of a temporary column that takes values of a declared type."""
+        return self.sql_type(kind)
+
+    def from_staged(self, sql: str, kind: pa.DataType) -> str:
+        """Return the SQL of a stored value, given the SQL of a temporary column of `staged_type`."""
+        return sql
+
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of the contract's types in the types in which they are stored."""
+        return rows
+
     @abstractmethod
     def empty(self, table: str) -> None:
         """Remove all rows of a temporary table."""
@@ -100,7 +113,7 @@ class Database(ABC):
         """
 
     def append_newer(
-        self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
+        self, table: str, keys: Sequence[str], cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
     ) -> int:
         """Append rows; a row with a greater cursor replaces the stored one of its key.
 
@@ -135,21 +148,47 @@ class Database(ABC):
     def columns(self, table: str) -> list[str]:
         """Return the names of a table's columns in order, or [] if there is no such table."""
 
+    @property
+    @abstractmethod
+    def tables(self) -> Tables:
+        """Return what the engine reports of tables, and how it changes them."""
+
     @abstractmethod
     def forbids_doubles(self, table: str, column: str) -> bool:
         """Return True if this column alone is the primary key or has a unique index."""
 
     @abstractmethod
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
 
     @abstractmethod
-    def json_items(self, kind: str) -> str:
-        """Return the query that yields the items of a JSON list, which is its one parameter."""
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+
+    @abstractmethod
+    def json_items(self) -> str:
+        """Return the query that yields the items of a JSON list, its one parameter, as text named `value`."""
+
+    @abstractmethod
+    def moment(self, text: str) -> str:
+        """Return the SQL of a stored moment, given the SQL of its text (UTC)."""
+
+    @abstractmethod
+    def moment_text(self, stored: str) -> str:
+        """Return the SQL of the text (UTC) of a stored moment."""
 
     @abstractmethod
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
         """Return the condition that a column does not match a glob, and the value to bind in it."""
+
+    def _check_written(self, written: int, expected: int) -> None:
+        """Raise PipelineError, before a commit, if a statement has written another number of rows."""
+        if written != expected:
+            raise PipelineError(
+                f"{self.name}: {expected:,} rows were to be written, but the database has written "
+                f"{written:,}; nothing was committed. A trigger of the table drops or adds rows: remove it, "
+                "and run again"
+            )
 
     @abstractmethod
     def _spelled(self, sql: str) -> str:

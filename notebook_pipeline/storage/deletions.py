@@ -1,76 +1,170 @@
-"""Deletion of rows that the source no longer has, recorded so that no older row restores them.
+"""Deletion of rows that a source no longer has, recorded so that no older row restores them.
 
-A deleting sweep records that on its day the source did not have the keys that it did not see: the stored ones
-in `deleted_row`, all others, which a later bulk file may contain, in `sweep`. So it does not matter whether a
-file is loaded before or after the sweep. Between a sweep and a bulk row the days decide, between a sweep and
-a live row the order of extractions (see merge_rule.py).
+A live deletion says that at a moment the source did not have a key: bulk rows that are not after that moment
+lose to it, and live rows that were read earlier. A deleting sweep says this of every key that it did not see:
+of the stored ones in `deleted_row`, of all others, which a later bulk file may contain, in `sweep`. So it is
+no matter whether a file is loaded before or after the sweep. A snapshot's deletions are bulk statements: a
+later load restores the row, and so does a live row that is not older (see merge_rule.py).
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from notebook_pipeline.contract.arrow_functions import pc
+from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.storage.database import Database, quoted
-from notebook_pipeline.storage.extraction_order import is_live
-from notebook_pipeline.storage.tables import key_type
+from notebook_pipeline.storage.cursors import NO_CURSOR, as_cursor, is_later, stored_cursor, typed_cursor
+from notebook_pipeline.storage.database import Database, Value, quoted
+from notebook_pipeline.storage.extraction_order import is_behind, is_bulk, is_live, stored_place
+from notebook_pipeline.storage.keys import key_text
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The last deleting sweep: its day, its run, and the keys that it does not apply to.
+    """The last deleting sweep of a source: its moment, its place, and the keys that it does not apply to.
 
     `spared` is a JSON list of the keys that the source had but that are not stored, because their rows were
     rejected; whether they are deleted is recorded in `deleted_row` alone.
     """
 
+    source: str
     cursor: str
     run_id: str
+    place: str
     spared: str
 
+    @property
+    def is_live(self) -> bool:
+        """Return True if the sweep read a live source, False for a snapshot file."""
+        return self.source != BULK_MARK
 
-def find_missing(database: Database, dataset: Dataset, present: pa.Array, day: str) -> pa.Table:
-    """Return key and cursor of the stored rows that the source, read on `day`, no longer has.
 
-    `present` are the keys that it has. Bulk rows newer than `day` are left out: they may be new since then.
+@dataclass(frozen=True)
+class Reading:
+    """The reading that finds rows missing: its run, where it comes from, its place and its moment.
+
+    `moment` is a cursor's text: the day or the time at which reading began, or the highest number read.
     """
-    key, cursor = quoted(dataset.key), quoted(dataset.cursor)
-    _write_keys(database, dataset, "_present", pc.unique(present))
-    return database.query(
-        f"""SELECT {key} AS "key", {cursor} AS "cursor" FROM {quoted(dataset.name)}
-        WHERE {key} NOT IN (SELECT key FROM _present) AND ({is_live("_source")} OR {cursor} <= ?)
-        ORDER BY {key}""",
-        [day],
+
+    run_id: str
+    origin: Origin
+    place: str
+    moment: str
+
+
+def find_missing(database: Database, dataset: Dataset, present: pa.RecordBatch, reading: Reading) -> int:
+    """Find the stored rows whose key is not present, and return their number.
+
+    Rows that a later reading wrote are left out, and bulk rows that are after the moment of a live reading,
+    and live rows that are not older than a snapshot. The keys found are in the temporary table `_missing`.
+    """
+    keys = _names(dataset)
+    _write_keys(database, dataset, "_present", present)
+    _create_keys(database, dataset, "_missing", "cursor TEXT")
+    conditions, values = _may_be_deleted(database, dataset, reading)
+    same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
+    columns = ", ".join(f"p.{name}" for name in keys)
+    database.execute(
+        f"""INSERT INTO _missing SELECT {columns}, {stored_cursor(database, dataset, "p")}
+        FROM {quoted(dataset.name)} p
+        WHERE NOT EXISTS (SELECT 1 FROM _present q WHERE {same}) AND {conditions}""",
+        values,
     )
+    return database.execute("SELECT count(*) FROM _missing")[0][0]
 
 
-def delete_missing(
-    database: Database, dataset: Dataset, missing: pa.Table, *, run_id: str, day: str, max_percent: float
-) -> int:
-    """Delete the rows that `find_missing` found in this sweep, leaving tombstones; return their number.
+def delete_missing(database: Database, dataset: Dataset, reading: Reading, *, max_percent: float) -> int:
+    """Delete the rows that `find_missing` found, leaving tombstones; return their number.
 
     Raises DataRefused, with nothing deleted, if they are more than `max_percent` of the table.
     """
-    _check_limit(database, dataset, missing.num_rows, max_percent)
-    if missing.num_rows:
-        _delete(database, dataset, missing, run_id)
-    _save_sweep(database, dataset, run_id, day)
-    return missing.num_rows
+    missing = database.execute("SELECT count(*) FROM _missing")[0][0]
+    _check_limit(database, dataset, missing, max_percent)
+    if missing:
+        _delete(database, dataset, reading, "cursor" if reading.origin.kind.is_live else None)
+    _save_sweep(database, dataset, reading)
+    return missing
 
 
-def last_sweep(database: Database, dataset: str) -> Sweep | None:
-    """Return the last deleting sweep, or None if there was none."""
-    rows = database.execute("SELECT cursor, run_id, spared FROM sweep WHERE dataset = ?", [dataset])
-    return Sweep(*rows[0]) if rows else None
+def delete_marked(
+    database: Database, dataset: Dataset, marked: pa.RecordBatch, reading: Reading
+) -> tuple[int, int]:
+    """Delete the rows whose keys a live source has marked as deleted; each key occurs once.
+
+    Return the numbers of rows that were deleted, and of markers that lost to a later or newer row.
+    """
+    keys = _names(dataset)
+    _write_keys(database, dataset, "_marked", marked)
+    _create_keys(database, dataset, "_missing", "cursor TEXT")
+    conditions, values = _may_be_deleted(database, dataset, reading)
+    same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
+    table, columns = quoted(dataset.name), ", ".join(f"q.{name}" for name in keys)
+    stored = f"FROM _marked q JOIN {table} p ON {same}"
+    database.execute(
+        f"INSERT INTO _missing SELECT {columns}, ? {stored} WHERE {conditions}", [reading.moment, *values]
+    )
+    deleted = database.execute("SELECT count(*) FROM _missing")[0][0]
+    lost = database.execute(f"SELECT count(*) {stored}")[0][0] - deleted
+    # A row that arrives later, but was read earlier, must lose to the marker also if nothing is stored yet.
+    database.execute(
+        f"""INSERT INTO _missing SELECT {columns}, ? FROM _marked q LEFT JOIN {table} p ON {same}
+        WHERE p.{keys[0]} IS NULL""",
+        [reading.moment],
+    )
+    _delete(database, dataset, reading, "cursor")
+    return deleted, lost
+
+
+def last_sweeps(database: Database, dataset: str) -> list[Sweep]:
+    """Return the last deleting sweep of each source."""
+    rows = database.execute(
+        """SELECT w.source, w.cursor, w.run_id, coalesce(e.place, w.run_id), w.spared
+        FROM sweep w LEFT JOIN extraction e ON e.run_id = w.run_id WHERE w.dataset = ? ORDER BY w.source""",
+        [dataset],
+    )
+    return [Sweep(*row) for row in rows]
 
 
 def has_tombstones(database: Database, dataset: str) -> bool:
     """Return True if the dataset has tombstones of deleted rows."""
-    sql = "SELECT EXISTS (SELECT 1 FROM deleted_row WHERE dataset = ?)"
+    return _has_rows(database, "deleted_row", dataset)
+
+
+def has_accepted(database: Database, dataset: str) -> bool:
+    """Return True if a sweep of the dataset has accepted rows older than the stored ones."""
+    return _has_rows(database, "accepted_row", dataset)
+
+
+def _has_rows(database: Database, table: str, dataset: str) -> bool:
+    sql = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE dataset = ?)"
     return bool(database.execute(sql, [dataset])[0][0])
+
+
+def _may_be_deleted(database: Database, dataset: Dataset, reading: Reading) -> tuple[str, list[Value]]:
+    """Return the condition that a stored row p loses to the statement that its key is missing."""
+    cursor = f"p.{quoted(dataset.cursor)}" if dataset.cursor else ""
+    moment = typed_cursor(database, dataset, "?") if cursor else ""
+    alike = is_live("p._source") if reading.origin.kind.is_live else is_bulk("p._source")
+    values: list[Value] = []
+    if is_behind(database, dataset.name, reading.run_id, reading.origin, reading.place):
+        alike = f"{alike} AND {stored_place(database, dataset)} <= ?"
+        values.append(reading.place)
+    if reading.origin.kind.is_live:
+        other = f"{is_bulk('p._source')}{f' AND {cursor} <= {moment}' if cursor else ''}"
+    else:
+        other = f"{is_live('p._source')} AND {f'{cursor} < {moment}' if cursor else 'false'}"
+    if cursor:
+        values.append(reading.moment)
+    if cursor and not reading.origin.kind.is_live and has_accepted(database, dataset.name):
+        accepted = as_cursor(dataset, "a.cursor")
+        other += f""" AND NOT EXISTS (SELECT 1 FROM accepted_row a WHERE a.dataset = ?
+            AND a.key = {key_text(database, dataset, "p")} AND {accepted} >= {as_cursor(dataset, "?")})"""
+        values += [dataset.name, reading.moment]
+    return f"(({alike}) OR ({other}))", values
 
 
 def _check_limit(database: Database, dataset: Dataset, missing: int, max_percent: float) -> None:
@@ -83,47 +177,92 @@ def _check_limit(database: Database, dataset: Dataset, missing: int, max_percent
         )
 
 
-def _delete(database: Database, dataset: Dataset, missing: pa.Table, run_id: str) -> None:
-    tombstones = pa.table(
-        {
-            "dataset": pa.repeat(pa.scalar(dataset.name), missing.num_rows),
-            "key": missing["key"].cast(pa.string()),
-            "cursor": missing["cursor"].cast(pa.string()),
-            "run_id": pa.repeat(pa.scalar(run_id), missing.num_rows),
-        }
-    )
-    _write_keys(database, dataset, "_missing", missing["key"])
-    keys = "SELECT CAST(key AS TEXT) FROM _missing"
+def _delete(database: Database, dataset: Dataset, reading: Reading, cursor: str | None) -> None:
+    """Delete the rows in `_missing`; the cursor of their tombstones is this SQL, or the reading's moment."""
+    text = key_text(database, dataset, "m")
     for table in ("deleted_row", "row_place"):
-        database.execute(f"DELETE FROM {table} WHERE dataset = ? AND key IN ({keys})", [dataset.name])
-    database.append("deleted_row", tombstones)
+        database.execute(
+            f"DELETE FROM {table} WHERE dataset = ? AND key IN (SELECT {text} FROM _missing m)",
+            [dataset.name],
+        )
+    until: Sequence[Value] = [] if cursor else [reading.moment]
     database.execute(
-        f"DELETE FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} IN (SELECT key FROM _missing)"
+        f"""INSERT INTO deleted_row (dataset, key, cursor, run_id)
+        SELECT ?, {text}, {cursor or "?"}, ? FROM _missing m""",
+        [dataset.name, *until, reading.run_id],
     )
+    keys = ", ".join(_names(dataset))
+    database.execute(f"DELETE FROM {quoted(dataset.name)} WHERE ({keys}) IN (SELECT {keys} FROM _missing)")
 
 
-def _write_keys(database: Database, dataset: Dataset, table: str, keys: pa.Array | pa.ChunkedArray) -> None:
-    """Write distinct keys to a new temporary table."""
+def _names(dataset: Dataset) -> list[str]:
+    return [quoted(name) for name in dataset.keys]
+
+
+def _create_keys(database: Database, dataset: Dataset, table: str, *more: str) -> None:
+    """Create a temporary table of distinct keys."""
+    columns = [
+        f"{quoted(name)} {database.sql_type(dataset.schema.field(name).type)}" for name in dataset.keys
+    ]
     database.execute(f"DROP TABLE IF EXISTS {table}")
-    database.define(f"CREATE TEMP TABLE {table} (key {key_type(dataset)} PRIMARY KEY)")
-    database.append(table, pa.table({"key": keys}))
+    definition = ", ".join([*columns, *more, f"PRIMARY KEY ({', '.join(_names(dataset))})"])
+    database.execute(f"CREATE TEMP TABLE {table} ({definition})")
 
 
-def _save_sweep(database: Database, dataset: Dataset, run_id: str, day: str) -> None:
-    spared = f"SELECT key FROM _present EXCEPT SELECT {quoted(dataset.key)} FROM {quoted(dataset.name)}"
-    last = last_sweep(database, dataset.name)
+def _write_keys(database: Database, dataset: Dataset, table: str, keys: pa.RecordBatch) -> None:
+    """Write keys, in neutral types, to a new temporary table, each once."""
+    distinct = pa.Table.from_batches([keys]).group_by(keys.schema.names).aggregate([])
+    _create_keys(database, dataset, table)
+    for batch in distinct.select(list(dataset.keys)).to_batches():
+        database.append(table, database.encoded(batch))
+
+
+def _save_sweep(database: Database, dataset: Dataset, reading: Reading) -> None:
+    keys = _names(dataset)
+    same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
+    spared = f"""SELECT {key_text(database, dataset, "q")} AS key FROM _present q
+        LEFT JOIN {quoted(dataset.name)} p ON {same} WHERE p.{keys[0]} IS NULL"""
+    source, cursor = reading.origin.source, reading.moment if dataset.cursor else NO_CURSOR
+    last = next((one for one in last_sweeps(database, dataset.name) if one.source == source), None)
+    if last and reading.place < last.place:
+        _record_spared(
+            database,
+            dataset,
+            last.spared,
+            f"SELECT {key_text(database, dataset, 'q')} FROM _present q",
+            cursor,
+            reading.run_id,
+        )
+        return
     if last:
         # This sweep will not apply to the spared keys, so what the last one recorded of them is kept.
-        database.execute(
-            f"""INSERT INTO deleted_row SELECT ?, CAST(key AS TEXT), ?, ? FROM ({spared}) spared
-            WHERE key NOT IN ({database.json_items(key_type(dataset))}) ON CONFLICT (dataset, key)
-            DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
-            [dataset.name, last.cursor, last.run_id, last.spared],
+        now_spared = [key for (key,) in database.execute(spared)]
+        _record_spared(
+            database,
+            dataset,
+            json.dumps(now_spared),
+            database.json_items(),
+            last.cursor,
+            last.run_id,
+            last.spared,
         )
-        day = max(day, last.cursor)
-    keys = json.dumps([key for (key,) in database.execute(spared)])
+        cursor = last.cursor if dataset.cursor and is_later(dataset, last.cursor, cursor) else cursor
+    listed = json.dumps([key for (key,) in database.execute(spared)])
     database.execute(
-        """INSERT INTO sweep VALUES (?, ?, ?, ?) ON CONFLICT (dataset)
+        """INSERT INTO sweep (dataset, source, cursor, run_id, spared) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (dataset, source)
         DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id, spared = excluded.spared""",
-        [dataset.name, day, run_id, keys],
+        [dataset.name, source, cursor, reading.run_id, listed],
+    )
+
+
+def _record_spared(
+    database: Database, dataset: Dataset, keys: str, seen: str, cursor: str, run_id: str, *values: Value
+) -> None:
+    """Record that the keys of a JSON list are deleted, except those that the query `seen` yields."""
+    database.execute(
+        f"""INSERT INTO deleted_row (dataset, key, cursor, run_id) SELECT ?, value, ?, ?
+        FROM ({database.json_items()}) listed WHERE value NOT IN ({seen})
+        ON CONFLICT (dataset, key) DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
+        [dataset.name, cursor, run_id, keys, *values],
     )

@@ -25,6 +25,13 @@ WHOLE_NUMBER = r"""CREATE OR REPLACE FUNCTION _whole_number(written text) RETURN
     EXCEPTION WHEN data_exception THEN RETURN NULL;
     END $$"""
 
+# Writes a text as a JSON string. PostgreSQL's own functions for that cannot stand in an index, because of
+# types other than text, whose form depends on settings.
+JSON_STRING = r"""CREATE OR REPLACE FUNCTION _json_string(written text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
+        RETURN CAST(to_json(written) AS TEXT);
+    END $$"""
+
 
 @lru_cache(maxsize=1024)
 def numbered(sql: str) -> str:

@@ -1,52 +1,31 @@
-"""The order of extractions: of two live rows, or two bulk rows, with the same cursor the later one wins.
+"""The order of extractions: of two live rows, or two bulk rows, that are equally new the later one wins.
 
-An extraction's place is a text that sorts in the order of extractions: the id of its run or, for a replay of
-rejected rows, the place of the run that rejected them. The place of a stored row is the one in `row_place` if
-it has one, else that of the run in its `_run_id`. A row gets a `row_place` if a later extraction confirmed it
-without a change while a rejected version of it may still be replayed; to store one for every confirmed row
+An extraction's place is a text that sorts in the order of extractions. A live reading has the moment at which
+it began, in the form of a run's id, whenever it is committed; a bulk load the place of its commit; a replay
+of rejected rows the place of the run that rejected them. The place of a stored row is the one in `row_place`
+if it has one, else that of the run in its `_run_id`. A row gets a `row_place` if a later extraction confirmed
+it without a change while an earlier extraction may still be merged; to store one for every confirmed row
 would cost a write each.
 """
 
 from collections.abc import Sequence
 
-import pyarrow as pa
-
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.source_kind import BULK_MARK, SourceKind
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.database import Database, Value, literal
-from notebook_pipeline.storage.tables import is_rejected, rejected_key
+from notebook_pipeline.storage.keys import is_rejected, key_text, rejected_key
 
 
 def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
-    """Return the place of a run's extraction; call it inside the transaction that merges the rows.
-
-    A bulk load that waited for others comes after them, because its file is read inside its transaction.
-    A live source was read earlier: raise PipelineError if another update was committed since this run began,
-    because of two rows of the same day it is not known which was read later.
-    """
-    place = origin.place or run_id
-    newest = _newest(database, dataset, run_id, origin, "AND is_replay = 0")
+    """Return the place of a run's extraction; call it inside the transaction that merges the rows."""
     if origin.is_replay:
-        return place
-    if not origin.kind.is_live:
-        return place if newest < place else f"{newest}~"
-    meanwhile = _newest(
-        database,
-        dataset,
-        run_id,
-        origin,
-        "AND is_replay = 0 AND r.committed_at > (SELECT started_at FROM pipeline_run WHERE run_id = ?)",
-        [run_id],
-    )
-    other = max(meanwhile, newest if newest > place else "")
-    if other:
-        raise PipelineError(
-            f"{dataset}: another update, run {other}, was committed since this run began and may have read "
-            "newer rows of the same day; nothing was merged. Run again"
-        )
-    return place
+        return origin.place
+    if origin.kind.is_live:
+        return max(run_id, origin.place)
+    # A load that waited for others comes after them, because its file is read inside its transaction.
+    newest = _newest(database, dataset, run_id, origin)
+    return run_id if newest < run_id else f"{newest}~"
 
 
 def save_extraction(database: Database, run_id: str, dataset: str, origin: Origin, place: str) -> None:
@@ -59,65 +38,92 @@ def save_extraction(database: Database, run_id: str, dataset: str, origin: Origi
 
 
 def is_live(source: str) -> str:
-    """Return the SQL condition that a stored row, whose `_source` is this SQL, is from a live source."""
-    return f"{source} <> {literal(BULK_MARK)}"
+    """Return the SQL condition that a row whose `_source` is this SQL is from a live source."""
+    return f"coalesce({source}, {literal(BULK_MARK)}) <> {literal(BULK_MARK)}"
+
+
+def is_bulk(source: str) -> str:
+    """Return the SQL condition that a row whose `_source` is this SQL is from a bulk file.
+
+    Rows without a mark, which another program wrote, count as bulk.
+    """
+    return f"coalesce({source}, {literal(BULK_MARK)}) = {literal(BULK_MARK)}"
 
 
 def is_alike(source: str, kind: SourceKind) -> str:
     """Return the SQL condition that a `_source` and this kind are either both live or both bulk."""
-    return is_live(source) if kind.is_live else f"{source} = {literal(BULK_MARK)}"
+    return is_live(source) if kind.is_live else is_bulk(source)
 
 
 def is_behind(database: Database, dataset: str, run_id: str, origin: Origin, place: str) -> bool:
     """Return True if rows of a later extraction, live or bulk like this one, may already be stored."""
-    return place < _newest(database, dataset, run_id, origin)
+    return place < _newest(database, dataset, run_id, origin, replays=True)
 
 
-def stored_place(dataset: Dataset, key: str) -> str:
-    """Return the SQL for the place of the stored row `p`; `key` is the SQL of its key."""
-    noted = f"dataset = {literal(dataset.name)} AND key = CAST({key} AS TEXT)"
-    return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
-        (SELECT place FROM extraction WHERE run_id = p._run_id), '')"""
-
-
-def awaited_keys(database: Database, dataset: Dataset, low: Value, high: Value) -> pa.Array | None:
-    """Return the keys between two whose rejected rows may be replayed, or None if there are none."""
-    key = rejected_key(database, dataset)
-    keys = database.query(
-        f"""SELECT DISTINCT {key} AS "key" FROM rejected_row
-        WHERE {is_rejected(dataset)} AND {key} BETWEEN ? AND ?""",
-        [low, high],
+def may_be_followed(database: Database, dataset: str, run_id: str, origin: Origin) -> bool:
+    """Return True if another run may still merge an earlier extraction, live or bulk like this one."""
+    if not (origin.kind.is_live or database.is_shared):
+        return False
+    rows = database.execute(
+        """SELECT EXISTS (SELECT 1 FROM pipeline_run WHERE status = 'running' AND run_id <> ?
+        AND committed_at IS NULL AND source IS NOT NULL AND coalesce(dataset, ?) = ?)""",
+        [run_id, dataset, dataset],
     )
-    return keys["key"].combine_chunks() if keys.num_rows else None
+    return bool(rows[0][0])
+
+
+def stored_place(database: Database, dataset: Dataset) -> str:
+    """Return the SQL for the place of the stored row `p`.
+
+    A bulk row that a live source has confirmed is a live row, but has no live place unless one is noted.
+    """
+    noted = f"dataset = {literal(dataset.name)} AND key = {key_text(database, dataset, 'p')}"
+    is_alike = f"({is_live('source')}) = ({is_live('p._source')})"
+    return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
+        (SELECT place FROM extraction WHERE run_id = p._run_id AND {is_alike}), '')"""
+
+
+def rejected_keys(database: Database, dataset: Dataset) -> list[str]:
+    """Return the keys, as text, of rejected rows that may be replayed."""
+    key = rejected_key(database, dataset)
+    rows = database.execute(
+        f"SELECT DISTINCT {key} FROM rejected_row WHERE {is_rejected(dataset)} AND {key} IS NOT NULL"
+    )
+    return [text for (text,) in rows]
 
 
 class Notes:
     """The entries of `row_place`, updated while rows are merged at one place."""
 
-    def __init__(self, database: Database, dataset: Dataset, place: str, *, is_replay: bool) -> None:
+    def __init__(self, database: Database, dataset: Dataset, run_id: str, place: str, origin: Origin) -> None:
         self._database = database
         self._dataset = dataset
         self._place = place
-        self._is_replay = is_replay
+        # Replays confirm at an earlier place than the row's own may be, which is compared below.
+        self.notes_all = origin.is_replay or may_be_followed(database, dataset.name, run_id, origin)
         self.has_notes = self._exists("row_place WHERE dataset = ?", [dataset.name])
         self._has_rejected = self._exists(f"rejected_row WHERE {is_rejected(dataset)}")
 
     def forget(self, written: str) -> None:
-        """Delete the entries of rows that were written; `written` is the query of their keys."""
+        """Delete the entries of rows that were written; `written` is the query of their keys, as text."""
         if self.has_notes:
-            keys = f"SELECT CAST(key AS TEXT) FROM ({written}) written"
-            self._execute(f"DELETE FROM row_place WHERE dataset = ? AND key IN ({keys})")
+            self._execute(f"DELETE FROM row_place WHERE dataset = ? AND key IN ({written})")
 
     def confirm(self, confirmed: str) -> None:
-        """Add entries for confirmed rows that may be replayed; `confirmed` is the query of their keys."""
-        if not (self._is_replay or self._has_rejected):
+        """Add entries for confirmed rows that an earlier extraction may meet.
+
+        `confirmed` is the query of the stored rows `p`, without what it selects.
+        """
+        if not (self.notes_all or self._has_rejected):
             return
-        rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._database, self._dataset)} = c.key"
-        awaited = "true" if self._is_replay else f"EXISTS (SELECT 1 FROM rejected_row WHERE {rejected})"
+        key = key_text(self._database, self._dataset, "p")
+        rejected = f"{is_rejected(self._dataset)} AND {rejected_key(self._database, self._dataset)} = {key}"
+        awaited = "" if self.notes_all else f"AND EXISTS (SELECT 1 FROM rejected_row WHERE {rejected})"
         noted = self._execute(
-            f"""INSERT INTO row_place SELECT ?, CAST(c.key AS TEXT), ? FROM ({confirmed}) c WHERE {awaited}
+            f"""INSERT INTO row_place SELECT DISTINCT ?, {key}, ? {confirmed} {awaited}
+            AND {stored_place(self._database, self._dataset)} < ?
             ON CONFLICT (dataset, key) DO UPDATE SET place = excluded.place RETURNING 1""",
-            [self._place],
+            [self._place, self._place],
         )
         self.has_notes = self.has_notes or bool(noted)
 
@@ -128,20 +134,13 @@ class Notes:
         return bool(self._database.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})", values)[0][0])
 
 
-def _newest(
-    database: Database,
-    dataset: str,
-    run_id: str,
-    origin: Origin,
-    condition: str = "",
-    values: Sequence[Value] = (),
-) -> str:
+def _newest(database: Database, dataset: str, run_id: str, origin: Origin, *, replays: bool = False) -> str:
     """Return the last place of other runs' committed extractions, live or bulk like this one, or ""."""
     rows = database.execute(
         f"""SELECT place FROM extraction e JOIN pipeline_run r ON r.run_id = e.run_id
         WHERE e.dataset = ? AND {is_alike("e.source", origin.kind)} AND e.run_id <> ?
-            AND r.committed_at IS NOT NULL {condition}
+            AND r.committed_at IS NOT NULL {"" if replays else "AND is_replay = 0"}
         ORDER BY place DESC LIMIT 1""",
-        [dataset, run_id, *values],
+        [dataset, run_id],
     )
     return rows[0][0] if rows else ""

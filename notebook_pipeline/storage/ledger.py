@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from notebook_pipeline.errors import PipelineError, UsageError
-from notebook_pipeline.storage.database import Database, Lock
+from notebook_pipeline.storage.database import Database, Lock, quoted
 
 LOST = "process lost"
 KEPT_REJECTED_ROWS = 10_000
@@ -118,6 +119,13 @@ def get_run(database: Database, run_id: str) -> dict[str, object]:
     return rows[0]
 
 
+def newest_run_id(database: Database) -> str:
+    """Return the greatest id of all runs, or "" if there is none yet."""
+    if "pipeline_run" not in database.relations():
+        return ""
+    return database.execute("SELECT coalesce(max(run_id), '') FROM pipeline_run")[0][0]
+
+
 def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -> str:
     """Return the id of the last run that merged rows into the dataset, or "" if there is none.
 
@@ -133,12 +141,10 @@ def last_merge(database: Database, dataset: str, *, or_refused_from: str = "") -
 
 
 def stored_rows(database: Database, dataset: str) -> int:
-    """Return the dataset's number of rows, computed from the counts of its committed runs without a scan."""
-    return database.execute(
-        "SELECT CAST(coalesce(sum(rows_inserted - coalesce(rows_deleted, 0)), 0) AS BIGINT) "
-        "FROM pipeline_run WHERE dataset = ? AND committed_at IS NOT NULL",
-        [dataset],
-    )[0][0]
+    """Return the number of rows in the dataset's table, 0 if there is none: others may write to it, too."""
+    if dataset not in database.relations():
+        return 0
+    return database.execute(f"SELECT count(*) FROM {quoted(dataset)}")[0][0]
 
 
 def loaded_before(database: Database, dataset: str, fingerprint: str) -> str | None:
@@ -191,13 +197,16 @@ def save_rejected(
     )
 
 
-def save_results(
-    database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, object]]
-) -> None:
-    """Record check results (check_name, severity, passed, measured, expected, sample)."""
+SOURCE_COUNT = "source_count"
+"""The name of the result in which an update stores, as `expected`, the source's own number of rows."""
+
+
+def save_results(database: Database, run_id: str, dataset: str, results: Iterable[Mapping[str, Any]]) -> None:
+    """Record check results by the names of their columns."""
     for result in results:
         database.execute(
-            "INSERT INTO quality_result VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO quality_result (run_id, dataset, check_name, severity, passed, measured, expected, "
+            "sample, measured_number, measured_counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 run_id,
                 dataset,
@@ -207,6 +216,8 @@ def save_results(
                 _text(result.get("measured")),
                 _text(result.get("expected")),
                 _text(result.get("sample")),
+                result.get("measured_number"),
+                _text(result.get("measured_counts")),
             ],
         )
 

@@ -1,19 +1,27 @@
 """Merging rows into a dataset's table by the merge rule, and the watermark."""
 
 from collections import Counter
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 
-from notebook_pipeline.contract.arrow_functions import all_true, mask, pc
+from notebook_pipeline.contract.arrow_functions import Mask, mask
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.storage.cursors import as_cursor
 from notebook_pipeline.storage.database import Database, quoted
-from notebook_pipeline.storage.deletions import has_tombstones, last_sweep
-from notebook_pipeline.storage.extraction_order import is_behind
+from notebook_pipeline.storage.deletions import (
+    Reading,
+    delete_marked,
+    has_accepted,
+    has_tombstones,
+    last_sweeps,
+)
+from notebook_pipeline.storage.extraction_order import is_behind, rejected_keys
 from notebook_pipeline.storage.fast_merge import is_known, write_newer
+from notebook_pipeline.storage.key_order import ascends, keys_from_text, places_of, repeated, sorted_by_key
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.staging import Staging
 
@@ -41,71 +49,144 @@ class Merge:
 
     Every row follows the merge rule (see merge_rule.py). Three kinds need no staging for that: rows with keys
     greater than the table's last are new, rows that are stored already are unchanged, and rows with a greater
-    cursor than the stored ones win if the dataset has no deletions and no entries in `row_place`.
+    cursor than the stored ones win if nothing is recorded of deletions and `row_place` is empty. With
+    `accepted_until`, the moment of a sweep, rows older than the stored ones are accepted as well.
     """
 
     def __init__(
-        self, database: Database, dataset: Dataset, *, run_id: str, origin: Origin, place: str
+        self,
+        database: Database,
+        dataset: Dataset,
+        *,
+        run_id: str,
+        origin: Origin,
+        place: str,
+        accepted_until: str | None = None,
     ) -> None:
         self._database = database
         self._dataset = dataset
         self._is_behind = is_behind(database, dataset.name, run_id, origin, place)
         self._found = Circumstances(
             origin,
+            run_id,
             place,
             # A load that runs side by side with this one may come before or after it.
             is_behind=self._is_behind or (database.is_shared and origin.kind.side_by_side),
             has_tombstones=has_tombstones(database, dataset.name),
-            sweep=last_sweep(database, dataset.name),
+            has_accepted=has_accepted(database, dataset.name),
+            sweeps=last_sweeps(database, dataset.name),
+            accepted_until=accepted_until,
         )
         self._marks = {"_run_id": run_id, "_source": origin.source}
         # If the last batch had no row that is stored already, the next one is likely to have none either.
         self._is_plainly_newer = False
-        self._staging = Staging(database, dataset, run_id=run_id, found=self._found)
-        table, key = quoted(dataset.name), quoted(dataset.key)
-        self._last_key = database.execute(f"SELECT max({key}) FROM {table}")[0][0]
+        self._staging = Staging(database, dataset, self._found)
+        self._rejected: list[str] | None = None
+        self._last_key = self._read_last_key()
+
+    @property
+    def examples(self) -> Mapping[str, Sequence[tuple]]:
+        """Return the keys of the first rows that were `repeated` in their file or `older` than the stored."""
+        return self._staging.examples
+
+    @property
+    def noted(self) -> Counter[str]:
+        """Return the numbers of rows that were `repeated` in their file or `older` than the stored ones."""
+        return self._staging.noted
 
     def add(self, batch: pa.RecordBatch) -> MergeCounts:
         """Merge one batch, with the dataset's columns in stored types, and return the counts."""
-        if batch.column(self._dataset.key).null_count:
-            raise PipelineError(f"{self._dataset.name}: a row without {self._dataset.key} cannot be merged")
-        counts = MergeCounts()
-        for part in ordered_parts(batch, self._dataset.key):
-            counts += self._append(part) if self._is_new(part) else self._merge(part)
-            last = part.column(self._dataset.key)[-1].as_py()
-            self._last_key = last if self._last_key is None else max(self._last_key, last)
+        keys = self._dataset.keys
+        for name in keys:
+            if batch.column(name).null_count:
+                raise PipelineError(f"{self._dataset.name}: a row without {name} cannot be merged")
+        if not len(batch):
+            return MergeCounts()
+        rows = sorted_by_key(self._database.encoded(batch), keys)
+        last = rows.slice(len(rows) - 1).select(list(keys))
+        counts, several = MergeCounts(), repeated(rows, keys)
+        if several.any():
+            counts += self._stage(rows.filter(pa.array(several)), has_versions=True)
+            rows = rows.filter(pa.array(~several))
+        if len(rows):
+            counts += self._append(rows) if self._is_new(rows) else self._merge(rows)
+        if self._last_key is None or not self._is_beyond(last):
+            self._last_key = last
         return counts
 
-    @property
-    def _heeds_deletions(self) -> bool:
-        return self._found.has_tombstones or self._found.sweep is not None
+    def delete(self, keys: pa.RecordBatch, moment: str) -> MergeCounts:
+        """Delete the rows that a live source has marked as deleted, each key once, and return the counts.
 
-    def _is_new(self, part: pa.RecordBatch) -> bool:
-        """Return True if every key is greater than the table's last and the dataset has no deletions."""
-        if self._heeds_deletions:
+        A marker counts as updated if it removed a row, as stale if a later or newer row is stored, and
+        otherwise as unchanged.
+        """
+        reading = Reading(self._found.run_id, self._found.origin, self._found.place, moment)
+        deleted, lost = delete_marked(self._database, self._dataset, keys, reading)
+        return MergeCounts(updated=deleted, stale=lost, unchanged=len(keys) - deleted - lost)
+
+    def _read_last_key(self) -> pa.RecordBatch | None:
+        """Return the greatest key of the table, or None if it is empty."""
+        keys = list(map(quoted, self._dataset.keys))
+        descending = ", ".join(f"{name} DESC" for name in keys)
+        found = self._database.query(
+            f"SELECT {', '.join(keys)} FROM {quoted(self._dataset.name)} ORDER BY {descending} LIMIT 1"
+        )
+        return found.to_batches()[0] if found.num_rows else None
+
+    def _is_beyond(self, rows: pa.RecordBatch) -> bool:
+        """Return True if the table's last key is not less than the first of these rows."""
+        if self._last_key is None:
             return False
-        return self._last_key is None or part.column(self._dataset.key)[0].as_py() > self._last_key
+        keys = self._dataset.keys
+        types = [rows.schema.field(name).type for name in keys]
+        last = [column.cast(kind) for column, kind in zip(self._last_key.columns, types, strict=True)]
+        both = [pa.concat_arrays([one, rows.column(name)[:1]]) for one, name in zip(last, keys, strict=True)]
+        return not ascends(pa.RecordBatch.from_arrays(both, list(keys)), keys)[0]
 
-    def _append(self, part: pa.RecordBatch) -> MergeCounts:
-        if not self._database.append(self._dataset.name, part, self._marks):
-            return self._merge(part)
-        return MergeCounts(inserted=part.num_rows)
+    def _is_new(self, rows: pa.RecordBatch) -> bool:
+        """Return True if every key is greater than the table's last and nothing is recorded of deletions."""
+        return not (self._found.has_statements or self._is_accepting or self._is_beyond(rows))
 
-    def _merge(self, part: pa.RecordBatch) -> MergeCounts:
-        rows, written = part.num_rows, MergeCounts()
+    @property
+    def _is_accepting(self) -> bool:
+        return self._found.accepted_until is not None
+
+    def _append(self, rows: pa.RecordBatch) -> MergeCounts:
+        if not self._database.append(self._dataset.name, rows, self._marks):
+            return self._merge(rows)
+        return MergeCounts(inserted=rows.num_rows)
+
+    def _merge(self, rows: pa.RecordBatch) -> MergeCounts:
+        count, written = rows.num_rows, MergeCounts()
         if self._is_plainly_newer and not self._staging.has_notes:
-            written = MergeCounts(*write_newer(self._database, self._dataset, part, self._marks))
-            if written.total == rows:
+            written = MergeCounts(*write_newer(self._database, self._dataset, rows, self._marks))
+            if written.total == count:
                 return written
         # A replay records what it confirms, and a late row may be older than a stored one that is identical.
-        if not (self._is_behind or self._found.origin.is_replay):
-            known = is_known(self._database, self._dataset, part, self._found.origin.source)
-            part = part if known is None else part.filter(pc.invert(known))
-            self._is_plainly_newer = part.num_rows == rows and not self._heeds_deletions
-        outcomes = self._staging.merge(part) if part.num_rows else Counter[str]()
-        inserted, updated, stale = (outcomes[name] for name in ("inserted", "updated", "stale"))
-        written += MergeCounts(inserted, updated, 0, stale)
-        return written + MergeCounts(unchanged=rows - written.total)
+        if not (self._is_behind or self._staging.notes_all or self._is_accepting):
+            known = self._known(rows)
+            rows = rows if known is None else rows.filter(pa.array(~known))
+            self._is_plainly_newer = rows.num_rows == count and not self._found.has_statements
+        staged = self._stage(rows) if len(rows) else MergeCounts()
+        # Rows that were written at once above are found identical now.
+        written += replace(staged, unchanged=0)
+        return replace(written, unchanged=count - written.total)
+
+    def _known(self, rows: pa.RecordBatch) -> Mask | None:
+        """Return which rows are stored already, without those of which a rejected version may be replayed."""
+        is_live = self._found.origin.kind.is_live
+        known = is_known(self._database, self._dataset, rows, is_live=is_live)
+        if known is None or not known.any():
+            return known
+        if self._rejected is None:
+            self._rejected = rejected_keys(self._database, self._dataset)
+        keys = self._dataset.keys
+        awaited = keys_from_text(self._rejected, rows.select(list(keys)).schema)
+        return known & mask(places_of(rows, awaited, keys).is_null())
+
+    def _stage(self, rows: pa.RecordBatch, *, has_versions: bool = False) -> MergeCounts:
+        outcomes = self._staging.merge(rows, has_versions=has_versions)
+        return MergeCounts(**{name: outcomes[name] for name in ("inserted", "updated", "unchanged", "stale")})
 
 
 def read_watermark(database: Database, dataset: str, source: str) -> str | None:
@@ -115,27 +196,13 @@ def read_watermark(database: Database, dataset: str, source: str) -> str | None:
 
 
 def save_watermark(
-    database: Database, dataset: str, source: str, value: str, *, run_id: str, now: str
+    database: Database, dataset: Dataset, source: str, value: str, *, run_id: str, now: str
 ) -> None:
-    """Move the watermark forward to `value`; it never goes back."""
+    """Move the watermark forward to `value`, a cursor's text; it never goes back."""
+    is_later = f"{as_cursor(dataset, 'excluded.value')} > {as_cursor(dataset, 'watermark.value')}"
     database.execute(
-        """INSERT INTO watermark VALUES (?, ?, ?, ?, ?) ON CONFLICT (dataset, source) DO UPDATE SET
+        f"""INSERT INTO watermark VALUES (?, ?, ?, ?, ?) ON CONFLICT (dataset, source) DO UPDATE SET
         value = excluded.value, run_id = excluded.run_id, updated_at = excluded.updated_at
-        WHERE excluded.value > watermark.value""",
-        [dataset, source, value, run_id, now],
+        WHERE {is_later}""",
+        [dataset.name, source, value, run_id, now],
     )
-
-
-def ordered_parts(batch: pa.RecordBatch, key: str) -> list[pa.RecordBatch]:
-    """Sort a batch by key and split it so that no part has a key twice, keeping the order of its versions."""
-    keys = batch.column(key)
-    if not len(keys):
-        return []
-    if all_true(pc.less(keys[:-1], keys[1:])):
-        return [batch]
-    batch = batch.take(pc.sort_indices(keys))  # stable
-    keys = batch.column(key)
-    begins = np.r_[True, mask(pc.not_equal(keys[:-1], keys[1:]))]
-    rows = np.arange(len(keys))
-    occurrence = rows - np.maximum.accumulate(np.where(begins, rows, 0))
-    return [batch.filter(pa.array(occurrence == turn)) for turn in range(occurrence.max() + 1)]

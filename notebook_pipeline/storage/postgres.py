@@ -1,7 +1,7 @@
 """The analytics database in PostgreSQL: rows are written by COPY, and several machines may write at once."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +15,8 @@ from notebook_pipeline.connections import Connection, postgres_uri
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
+from notebook_pipeline.storage.postgres_errors import remedy_of, said, without
+from notebook_pipeline.storage.postgres_tables import PostgresTables
 
 # How long one writer waits for another's whole transaction.
 LOCK_TIMEOUT_MS = 15 * 60 * 1000
@@ -30,18 +32,6 @@ _SETTINGS = {
     "jit": "off",
 }
 _UNIQUE_VIOLATION = "23505"
-_REMEDIES = {
-    "23505": "another writer stored it at the same time; run again",
-    "25006": "this connection is read-only",
-    "28": "check the login and password of the connection",
-    "3D000": "create the database, or correct the connection's schema, which names it",
-    "40P01": "another load wrote the same rows in another order; nothing was changed, run again",
-    "40001": "another writer changed the same rows; nothing was changed, run again",
-    "42501": "grant this privilege to the login of the connection",
-    "53": "check that the server has free disk space and connections, and run again; nothing was changed",
-    "55P03": "another writer held the lock too long; check which run is `running`, then run again",
-    "57": "the server closed this connection; uncommitted changes were rolled back, run again",
-}
 
 
 class PostgresDatabase(Database):
@@ -49,8 +39,12 @@ class PostgresDatabase(Database):
 
     is_shared = True
     begin = "BEGIN"
-    row_number = ", rowid BIGINT GENERATED ALWAYS AS IDENTITY"
-    functions: ClassVar = {"_json_field": dialect.JSON_FIELD, "_whole_number": dialect.WHOLE_NUMBER}
+    row_number = "rowid BIGINT GENERATED ALWAYS AS IDENTITY"
+    functions: ClassVar = {
+        "_json_field": dialect.JSON_FIELD,
+        "_whole_number": dialect.WHOLE_NUMBER,
+        "_json_string": dialect.JSON_STRING,
+    }
 
     def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
         place = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema}"
@@ -59,9 +53,9 @@ class PostgresDatabase(Database):
         try:
             super().__init__(postgres.connect(postgres_uri(connection), autocommit=True), name)
         except Error as error:
-            said = _without(connection, _said(error))
+            found = without(connection, said(error))
             raise PipelineError(
-                f"{name}: cannot be opened as a database: {said}; check the connection "
+                f"{name}: cannot be opened as a database: {found}; check the connection "
                 f"{connection.conn_id!r}, and that the server is running"
             ) from None
         settings = _SETTINGS | {"lock_timeout": str(LOCK_TIMEOUT_MS)}
@@ -91,11 +85,12 @@ class PostgresDatabase(Database):
         """Append rows by COPY; return False, with none appended, if the key of one is stored already."""
         columns = {name: dialect.stored(rows.column(name)) for name in rows.schema.names}
         columns |= {name: pa.repeat(pa.scalar(mark), rows.num_rows) for name, mark in marks.items()}
+        # The driver looks for a table in one schema only; temporary tables have their own.
+        is_temporary = table.startswith("_")
+        before = None if is_temporary else self._inserted(table)
         try:
             with self._undone_if_it_fails(), self._cursor() as cursor:
                 if rows.num_rows:
-                    # The driver looks for a table in one schema only; temporary tables have their own.
-                    is_temporary = table.startswith("_")
                     cursor.adbc_ingest(
                         table, dialect.in_pieces(columns), mode="append", temporary=is_temporary
                     )
@@ -103,6 +98,8 @@ class PostgresDatabase(Database):
             if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
                 return False
             raise
+        if before is not None:
+            self._check_written((self._inserted(table) or 0) - before, rows.num_rows)
         return True
 
     def upsert(self, sql: str, expected: int) -> bool:
@@ -169,6 +166,11 @@ class PostgresDatabase(Database):
         )
         return [name for (name,) in rows]
 
+    @property
+    def tables(self) -> PostgresTables:
+        """Return what PostgreSQL reports of tables, and how it changes them."""
+        return PostgresTables(self)
+
     def forbids_doubles(self, table: str, column: str) -> bool:
         """Return True if this column alone is the primary key or has a unique index."""
         [[indexes]] = self.execute(
@@ -180,19 +182,47 @@ class PostgresDatabase(Database):
         )
         return bool(indexes)
 
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         text = f"_json_field({quoted(column)}, {literal(field)})"
-        return text if kind == "TEXT" else f"_whole_number({text})"
+        return f"_whole_number({text})" if pa.types.is_integer(kind) else text
 
-    def json_items(self, kind: str) -> str:
-        """Return the query that yields the items of a JSON list, which is its one parameter."""
-        value = "value" if kind == "TEXT" else "CAST(value AS BIGINT)"
-        return f"SELECT {value} FROM json_array_elements_text(CAST(? AS JSON))"
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+        texts = [f"CAST({value} AS TEXT)" for value in values]
+        items = [
+            text if pa.types.is_integer(kind) else f"_json_string({text})"
+            for text, kind in zip(texts, kinds, strict=True)
+        ]
+        listed = " || ',' || ".join(items)
+        return f"('[' || {listed} || ']')"
+
+    def json_items(self) -> str:
+        """Return the query that yields the items of a JSON list, its one parameter, as text named `value`."""
+        return "SELECT value FROM json_array_elements_text(CAST(? AS JSON))"
+
+    def moment(self, text: str) -> str:
+        """Return the SQL of a stored moment, given the SQL of its text (UTC)."""
+        return f"CAST({text} || '+00' AS TIMESTAMPTZ)"
+
+    def moment_text(self, stored: str) -> str:
+        """Return the SQL of the text (UTC) of a stored moment."""
+        return f"to_char({stored} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
 
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
         """Return the condition that a column does not match a glob, and the value to bind in it."""
         return f"{column} !~ ?", dialect.pattern(glob)
+
+    def _inserted(self, table: str) -> int | None:
+        """Return how many rows this transaction has inserted into a table, or None if nothing counts them."""
+        if self._state() == "idle":
+            return None
+        [[inserted]] = self.execute(
+            """SELECT pg_stat_get_xact_tuples_inserted(to_regclass(?))
+            WHERE current_setting('track_counts') = 'on' UNION ALL SELECT NULL LIMIT 1""",
+            [quoted(table)],
+        )
+        return inserted
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
@@ -225,9 +255,8 @@ class PostgresDatabase(Database):
         return self._dbapi.cursor()
 
     def _problem(self, error: Error) -> PipelineError:
-        state = error.sqlstate or ""
-        remedy = next((remedy for sign, remedy in _REMEDIES.items() if state.startswith(sign)), "")
-        return PipelineError(f"{self.name}: {_said(error)}{f' ({remedy})' if remedy else ''}")
+        remedy = remedy_of(error)
+        return PipelineError(f"{self.name}: {said(error)}{f' ({remedy})' if remedy else ''}")
 
 
 class _OvertakenError(Exception):
@@ -250,22 +279,3 @@ def _number(kind: str, name: str) -> int:
     """Return the number of a named advisory lock: PostgreSQL identifies them by 64-bit integers."""
     digest = hashlib.sha256(f"notebook_pipeline {kind} {name}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
-
-
-def _said(error: Error) -> str:
-    """Return the message of the server or the driver, without the statement."""
-    said = {_text(key): _text(value) for key, value in error.details}
-    first = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
-    lines = [first.removeprefix("IO: [libpq] "), said.get("PG_DIAG_MESSAGE_DETAIL", "")]
-    return ": ".join(" ".join(line.split()) for line in lines if line)
-
-
-def _text(part: str | bytes) -> str:
-    return part.decode(errors="replace") if isinstance(part, bytes) else part
-
-
-def _without(connection: Connection, said: str) -> str:
-    """Return a message without the connection's secrets, which it is not expected to contain anyway."""
-    for secret in connection.secrets():
-        said = said.replace(secret, "…")
-    return said

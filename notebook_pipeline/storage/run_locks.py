@@ -1,10 +1,11 @@
 """The lock file of a run, which the operating system unlocks when the process ends, however it ends."""
 
-import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.storage.file_lock import open_locked
 
 
 class RunLock:
@@ -36,36 +37,24 @@ class RunLock:
 def is_held(path: Path) -> bool:
     """Return True if a process holds the lock at a path, or if that cannot be determined."""
     try:
-        file = os.open(path, os.O_RDONLY)
+        os.close(open_locked(path, os.O_RDONLY, shared=True))
     except FileNotFoundError:
         return False
     except OSError:
         return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(file)
     return False
 
 
 def _locked(path: Path) -> int | None:
     """Open and lock a file; return None if it or its folder was removed meanwhile: nobody sees the lock."""
     try:
-        file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        file = open_locked(path)
     except FileNotFoundError:
         if path.parent.exists():
             raise
         return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(FileNotFoundError):
         if os.path.samestat(os.fstat(file), path.stat()):
             return file
-    except FileNotFoundError:
-        pass
-    except OSError:
-        os.close(file)
-        raise
     os.close(file)
     return None

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from errno import EACCES, EISDIR
 from pathlib import Path
@@ -19,6 +19,7 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import stored_types
 from notebook_pipeline.storage.database import Database, Lock, literal, quoted
 from notebook_pipeline.storage.run_locks import RunLock, is_held
+from notebook_pipeline.storage.sqlite_tables import SqliteTables
 
 # How long one writer waits for another's whole transaction.
 BUSY_TIMEOUT_MS = 15 * 60 * 1000
@@ -85,23 +86,27 @@ class SqliteDatabase(Database):
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
         """Append rows and return True: no other writer can have stored a key meanwhile."""
+        before = self._changes()
         self._insert(table, rows, marks)
+        self._check_written(self._changes() - before, rows.num_rows)
         return True
 
     def append_newer(
-        self, table: str, key: str, cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
+        self, table: str, keys: Sequence[str], cursor: str, rows: pa.RecordBatch, marks: Mapping[str, str]
     ) -> int:
         """Append rows; a row with a greater cursor replaces the stored one. Return the number written."""
-        names = [quoted(name) for name in (*rows.schema.names, *marks) if name != key]
+        names = [quoted(name) for name in (*rows.schema.names, *marks) if name not in keys]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         newer = f"excluded.{quoted(cursor)} > {quoted(table)}.{quoted(cursor)}"
         before = self._changes()
-        self._insert(table, rows, marks, f"ON CONFLICT ({quoted(key)}) DO UPDATE SET {changes} WHERE {newer}")
+        key = ", ".join(map(quoted, keys))
+        self._insert(table, rows, marks, f"ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {newer}")
         return self._changes() - before
 
     def upsert(self, sql: str, expected: int) -> bool:
         """Run a statement and return True: no other writer can have changed a row meanwhile."""
         self.execute(sql)
+        self._check_written(self.execute("SELECT changes()")[0][0], expected)
         return True
 
     def lock(self, name: str, *, shared: bool = False) -> None:
@@ -125,6 +130,11 @@ class SqliteDatabase(Database):
             name for (name,) in self.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", [table])
         ]
 
+    @property
+    def tables(self) -> SqliteTables:
+        """Return what SQLite reports of tables, and how it changes them."""
+        return SqliteTables(self)
+
     def forbids_doubles(self, table: str, column: str) -> bool:
         """Return True if this column alone is the primary key or has a unique index."""
         [[is_key]] = self.execute(
@@ -137,15 +147,28 @@ class SqliteDatabase(Database):
         )
         return bool(is_key or indexed)
 
-    def json_key(self, column: str, field: str, kind: str) -> str:
+    def json_key(self, column: str, field: str, kind: pa.DataType) -> str:
         """Return the SQL that reads a field of a JSON object in a column; it is null if it cannot be read."""
         path = '$."' + field.replace('"', '\\"') + '"'
         name = quoted(column)
-        return f"CASE WHEN json_valid({name}) THEN CAST(json_extract({name}, {literal(path)}) AS {kind}) END"
+        value = f"CAST(json_extract({name}, {literal(path)}) AS {self.sql_type(kind)})"
+        return f"CASE WHEN json_valid({name}) THEN {value} END"
 
-    def json_items(self, kind: str) -> str:
-        """Return the query that yields the items of a JSON list, which is its one parameter."""
-        return "SELECT value FROM json_each(?)"
+    def json_list(self, values: Sequence[str], kinds: Sequence[pa.DataType]) -> str:
+        """Return the SQL of a compact JSON list of values that are not null, whose types are `kinds`."""
+        return f"json_array({', '.join(values)})"
+
+    def json_items(self) -> str:
+        """Return the query that yields the items of a JSON list, its one parameter, as text named `value`."""
+        return "SELECT CAST(value AS TEXT) AS value FROM json_each(?)"
+
+    def moment(self, text: str) -> str:
+        """Return the SQL of a stored moment, given the SQL of its text (UTC)."""
+        return text
+
+    def moment_text(self, stored: str) -> str:
+        """Return the SQL of the text (UTC) of a stored moment."""
+        return stored
 
     def misses_glob(self, column: str, glob: str) -> tuple[str, str]:
         """Return the condition that a column does not match a glob, and the value to bind in it."""

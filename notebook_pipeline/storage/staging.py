@@ -2,110 +2,200 @@
 
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, literal, quoted
 from notebook_pipeline.storage.extraction_order import Notes
-from notebook_pipeline.storage.merge_rule import Circumstances, outcome
-from notebook_pipeline.storage.tables import sql_type
+from notebook_pipeline.storage.key_order import key_of
+from notebook_pipeline.storage.keys import key_text
+from notebook_pipeline.storage.merge_rule import Circumstances, outcome, recorded_joins
+from notebook_pipeline.storage.versions import merge_versions
+
+# Keys that are shown as examples of repeated or older rows.
+EXAMPLES = 5
 
 
 class Staging:
-    """The temporary tables for one batch at a time, whose keys must be distinct and sorted."""
+    """The temporary tables for one batch at a time, which must be in the order of its keys.
 
-    def __init__(self, database: Database, dataset: Dataset, *, run_id: str, found: Circumstances) -> None:
+    `noted` counts the rows with an outcome that is worth a note, `repeated` or `older`; `examples` has the
+    keys of the first ones.
+    """
+
+    def __init__(self, database: Database, dataset: Dataset, found: Circumstances) -> None:
         self._database = database
-        self._table, self._key = quoted(dataset.name), quoted(dataset.key)
+        self._dataset = dataset
+        self._found = found
+        self._table = quoted(dataset.name)
+        self._keys = [quoted(name) for name in dataset.keys]
         self._columns = [quoted(name) for name in dataset.schema.names]
-        self._marks = [literal(run_id), literal(found.origin.source)]
-        self._notes = Notes(database, dataset, found.place, is_replay=found.origin.is_replay)
-        self._judge, self._values = self._judgement(dataset, found)
-        self._create_tables(dataset)
+        self._marks = [literal(found.run_id), literal(found.origin.source)]
+        self._notes = Notes(database, dataset, found.run_id, found.place, found.origin)
+        self._compare, self._values = self._comparison()
+        self.noted: Counter[str] = Counter()
+        self.examples: dict[str, list[tuple]] = {"repeated": [], "older": []}
+        self._create_tables()
 
     @property
     def has_notes(self) -> bool:
         """Return True if `row_place` has entries, which must be deleted when their rows are written."""
         return self._notes.has_notes
 
-    def merge(self, batch: pa.RecordBatch) -> Counter[str]:
-        """Merge the batch and count the outcomes."""
+    @property
+    def notes_all(self) -> bool:
+        """Return True if every confirmed row gets an entry in `row_place`."""
+        return self._notes.notes_all
+
+    def merge(self, batch: pa.RecordBatch, *, has_versions: bool = False) -> Counter[str]:
+        """Merge the batch, in stored form, and count the outcomes; with `has_versions`, keys may repeat."""
         self._database.empty("_staged")
-        self._database.append("_staged", batch)
-        outcomes = self._judged()
-        while not self._upsert(outcomes["inserted"] + outcomes["updated"]):
-            outcomes = self._judged()
-        outcomes["unchanged"] = batch.num_rows - outcomes.total()
-        if outcomes["inserted"] or outcomes["updated"]:
-            self._notes.forget("SELECT key FROM _verdict WHERE outcome IN ('inserted', 'updated')")
+        self._database.append("_staged", batch.append_column("_seq", pa.array(range(len(batch)), pa.int64())))
+        outcomes = self._decided(batch, has_versions=has_versions)
+        while not self._upsert():
+            outcomes = self._decided(batch, has_versions=has_versions)
+        # Every row in `_outcome` but the losers has a new place: it was written, or has become a live row.
+        changed = "v.outcome IN ('inserted', 'updated', 'adopted')"
+        self._notes.forget(
+            f"""SELECT {key_text(self._database, self._dataset, "s")} FROM _staged s
+            JOIN _outcome v ON v._seq = s._seq WHERE {changed}"""
+        )
         if outcomes["adopted"]:
             self._adopt()
         if outcomes["unchanged"] or outcomes["adopted"]:
             self._notes.confirm(
-                f"""SELECT s.{self._key} AS key FROM _staged s LEFT JOIN _verdict v ON v.key = s.{self._key}
-                WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
+                f"""FROM _staged s JOIN {self._table} p ON {self._same_key("s", "p")}
+                LEFT JOIN _outcome v ON v._seq = s._seq WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
             )
+        if self._found.accepted_until is not None:
+            self._record_accepted(self._found.accepted_until)
+        self.noted.update(repeated=outcomes["repeated"], older=outcomes["older"])
+        return Counter(
+            inserted=outcomes["inserted"],
+            updated=outcomes["updated"] + outcomes["repeated"],
+            unchanged=outcomes["unchanged"] + outcomes["adopted"],
+            stale=outcomes["stale"] + outcomes["older"],
+        )
+
+    def _decided(self, batch: pa.RecordBatch, *, has_versions: bool) -> Counter[str]:
+        """Apply the merge rule to the staged rows; return the counts of all outcomes.
+
+        Afterwards `_outcome` has the rows to write and to adopt, each key once.
+        """
+        self._database.empty("_outcome")
+        if has_versions:
+            self._database.execute(self._compare, self._values)
+            return self._decided_in_order(batch)
+        self._database.execute(f"{self._compare} WHERE outcome <> 'unchanged'", self._values)
+        counted = self._database.execute("SELECT outcome, count(*) FROM _outcome GROUP BY 1")
+        outcomes = Counter({str(name): int(count) for name, count in counted})
+        outcomes["unchanged"] = len(batch) - outcomes.total()
+        for name in self.examples.keys() & outcomes.keys():
+            limit = [name, EXAMPLES]
+            rows = self._database.execute("SELECT _seq FROM _outcome WHERE outcome = ? LIMIT ?", limit)
+            self._keep_examples(batch, name, [int(row) for (row,) in rows])
+        if outcomes["repeated"]:
+            self._database.execute("UPDATE _outcome SET outcome = 'updated' WHERE outcome = 'repeated'")
         return outcomes
 
-    def _judged(self) -> Counter[str]:
-        """Apply the merge rule to the staged rows; return the counts of all outcomes but unchanged."""
-        self._database.empty("_verdict")
-        self._database.execute(self._judge, self._values)
-        return Counter(dict(self._database.execute("SELECT outcome, count(*) FROM _verdict GROUP BY 1")))
+    def _decided_in_order(self, batch: pa.RecordBatch) -> Counter[str]:
+        """Follow the versions of each key, given the outcome of each against the stored row."""
+        found = self._database.query("SELECT * FROM _outcome ORDER BY _seq")
+        alone = found["outcome"].to_numpy()
+        is_bulk = not self._found.origin.kind.is_live
+        merged = merge_versions(batch, self._dataset.keys, self._dataset.cursor, alone, is_bulk=is_bulk)
+        self._keep_examples(batch, "repeated", merged.repeated)
+        self._keep_examples(batch, "older", np.flatnonzero(alone == "older").tolist())
+        self._database.empty("_outcome")
+        kept = found.take(pa.array(list(merged.winners), pa.int64()))
+        place = kept.schema.get_field_index("outcome")
+        outcomes = pa.array(list(merged.winners.values()), pa.string())
+        self._database.append("_outcome", kept.set_column(place, "outcome", outcomes))
+        return merged.outcomes
 
-    def _create_tables(self, dataset: Dataset) -> None:
+    def _keep_examples(self, batch: pa.RecordBatch, outcome: str, rows: list[int]) -> None:
+        kept = self.examples[outcome]
+        kept += [key_of(batch, self._dataset.keys, row) for row in rows[: EXAMPLES - len(kept)]]
+
+    def _create_tables(self) -> None:
         # No dataset's name begins with _, so these never hide a dataset's table.
-        types = {name: sql_type(kind) for name, kind in zip(self._columns, dataset.schema.types, strict=True)}
-        columns = [
-            f"{name} {kind}" + (" PRIMARY KEY" if name == self._key else "") for name, kind in types.items()
-        ]
+        fields = {quoted(field.name): field.type for field in self._dataset.schema}
+        staged = [f"{name} {self._database.staged_type(kind)}" for name, kind in fields.items()]
+        keys = [f"{name} {self._database.sql_type(fields[name])}" for name in self._keys]
+        # In SQLite, only a column of the type INTEGER is the row's own number.
+        number = f"_seq {self._database.sql_type(pa.int64())} PRIMARY KEY"
         definitions = {
-            "_staged": ", ".join(columns),
-            "_verdict": f"key {types[self._key]} PRIMARY KEY, outcome TEXT, seen TEXT",
+            "_staged": [number, *staged],
+            "_outcome": [number, "outcome TEXT", "seen TEXT"],
         }
-        for name, definition in definitions.items():
+        if self._database.is_shared:
+            definitions["_outcome"] += keys
+        for name, columns in definitions.items():
             self._database.execute(f"DROP TABLE IF EXISTS {name}")
-            self._database.define(f"CREATE TEMP TABLE {name} ({definition})")
+            self._database.execute(f"CREATE TEMP TABLE {name} ({', '.join(columns)})")
+        if self._database.is_shared:
+            self._database.execute(f"CREATE INDEX ON _outcome ({', '.join(self._keys)})")
 
-    def _judgement(self, dataset: Dataset, found: Circumstances) -> tuple[str, list]:
-        """Return the SQL that fills `_verdict` with the outcome of every row but the unchanged ones."""
-        rule, values = outcome(self._database, dataset, found)
-        seen = "p._run_id" if self._database.is_shared else "NULL"
-        tombstones = f"""LEFT JOIN deleted_row d ON d.dataset = {literal(dataset.name)}
-            AND d.key = CAST(s.{self._key} AS TEXT)"""
+    def _comparison(self) -> tuple[str, list]:
+        """Return the SQL that fills `_outcome` with the outcome of every row."""
+        rule, values = outcome(self._database, self._dataset, self._found)
+        shared = self._database.is_shared
+        keys = "".join(f", s.{name} AS {name}" for name in self._keys) if shared else ""
+        seen = "p._run_id" if shared else "NULL"
         return (
-            f"""INSERT INTO _verdict SELECT key, outcome, seen FROM (
-                SELECT s.{self._key} AS key, {rule} AS outcome, {seen} AS seen
-                FROM _staged s LEFT JOIN {self._table} p ON p.{self._key} = s.{self._key}
-                {tombstones if found.has_tombstones else ""}
-            ) judged WHERE outcome <> 'unchanged'""",
+            f"""INSERT INTO _outcome SELECT * FROM (
+                SELECT s._seq AS _seq, {rule} AS outcome, {seen} AS seen{keys}
+                FROM _staged s LEFT JOIN {self._table} p ON {self._same_key("s", "p")}
+                {recorded_joins(self._database, self._dataset, self._found)}
+            ) compared""",
             values,
         )
 
-    def _upsert(self, winners: int) -> bool:
+    def _upsert(self) -> bool:
         """Write the winners; return False, with none written, if another writer has changed one meanwhile.
 
         Rows are written in the order of their keys to avoid deadlocks between writers.
         """
+        winners = (
+            "FROM _outcome v JOIN _staged s ON s._seq = v._seq WHERE v.outcome IN ('inserted', 'updated')"
+        )
+        expected = self._database.execute(f"SELECT count(*) {winners}")[0][0]
         names = [*self._columns, "_run_id", "_source"]
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != self._key)
-        order, as_judged = "", ""
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self._keys)
+        fields = {quoted(field.name): field.type for field in self._dataset.schema}
+        values = [self._database.from_staged(f"s.{name}", kind) for name, kind in fields.items()]
+        order, as_compared = "", ""
         if self._database.is_shared:
-            order = "ORDER BY v.key"
-            seen = f"(SELECT seen FROM _verdict WHERE key = excluded.{self._key})"
-            as_judged = f"WHERE {self._table}._run_id IS NOT DISTINCT FROM {seen}"
-        return not winners or self._database.upsert(
+            order = "ORDER BY v._seq"
+            same = " AND ".join(f"w.{name} = excluded.{name}" for name in self._keys)
+            seen = f"(SELECT w.seen FROM _outcome w WHERE {same})"
+            as_compared = f"WHERE {self._table}._run_id IS NOT DISTINCT FROM {seen}"
+        return not expected or self._database.upsert(
             f"""INSERT INTO {self._table} ({", ".join(names)})
-            SELECT {", ".join(["s." + name for name in self._columns] + self._marks)}
-            FROM _verdict v JOIN _staged s ON s.{self._key} = v.key
-            WHERE v.outcome IN ('inserted', 'updated') {order}
-            ON CONFLICT ({self._key}) DO UPDATE SET {changes} {as_judged}""",
-            winners,
+            SELECT {", ".join([*values, *self._marks])} {winners} {order}
+            ON CONFLICT ({", ".join(self._keys)}) DO UPDATE SET {changes} {as_compared}""",
+            expected,
         )
 
     def _adopt(self) -> None:
-        adopted = "SELECT key FROM _verdict WHERE outcome = 'adopted'"
-        source = self._marks[1]
+        columns = ", ".join(f"s.{name}" for name in self._keys)
+        adopted = f"""SELECT {columns} FROM _staged s JOIN _outcome v ON v._seq = s._seq
+            WHERE v.outcome = 'adopted'"""
         self._database.execute(
-            f"UPDATE {self._table} SET _source = {source} WHERE {self._key} IN ({adopted})"
+            f"""UPDATE {self._table} SET _source = {self._marks[1]}
+            WHERE ({", ".join(self._keys)}) IN ({adopted})"""
         )
+
+    def _record_accepted(self, until: str) -> None:
+        """Record of every staged key that the source had it like this, so that no older row changes it."""
+        key = key_text(self._database, self._dataset, "s")
+        self._database.execute(
+            f"""INSERT INTO accepted_row (dataset, key, cursor, run_id) SELECT DISTINCT ?, {key}, ?, ?
+            FROM _staged s WHERE true ON CONFLICT (dataset, key)
+            DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
+            [self._dataset.name, until, self._found.run_id],
+        )
+
+    def _same_key(self, one: str, other: str) -> str:
+        return " AND ".join(f"{one}.{name} = {other}.{name}" for name in self._keys)

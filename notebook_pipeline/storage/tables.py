@@ -1,169 +1,148 @@
-"""The bookkeeping tables and those of datasets: their columns, and creating them if they are missing."""
+"""The bookkeeping tables and those of datasets: creating them if they are missing, and comparing them."""
 
-import re
 from collections.abc import Mapping, Sequence
 
-import pyarrow as pa
-
-from notebook_pipeline.declare.column import MARKS
+from notebook_pipeline.declare.column import MARKS, Column
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.errors import UsageError
-from notebook_pipeline.storage.database import Database, literal, quoted
+from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.storage import table_comparison
+from notebook_pipeline.storage.bookkeeping import INDEXES, TABLES
+from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.keys import is_rejected, rejected_key
+from notebook_pipeline.storage.schema_steps import bring_up_to_date, record_all, stored_version
+from notebook_pipeline.storage.table_definition import column_definition, table_definition
 
-RUN_COLUMNS = {
-    "run_id": "TEXT PRIMARY KEY",
-    "dag_id": "TEXT NOT NULL",
-    "dag_run_id": "TEXT NOT NULL",
-    "task_id": "TEXT NOT NULL",
-    "map_index": "INTEGER NOT NULL",
-    "try_number": "INTEGER NOT NULL",
-    "notebook": "TEXT NOT NULL",
-    "notebook_sha256": "TEXT NOT NULL",
-    "parameters": "TEXT NOT NULL",
-    "dataset": "TEXT",
-    "source": "TEXT",
-    "status": "TEXT NOT NULL CHECK (status IN ('running', 'success', 'failed'))",
-    "started_at": "TEXT NOT NULL",
-    "committed_at": "TEXT",
-    "finished_at": "TEXT",
-    "rows_read": "INTEGER",
-    "rows_inserted": "INTEGER",
-    "rows_updated": "INTEGER",
-    "rows_unchanged": "INTEGER",
-    "rows_stale": "INTEGER",
-    "rows_rejected": "INTEGER",
-    "rows_deleted": "INTEGER",
-    "watermark_before": "TEXT",
-    "watermark_after": "TEXT",
-    "artifact": "TEXT",
-    "error": "TEXT",
-}
-
-_TABLES: Mapping[str, str] = {
-    "pipeline_run": ", ".join(f"{name} {kind}" for name, kind in RUN_COLUMNS.items()),
-    "watermark": """dataset TEXT NOT NULL, source TEXT NOT NULL, value TEXT NOT NULL, run_id TEXT NOT NULL,
-        updated_at TEXT NOT NULL, PRIMARY KEY (dataset, source)""",
-    "rejected_row": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, position TEXT NOT NULL,
-        "row" TEXT NOT NULL, reasons TEXT NOT NULL""",
-    "deleted_row": """dataset TEXT NOT NULL, key TEXT NOT NULL, cursor TEXT NOT NULL, run_id TEXT NOT NULL,
-        PRIMARY KEY (dataset, key)""",
-    "quality_result": """run_id TEXT NOT NULL, dataset TEXT NOT NULL, check_name TEXT NOT NULL,
-        severity TEXT NOT NULL CHECK (severity IN ('error', 'warn')), passed INTEGER NOT NULL,
-        measured TEXT, expected TEXT, sample TEXT""",
-    # Files by their content and the contract under which they were read: see ledger.loaded_before.
-    "loaded_file": """dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, run_id TEXT NOT NULL,
-        PRIMARY KEY (dataset, fingerprint)""",
-    # What a run read, and its place in the order of extractions: see extraction_order.py.
-    "extraction": """run_id TEXT PRIMARY KEY, dataset TEXT NOT NULL,
-        source TEXT NOT NULL, place TEXT NOT NULL,
-        is_replay INTEGER NOT NULL""",
-    "row_place": "dataset TEXT NOT NULL, key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (dataset, key)",
-    # The last deleting sweep of each dataset: see deletions.py.
-    "sweep": """dataset TEXT PRIMARY KEY, cursor TEXT NOT NULL, run_id TEXT NOT NULL, spared TEXT NOT NULL""",
-}
-
-_COLUMN = re.compile(r'"?(\w+)"? (?:TEXT|INTEGER)\b')
-
-_INDEXES: Mapping[str, str] = {
-    "pipeline_run_running": "pipeline_run (run_id) WHERE status = 'running'",
-    "rejected_row_run": "rejected_row (run_id)",
-    "quality_result_run": "quality_result (run_id)",
-    "extraction_place": "extraction (dataset, source, place)",
-}
+# The code of PostgreSQL for a privilege that the login lacks.
+_NO_RIGHT = "42501"
+# What runs have recorded of a dataset's rows and sources, which means nothing for other rows.
+_RECORDED = (
+    "watermark",
+    "stream_position",
+    "loaded_file",
+    "row_place",
+    "deleted_row",
+    "accepted_row",
+    "sweep",
+)
 
 
 def create_tables(database: Database) -> None:
     """Create the bookkeeping tables and indexes that are missing; write nothing if there are none.
 
-    Raises UsageError if a table's columns are not those of this version.
+    Those of an older database are brought up to date first. Raises UsageError if the database is newer than
+    this engine, or if a table's columns are not those of this version.
     """
-    tables = {**_TABLES, "rejected_row": _TABLES["rejected_row"] + database.row_number}
-    _create(database, {**database.functions, **_statements(tables, _INDEXES)})
-    remedy = "change the table (ALTER TABLE)"
-    for table, columns in _TABLES.items():
-        _check_columns(database, table, _COLUMN.findall(columns), "this version expects", remedy)
+    bring_up_to_date(database)
+    there = database.relations()
+    for table in TABLES.keys() & there:
+        _check_columns(database, table)
+    if not {*TABLES, *INDEXES, *database.functions} <= there:
+        with database.transaction():
+            database.lock("tables")
+            is_new = stored_version(database) is None
+            tables = {name: f"({table.definition(database)})" for name, table in TABLES.items()}
+            _create(database, tables, INDEXES, database.functions)
+            if is_new:
+                record_all(database)
 
 
 def create_table(database: Database, dataset: Dataset) -> None:
     """Create a dataset's table and its index of rejected rows if they are missing.
 
-    Raises UsageError if the table's columns are not those of the declaration.
+    Raises UsageError, with the statements that help, if rows cannot be written as declared to the table that
+    is there. A declared column that it lacks and that may be null is no reason: see `add_missing_columns`.
     """
-    index = f"rejected_row (({rejected_key(database, dataset)})) WHERE {is_rejected(dataset)}"
-    _create(database, _statements({dataset.name: _columns(dataset)}, {f"rejected_row_{dataset.name}": index}))
-    _check_columns(
-        database,
-        dataset.name,
-        [*dataset.schema.names, *MARKS],
-        "its declaration has",
-        f"change the table (ALTER TABLE), or datasets/{dataset.name}.py",
-    )
+    stored = database.tables.read(dataset.name)
+    if stored:
+        table_comparison.check_table(database, dataset, stored)
+    index = f"rejected_row_{dataset.name}"
+    there = database.relations()
+    if not stored or index not in there:
+        where = f"rejected_row (({rejected_key(database, dataset)})) WHERE {is_rejected(dataset)}"
+        with database.transaction():
+            database.lock("tables")
+            if not stored and not database.tables.read(dataset.name):
+                forget(database, dataset.name)
+            _create(database, {dataset.name: table_definition(database, dataset)}, {index: where})
+    if not stored:
+        # Another process may have created it from another declaration.
+        created = database.tables.read(dataset.name)
+        assert created  # noqa: S101 - it is there now
+        table_comparison.check_table(database, dataset, created)
+
+
+def refuse_foreign(database: Database, table: str) -> None:
+    """Raise UsageError if a table exists that another program made and that was not adopted."""
+    stored = database.tables.read(table)
+    if stored and table not in TABLES and table_comparison.is_foreign(stored):
+        raise UsageError(table_comparison.foreign(database, table))
+
+
+def missing_columns(database: Database, dataset: Dataset) -> list[Column]:
+    """Return the declared columns that a dataset's table lacks and that the next load adds."""
+    stored = database.tables.read(dataset.name)
+    return table_comparison.missing_columns(dataset, stored) if stored else []
+
+
+def add_missing_columns(database: Database, dataset: Dataset) -> None:
+    """Add the declared columns that the table lacks, inside the transaction of a load.
+
+    The watermarks of the dataset are removed, so that the next live run reads everything and fills the
+    columns. Raises UsageError, with the statement, if this login may not change the table.
+    """
+    for column in missing_columns(database, dataset):
+        definition = column_definition(database, column)
+        try:
+            database.tables.add_column(dataset.name, definition)
+        except PipelineError as error:
+            if getattr(error.__cause__, "sqlstate", None) != _NO_RIGHT:
+                raise
+            raise UsageError(
+                f"{dataset.name}: column {column.name} is declared, but the table lacks it, and this login "
+                f"may not add it ({error}). Nothing was written. Have the table's owner run: "
+                f"ALTER TABLE {quoted(dataset.name)} ADD COLUMN {definition}"
+            ) from None
+        for table in ("watermark", "stream_position"):
+            database.execute(f"DELETE FROM {table} WHERE dataset = ?", [dataset.name])
+
+
+def forget(database: Database, dataset: str) -> None:
+    """Delete what runs have recorded of a table of this name, inside the transaction that makes it anew."""
+    for table in _RECORDED:
+        database.execute(f"DELETE FROM {table} WHERE dataset = ?", [dataset])
 
 
 def dataset_tables(database: Database) -> list[str]:
     """Return the names of the tables that runs have written, whether or not they are still declared."""
-    others = sorted(database.relations() - _TABLES.keys() - _INDEXES.keys())
+    others = sorted(database.relations() - TABLES.keys() - INDEXES.keys())
     return [name for name in others if set(MARKS) <= set(database.columns(name))]
 
 
 def bookkeeping() -> tuple[str, ...]:
     """Return the names of the bookkeeping tables."""
-    return tuple(_TABLES)
+    return tuple(TABLES)
 
 
-def sql_type(kind: pa.DataType) -> str:
-    """Return the SQL type of a column; days and everything else that is not a number are text."""
-    if pa.types.is_integer(kind):
-        return "INTEGER"
-    return "REAL" if pa.types.is_floating(kind) else "TEXT"
+def _create(
+    database: Database,
+    tables: Mapping[str, str],
+    indexes: Mapping[str, str],
+    functions: Mapping[str, str] = {},
+) -> None:
+    """Create what is missing, inside the caller's transaction."""
+    for statement in functions.values():
+        database.execute(statement)
+    for name, definition in tables.items():
+        database.execute(f"CREATE TABLE IF NOT EXISTS {quoted(name)} {definition}")
+    for name, rest in indexes.items():
+        database.execute(f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}")
 
 
-def key_type(dataset: Dataset) -> str:
-    """Return the SQL type of a dataset's key."""
-    return sql_type(dataset.schema.field(dataset.key).type)
-
-
-def rejected_key(database: Database, dataset: Dataset) -> str:
-    """Return the SQL that reads the key from a row of `rejected_row`; it is null if it cannot be read."""
-    return database.json_key("row", dataset.key, key_type(dataset))
-
-
-def is_rejected(dataset: Dataset) -> str:
-    """Return the SQL condition for a dataset's rows of `rejected_row`, as its partial index has it."""
-    return f"dataset = {literal(dataset.name)}"
-
-
-def _statements(tables: Mapping[str, str], indexes: Mapping[str, str]) -> dict[str, str]:
-    """Return the statement that creates each table and index."""
-    return {
-        **{name: f"CREATE TABLE IF NOT EXISTS {quoted(name)} ({rest})" for name, rest in tables.items()},
-        **{name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {rest}" for name, rest in indexes.items()},
-    }
-
-
-def _create(database: Database, wanted: Mapping[str, str]) -> None:
-    if not wanted.keys() <= database.relations():
-        with database.transaction():
-            database.lock("tables")
-            for statement in wanted.values():
-                database.define(statement)
-
-
-def _columns(dataset: Dataset) -> str:
-    columns = [
-        f"{quoted(column.name)} {sql_type(column.type)}"
-        + (" PRIMARY KEY" if column.name == dataset.key else "")
-        + ("" if column.nullable else " NOT NULL")
-        for column in dataset.schema
-    ]
-    # A CHECK constraint on the source, evaluated for every row, would take a tenth of a load's time.
-    columns += [f"{mark} TEXT NOT NULL" for mark in MARKS]
-    return ", ".join(columns)
-
-
-def _check_columns(database: Database, table: str, columns: Sequence[str], source: str, remedy: str) -> None:
-    there = database.columns(table)
-    if sorted(there) != sorted(columns):
+def _check_columns(database: Database, table: str) -> None:
+    there: Sequence[str] = database.columns(table)
+    expected = TABLES[table].names
+    if sorted(there) != sorted(expected):
         raise UsageError(
-            f"{database.name}: table {table} has the columns {there}, but {source} {list(columns)}; {remedy}"
+            f"{database.name}: table {table} has the columns {there}, but this version expects {expected}. "
+            "Nothing was written. Change the table (ALTER TABLE) or, if another program made it, rename it"
         )

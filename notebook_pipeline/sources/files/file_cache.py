@@ -1,7 +1,6 @@
 """The folder of copies: downloads and unpacked files, each named by its content and removed after days."""
 
 import hashlib
-import re
 import tempfile
 import time
 import zipfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.outputs.file_names import safe_file_name
 from notebook_pipeline.sources.files.formats import whole
 from notebook_pipeline.sources.files.text_stream import LimitedStream, unpacked
 
@@ -30,7 +30,7 @@ def store(name: str, cache: Path, write: Callable[[IO[bytes]], str]) -> tuple[Pa
         with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
             path = Path(part.name)
             sha256 = write(part)
-        return path.rename(cache / f"{sha256[:16]}-{_safe(name)}"), sha256
+        return path.rename(cache / f"{sha256[:16]}-{safe_file_name(name)}"), sha256
     except OSError as error:  # such as a full disk
         raise PipelineError(
             f"{name}: cannot be written to {cache}: {error}; free space or set NOTEBOOK_PIPELINE_OUTPUT"
@@ -92,7 +92,3 @@ def _forget_old(cache: Path) -> None:
     for path in cache.iterdir():
         if path.is_file() and path.stat().st_mtime < limit:
             path.unlink(missing_ok=True)
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-100:]

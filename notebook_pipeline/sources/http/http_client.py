@@ -14,13 +14,14 @@ import requests
 
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
-from notebook_pipeline.sources.http.http_session import open_session, open_stranger, send
+from notebook_pipeline.sources.http.http_session import open_anonymous_session, open_session, send
 from notebook_pipeline.sources.http.redirects import MAX_REDIRECTS, redirect_target, too_many
 from notebook_pipeline.sources.http.request_kinds import Request, file_request, page_request
-from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, Fault, Shape
+from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, RequestError, Shape
 from notebook_pipeline.sources.http.retries import Patience, page_patience
 
 _CHUNK = 1 << 18
@@ -47,8 +48,8 @@ class Client:
         self.base = base_address(connection) if is_http else ""
         self._patience = patience or page_patience(connection)
         self._connection = connection
-        self._stranger = open_stranger(connection)
-        self._session = open_session(connection) if is_http else self._stranger
+        self._anonymous = open_anonymous_session(connection)
+        self._session = open_session(connection) if is_http else self._anonymous
         self._follows = connection_settings.flag(connection, "allow_redirects")
         self._redactor = Redactor([connection])
         self._deadline = time.monotonic() + self._patience.budget
@@ -61,7 +62,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._closed.set()
         self._session.close()
-        self._stranger.close()
+        self._anonymous.close()
 
     def address(self, path: str, query: Mapping[str, object] | None = None) -> str:
         """Return the URL of a path below the connection's base URL."""
@@ -159,22 +160,22 @@ class Client:
         while True:
             try:
                 return self._attempt(request, take)
-            except Fault as fault:
-                self._wait_for_retry(tries, fault, request)
+            except RequestError as error:
+                self._wait_for_retry(tries, error, request)
                 tries += 1
 
-    def _wait_for_retry(self, tries: int, fault: Fault, request: Request) -> None:
+    def _wait_for_retry(self, tries: int, error: RequestError, request: Request) -> None:
         """Wait as the server or the back-off requires, or raise PipelineError if no retry is left."""
-        seen = fault.seen
+        seen = error.seen
         is_last = tries >= self._patience.tries
-        if is_last and fault.is_passing and tries > 1:
+        if is_last and error.is_passing and tries > 1:
             seen = f"{seen}, even after {tries} tries"
-        if is_last or not fault.is_passing:
-            raise self.failure(seen, fault.remedy, request.shown, request.what) from None
-        seconds = self._patience.pause(tries, fault.asked_pause, self._left())
+        if is_last or not error.is_passing:
+            raise self.failure(seen, error.remedy, request.shown, request.what) from None
+        seconds = self._patience.pause(tries, error.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {seconds:.1f} s"
+        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {in_seconds(seconds)} s"
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
@@ -191,9 +192,12 @@ class Client:
                         if response.status_code != 200:
                             raise responses.refusal(response, request.kind.remedies, self._redactor.text)
                         return take(self._pieces(response, request, until), response)
-            except Fault as fault:
-                found = fault if is_home else fault.of_stranger()
-                raise found if url == request.url else found.of_target(url, is_stranger=not is_home) from None
+            except RequestError as error:
+                if not is_home:
+                    error = error.of_other_server()
+                if url != request.url:
+                    error = error.of_target(url, is_other_server=not is_home)
+                raise error from None
             url = target
         raise too_many(url)
 
@@ -201,19 +205,19 @@ class Client:
         self._check_open()
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        session = self._session if is_home else self._stranger
-        with self._network_faults():
+        session = self._session if is_home else self._anonymous
+        with self._network_errors():
             return send(session, url, request.kind.headers, timeout)
 
     def _target(self, response: requests.Response, url: str) -> str | None:
-        with self._network_faults():
+        with self._network_errors():
             return redirect_target(response, url) if self._follows else None
 
     def _pieces(self, response: requests.Response, request: Request, until: float) -> Iterator[bytes]:
         self._check_size(response.raw.length_remaining or 0, request)
         size = 0
         while True:
-            with self._network_faults():
+            with self._network_errors():
                 # Read the socket once at a time, so that the time limit also applies to a slow body.
                 piece = response.raw.read1(_CHUNK, decode_content=request.decode)
             if not piece:
@@ -223,32 +227,32 @@ class Client:
             self._check_size(size, request)
             if time.monotonic() > until:
                 seen = f"200 with only {size:,} bytes in {self._patience.answer:g} s"
-                raise Fault(seen, request.kind.when_large, is_passing=True)
+                raise RequestError(seen, request.kind.when_large, is_passing=True)
             yield piece
 
     def _check_size(self, size: int, request: Request) -> None:
         if size > self._patience.max_bytes:
             seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
-            raise Fault(seen, request.kind.when_large, is_passing=False)
+            raise RequestError(seen, request.kind.when_large, is_passing=False)
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise Fault(
+            raise RequestError(
                 "the client was closed before the answer was complete", ASK_CONNECTION, is_passing=False
             )
 
     @contextmanager
-    def _network_faults(self) -> Iterator[None]:
-        """Turn network errors into a Fault; other errors of `take`, such as a full disk, are not changed."""
+    def _network_errors(self) -> Iterator[None]:
+        """Turn network errors into RequestErrors; others, such as that of a full disk, are not changed."""
         try:
             yield
         except responses.NETWORK_ERRORS as error:
-            fault = responses.no_answer(error)
-            fault.is_passing = fault.is_passing and not self._closed.is_set()
-            raise fault from None
+            found = responses.no_answer(error)
+            found.is_passing = found.is_passing and not self._closed.is_set()
+            raise found from None
 
     def _check(self, answer: Answer, shape: Shape) -> None:
         if self._redactor.is_in(answer.body):
             seen = "200 with a body that contains a credential of the connection, so it was discarded"
-            raise Fault(seen, "ask the server's owner", is_passing=False)
+            raise RequestError(seen, "ask the server's owner", is_passing=False)
         answer.check_shape(shape)

@@ -12,13 +12,14 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from notebook_pipeline import __version__
-from notebook_pipeline.connections import Connection, base_url, is_secret_field
+from notebook_pipeline.connections import Connection, base_url
+from notebook_pipeline.secret_values import is_secret_field
 from notebook_pipeline.sources.http import connection_settings
 
 USER_AGENT = f"notebook-pipeline/{__version__}"
 
 
-def asker(connection: Connection) -> str:
+def client_digest(connection: Connection) -> str:
     """Return a digest of the login and all headers, without passwords and tokens, to identify the client."""
     headers = connection_settings.headers(connection).items()
     who = [_login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
@@ -27,7 +28,7 @@ def asker(connection: Connection) -> str:
 
 def open_session(connection: Connection) -> requests.Session:
     """Return a pooled session that sends the connection's credentials: login (basic) and headers."""
-    session = open_stranger(connection)
+    session = open_anonymous_session(connection)
     session.cert = connection_settings.certificate(connection)
     session.headers.update(connection_settings.headers(connection))
     login, password = _login(connection)
@@ -37,7 +38,7 @@ def open_session(connection: Connection) -> requests.Session:
     return session
 
 
-def open_stranger(connection: Connection) -> requests.Session:
+def open_anonymous_session(connection: Connection) -> requests.Session:
     """Return a pooled session with the same network settings that sends no credentials."""
     session = requests.Session()
     for scheme in ("http://", "https://"):

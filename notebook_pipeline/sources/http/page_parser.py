@@ -117,7 +117,7 @@ def parse(body: bytes) -> object:
             gc.enable()
 
 
-def fault_of(body: bytes) -> str:
+def json_error(body: bytes) -> str:
     """Return where and why a body is not JSON, in parentheses after a space, or "" if it is JSON."""
     try:
         orjson.loads(body.removeprefix(_BOM))

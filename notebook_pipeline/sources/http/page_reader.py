@@ -11,7 +11,7 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.page_parser import Parser, fault_of
+from notebook_pipeline.sources.http.page_parser import Parser, json_error
 from notebook_pipeline.sources.http.responses import Answer
 from notebook_pipeline.sources.http.seen_keys import Keys
 from notebook_pipeline.sources.http.source_count import declared_total, fetch_total
@@ -164,7 +164,7 @@ class Reader:
         if batch is None:
             self._landing.drop(number)
             remedy = "run this again to request the page again, or open the address in a browser"
-            seen = f"{answer.excerpt()}, which is not a JSON list{fault_of(answer.body)}"
+            seen = f"{answer.excerpt()}, which is not a JSON list{json_error(answer.body)}"
             raise self._client.failure(seen, remedy, url, what)
         return answer.body, batch
 

@@ -32,7 +32,7 @@ CREDENTIAL_REMEDIES = {
     404: "check the connection's host, and the path after it",
 }
 _OF_CONNECTION = {ASK_CONNECTION, *CREDENTIAL_REMEDIES.values()}
-_OF_STRANGER = "check that address; the connection's credentials are sent to its own server only"
+_OTHER_SERVER = "check that address; the connection's credentials are sent to its own server only"
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ class Answer:
         return _excerpt(200, self.content_type, self.body)
 
     def check_shape(self, shape: Shape) -> None:
-        """Raise Fault if the body does not begin and end as JSON of this shape does."""
+        """Raise RequestError if the body does not begin and end as JSON of this shape does."""
         if shape == "any":
             return
         first, last = _BRACKETS[shape]
         body = self.body.strip(b"\xef\xbb\xbf \t\r\n")
         if not (body.startswith(first) and body.endswith(last)):
             seen = f"{self.excerpt()}, expected a JSON {shape}"
-            raise Fault(seen, f"open the address in a browser; {ASK_CONNECTION}", is_passing=True)
+            raise RequestError(seen, f"open the address in a browser; {ASK_CONNECTION}", is_passing=True)
 
 
-class Fault(Exception):
+class RequestError(Exception):
     """An error that came instead of an answer.
 
     `is_passing` is true if a retry may succeed; before it the server asks to wait `asked_pause` seconds.
@@ -70,20 +70,22 @@ class Fault(Exception):
         self.is_passing = is_passing
         self.asked_pause = asked_pause
 
-    def of_target(self, target: str, *, is_stranger: bool) -> "Fault":
-        """Return this error as one of a redirect's target; a stranger was sent no credentials."""
-        who = ", without credentials" if is_stranger else ""
+    def of_target(self, target: str, *, is_other_server: bool) -> "RequestError":
+        """Return this error as one of a redirect's target; another server was sent no credentials."""
+        who = ", without credentials" if is_other_server else ""
         return self._changed(f"redirected to {shown_address(target)}{who}: {self.seen}", self.remedy)
 
-    def of_stranger(self) -> "Fault":
+    def of_other_server(self) -> "RequestError":
         """Return this error as one of a server other than the connection's."""
-        return self._changed(self.seen, _OF_STRANGER if self.remedy in _OF_CONNECTION else self.remedy)
+        return self._changed(self.seen, _OTHER_SERVER if self.remedy in _OF_CONNECTION else self.remedy)
 
-    def _changed(self, seen: str, remedy: str) -> "Fault":
-        return Fault(seen, remedy, is_passing=self.is_passing, asked_pause=self.asked_pause)
+    def _changed(self, seen: str, remedy: str) -> "RequestError":
+        return RequestError(seen, remedy, is_passing=self.is_passing, asked_pause=self.asked_pause)
 
 
-def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Callable[[str], str]) -> Fault:
+def refusal(
+    response: requests.Response, remedies: Mapping[int, str], mask: Callable[[str], str]
+) -> RequestError:
     """Return the error for a response whose status is not 200; `mask` hides credentials in its body."""
     try:
         body = response.raw.read1(4 * _EXCERPT, decode_content=True)
@@ -91,7 +93,7 @@ def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Call
         body = b""
     status = response.status_code
     pause = asked_pause(status, response.headers)
-    return Fault(
+    return RequestError(
         _excerpt(status, response.headers.get("content-type", ""), body, mask),
         remedies.get(status, ASK_CONNECTION),
         is_passing=status in PASSING_STATUSES or (status == 403 and pause is not None),
@@ -99,16 +101,16 @@ def refusal(response: requests.Response, remedies: Mapping[int, str], mask: Call
     )
 
 
-def no_answer(error: BaseException) -> Fault:
+def no_answer(error: BaseException) -> RequestError:
     """Return the error for one of the NETWORK_ERRORS."""
     root = _innermost(error)
     if isinstance(root, requests.exceptions.InvalidURL):  # its text may contain a token
         seen = f"an invalid address ({type(root).__name__})"
     elif _is_of_certificate(root):
-        return Fault(f"a certificate that was not accepted ({root})", _TRUST, is_passing=False)
+        return RequestError(f"a certificate that was not accepted ({root})", _TRUST, is_passing=False)
     else:
         seen = f"no complete answer ({type(root).__name__}: {root})"
-    return Fault(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
+    return RequestError(seen, ASK_CONNECTION, is_passing=not isinstance(error, ValueError))
 
 
 def _innermost(error: BaseException) -> BaseException:

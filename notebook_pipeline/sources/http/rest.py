@@ -10,8 +10,9 @@ from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
+from notebook_pipeline.number_texts import counted
 from notebook_pipeline.sources.http.http_client import Client, Patience
-from notebook_pipeline.sources.http.http_session import asker
+from notebook_pipeline.sources.http.http_session import client_digest
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.source import BeginAgain, Ending
@@ -103,7 +104,7 @@ class RestSource:
         """Return what identifies the request; landed pages are used only for the same request."""
         return {
             "url": self.name,
-            "asker": asker(self._connection),
+            "client": client_digest(self._connection),
             "full_sweep": self._full_sweep,
             "day": settings.today().isoformat() if self._full_sweep else "",
             "follows": self._follows,
@@ -111,14 +112,15 @@ class RestSource:
 
     def _notes(self) -> Iterator[str]:
         reading = self.reading
-        read = f"{reading.rows:,} rows in {reading.pages:,} page{'' if reading.pages == 1 else 's'}"
+        read = f"{counted(reading.rows, 'row')} in {counted(reading.pages, 'page')}"
         yield f"{read}, changed since {self._since}" if self._since else read
         yield from note_undeclared(self._dataset, self.undeclared)
         if reading.pages_landed_before:
             landed = f"{reading.pages_landed_before:,} of these pages were downloaded by an earlier try"
             yield f"{landed}, which began on {self.landing.day}"
         if self._full_sweep and reading.keys.without_key:
-            yield f"{reading.keys.without_key:,} rows have no valid key, so none can be reported as missing"
+            without = counted(reading.keys.without_key, "row")
+            yield f"{without} without a valid key, so none can be reported as missing"
         if self._skipped_since is not None:
             first = self._skipped_since
             by_default = f"begin with {first}" if first else "read everything"

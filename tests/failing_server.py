@@ -44,7 +44,7 @@ class Request:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answer one connection's requests; a fault may take an answer over."""
+    """Answer one connection's requests; a failure may take an answer over."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -63,10 +63,10 @@ class Handler(BaseHTTPRequestHandler):
         source = self.server.source
         with source.lock:
             source.requests.append(request)
-            fault = source.next_fault(request)
+            failure = source.next_failure(request)
             body = source.answer(request)
-        if fault:
-            fault(self, body)
+        if failure:
+            failure(self, body)
         else:
             self.send(body)
 
@@ -102,7 +102,7 @@ class Server(ThreadingHTTPServer):
         """Stay quiet: clients that went away are part of the tests."""
 
 
-Fault = Callable[[Handler, bytes], None]
+Failure = Callable[[Handler, bytes], None]
 
 
 @dataclass
@@ -113,12 +113,12 @@ class Source:
     cap: int = 10**9
     ignores_skip: bool = False
     total: int | None = None
-    faults: dict[int, Fault] = field(default_factory=dict)
-    """The n-th request for a page (from 0), whichever page it is, meets this fault."""
-    always: Fault | None = None
-    """Every request for a page meets this fault."""
-    everywhere: Fault | None = None
-    """Every request meets this fault."""
+    failures: dict[int, Failure] = field(default_factory=dict)
+    """The n-th request for a page (from 0), whichever page it is, meets this failure."""
+    always: Failure | None = None
+    """Every request for a page meets this failure."""
+    everywhere: Failure | None = None
+    """Every request meets this failure."""
     before: dict[int, Callable[[], object]] = field(default_factory=dict)
     """What happens to the rows before the n-th request for a page is answered."""
     requests: list[Request] = field(default_factory=list)
@@ -137,13 +137,13 @@ class Source:
         given = {"host": address.hostname, "port": address.port} | parts
         return Connection("sportsworldcentral_url", "http", **given)  # pyright: ignore[reportArgumentType]
 
-    def next_fault(self, request: Request) -> Fault | None:
+    def next_failure(self, request: Request) -> Failure | None:
         if request.path != "/v0/players/" or self.everywhere:
             return self.everywhere
         number = len(self.pages_asked) - 1
         if number in self.before:
             self.before.pop(number)()
-        return self.always or self.faults.pop(number, None)
+        return self.always or self.failures.pop(number, None)
 
     def answer(self, request: Request) -> bytes:
         if request.path == "/v0/counts/":
@@ -181,15 +181,15 @@ free_port = own_port
 """Return a port on which nobody listens, unless the test does."""
 
 
-def status(code: int, **headers: str) -> Fault:
+def status(code: int, **headers: str) -> Failure:
     return lambda handler, _: handler.send(b"<html>not now</html>", code, "text/html", **headers)
 
 
-def instead(body: bytes, content_type: str | None = JSON, **headers: str) -> Fault:
+def instead(body: bytes, content_type: str | None = JSON, **headers: str) -> Failure:
     return lambda handler, _: handler.send(body, 200, content_type, **headers)
 
 
-def changed(change: Callable[[list[Row]], object]) -> Fault:
+def changed(change: Callable[[list[Row]], object]) -> Failure:
     """Send the page's rows after a change to them."""
 
     def send(handler: Handler, body: bytes) -> None:
@@ -200,11 +200,11 @@ def changed(change: Callable[[list[Row]], object]) -> Fault:
     return send
 
 
-def encoded(encoding: str, content_type: str) -> Fault:
+def encoded(encoding: str, content_type: str) -> Failure:
     return lambda handler, body: handler.send(body.decode().encode(encoding), content_type=content_type)
 
 
-def redirect(location: str, code: int = 302) -> Fault:
+def redirect(location: str, code: int = 302) -> Failure:
     return lambda handler, _: handler.send(b"moved", code, "text/plain", Location=location)
 
 

@@ -1,0 +1,43 @@
+"""What an error of PostgreSQL means, and what to do about it."""
+
+from adbc_driver_manager import Error
+
+from notebook_pipeline.connections import Connection
+
+_REMEDIES = {
+    "23505": "another writer stored it at the same time; run again",
+    "25006": "this connection is read-only",
+    "28": "check the login and password of the connection",
+    "3D000": "create the database, or correct the connection's schema, which names it",
+    "40P01": "another load wrote the same rows in another order; nothing was changed, run again",
+    "40001": "another writer changed the same rows; nothing was changed, run again",
+    "42501": "grant this privilege to the login of the connection",
+    "53": "check that the server has free disk space and connections, and run again; nothing was changed",
+    "55P03": "another writer held the lock too long; check which run is `running`, then run again",
+    "57": "the server closed this connection; uncommitted changes were rolled back, run again",
+}
+
+
+def remedy_of(error: Error) -> str:
+    """Return what to do about an error, or "" if only its message can tell."""
+    state = error.sqlstate or ""
+    return next((remedy for sign, remedy in _REMEDIES.items() if state.startswith(sign)), "")
+
+
+def said(error: Error) -> str:
+    """Return the message of the server or the driver, without the statement."""
+    parts = {_text(key): _text(value) for key, value in error.details}
+    first = parts.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
+    lines = [first.removeprefix("IO: [libpq] "), parts.get("PG_DIAG_MESSAGE_DETAIL", "")]
+    return ": ".join(" ".join(line.split()) for line in lines if line)
+
+
+def _text(part: str | bytes) -> str:
+    return part.decode(errors="replace") if isinstance(part, bytes) else part
+
+
+def without(connection: Connection, message: str) -> str:
+    """Return a message without the connection's secrets, which it is not expected to contain anyway."""
+    for secret in connection.secrets():
+        message = message.replace(secret, "…")
+    return message
