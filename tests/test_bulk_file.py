@@ -293,7 +293,7 @@ def test_wide_rows_of_parquet_make_batches_of_few(tmp_path: Path, monkeypatch: p
     [
         ("player_id", pa.array([[1]]), "list<element: int64>"),
         ("player_id", pa.array([True]), "bool"),
-        ("gsis_id", pa.array([7]), "int64"),
+        ("gsis_id", pa.array([True]), "bool"),
         ("last_changed_date", pa.array([7]), "int64"),
     ],
 )

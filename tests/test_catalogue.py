@@ -87,7 +87,7 @@ BAD = {
     "a_wrong_type": (
         changed("date32", "date64"),
         9,
-        "column 'day' has the unsupported type date64[ms]; use one of",
+        "column 'day': date64[ms] is not a type that can be stored; use one of",
     ),
     "columns_of_one_name": (changed('"day", pa', '"Id", pa'), 5, "declares the columns ['id', 'Id']"),
     "an_unknown_argument": (

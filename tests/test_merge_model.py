@@ -159,7 +159,8 @@ def merge(
         {name: values[name] for name in declared.schema.names}, stored_schema(declared)
     )
     day = at(event.time, pa.date32())
-    origin = Origin(loads.KINDS[event.kind], day=day, began=at(event.time, pa.timestamp("us", "UTC")))
+    began = at(event.time, pa.timestamp("us", "UTC"))
+    origin = Origin(loads.KINDS[event.kind], day=day, began=began, highest=event.time)
     with load.transaction(session, origin, loads.ANY_NUMBER) as merging:
         merging.merge([Checked(good, [], len(good))], accept_older=event.accepts)
         if event.deletes:

@@ -87,11 +87,11 @@ def test_rows_of_a_parquet_file_come_back(tmp_path: Path) -> None:
 
 
 def test_rows_of_an_api_come_back_as_json(tmp_path: Path) -> None:
-    """There a number as text was wrong, and still is."""
+    """What was wrong with them, and still is, rejects them again."""
     values = bulk_data.player(7, last_changed_date=DAY)
     odd = [
         Rejected("page 0:1", json.dumps({**values, "performances": [{"week": 1}]}), ["position: is odd"]),
-        Rejected("page 0:2", json.dumps({**values, "player_id": "8"}), ["player_id: '8' is no number"]),
+        Rejected("page 0:2", json.dumps({**values, "player_id": "8x"}), ["player_id: '8x' is no number"]),
         Rejected("page 1:0", json.dumps("no object"), ["'no object' is not a JSON object"]),
     ]
     with loads.open_database(tmp_path) as database:

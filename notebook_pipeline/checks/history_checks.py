@@ -20,15 +20,16 @@ from notebook_pipeline.checks.scan import ROWS, Sql
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.rules_and_checks import Side, UsualChanges, UsualMix, UsualNulls, UsualRowCount
 from notebook_pipeline.number_texts import counted, percentage
+from notebook_pipeline.storage.database import Database
 
 OTHER = "other"
 
 _NO_ROWS = Finding(True, "no rows", "anything: there are no rows to check")
 
 
-def changed_yesterday(dataset: Dataset, today: date) -> Sql:
-    """Return the aggregate that counts the rows whose cursor is yesterday."""
-    return scan.count(scan.equals(dataset.cursor, (today - timedelta(1)).isoformat()))
+def changed_yesterday(database: Database, dataset: Dataset, today: date) -> Sql:
+    """Return the aggregate that counts the rows whose cursor is yesterday; the dataset must have one."""
+    return scan.count(scan.on_day(database, dataset, dataset.declared_cursor(), today - timedelta(1)))
 
 
 def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
@@ -38,7 +39,7 @@ def usual_row_count(check: UsualRowCount, subject: Subject) -> Finding:
 
 def usual_changes(check: UsualChanges, subject: Subject) -> Finding:
     """Check the number of rows that changed yesterday against that of earlier runs."""
-    changed = subject.table.count(changed_yesterday(subject.dataset, subject.today))
+    changed = subject.table.count(changed_yesterday(subject.database, subject.dataset, subject.today))
     return _compare_count(check, changed, "drop", subject)
 
 
@@ -56,7 +57,8 @@ def usual_nulls(check: UsualNulls, subject: Subject) -> Finding:
     if bounds:
         passed = bounds.low <= percent <= bounds.high
         expected = f"{_range(bounds)} ({_basis(bounds, percentage)})"
-    newest_first = f"{scan.column_sql(subject.dataset.cursor)} DESC"
+    cursor = subject.dataset.cursor
+    newest_first = f"{scan.column_sql(cursor)} DESC" if cursor else ""
     return Finding(
         passed,
         f"{percentage(percent)} of {counted(rows, 'row')}",
@@ -108,7 +110,7 @@ def share_bounds(
 
 def _counts(check: UsualMix, subject: Subject, rows: int) -> dict[str, int]:
     counts = {
-        value: subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
+        str(value): subject.rows.count(scan.count(scan.equals(check.column, value))) for value in check.values
     }
     # A declared value may itself be named "other".
     counts[OTHER] = rows - sum(counts.values()) + counts.get(OTHER, 0)

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from notebook_pipeline.checks import scan
 from notebook_pipeline.checks.check_input import Finding, Subject
-from notebook_pipeline.checks.scan import ROWS, Source, Sql
+from notebook_pipeline.checks.scan import ROWS, Source
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
     Condition,
@@ -23,7 +23,7 @@ from notebook_pipeline.number_texts import counted, percentage
 
 def every_row(check: EveryRow, subject: Subject) -> Finding:
     """Check that at most the declared number or share of rows break a condition."""
-    offends = scan.breaks(subject.database, check.condition, subject.today)
+    offends = scan.breaks(subject.database, subject.dataset, check.condition, subject.today)
     bad, rows = subject.rows.count(scan.count(offends)), subject.rows.count(ROWS)
     allowed = check.max_rows if check.max_percent is None else rows * check.max_percent / 100
     passed = bad <= allowed
@@ -37,20 +37,19 @@ def every_row(check: EveryRow, subject: Subject) -> Finding:
 
 
 def unique(check: Unique, subject: Subject) -> Finding:
-    """Check that a column's values are unique, without a scan if a key or an index ensures it."""
-    expected = "no duplicates"
-    if subject.database.forbids_doubles(subject.dataset.name, check.column):
+    """Check that values are unique, without a scan if a key or an index on one column ensures it."""
+    expected, columns = "no duplicates", check.columns
+    if len(columns) == 1 and subject.database.forbids_doubles(subject.dataset.name, columns[0]):
         return Finding(True, "0 rows have duplicate values (unique index)", expected, number=0)
-    duplicates = scan.duplicates(subject.source, check.column)
+    duplicates = scan.duplicates(subject.source, columns)
     [[shared]] = subject.database.execute(
         f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM ({duplicates.text}) duplicates", duplicates.values
     )
     measured = f"{counted(shared, 'row')} have duplicate values"
     if not shared:
         return Finding(True, measured, expected, number=0)
-    column = scan.column_sql(check.column)
-    among = Sql(f"{column} IN (SELECT value FROM ({duplicates.text}) duplicates)", duplicates.values)
-    sample = scan.sample(subject.database, Source(subject.dataset), among, order=column)
+    among, order = scan.among(columns, duplicates), ", ".join(map(scan.column_sql, columns))
+    sample = scan.sample(subject.database, Source(subject.dataset), among, order=order)
     return Finding(False, measured, expected, sample, shared)
 
 
@@ -76,7 +75,7 @@ def _requirement(condition: RowCondition, today: date) -> str:
         case NotNull():
             return "a value"
         case AllowedValues(_, values):
-            return f"one of {', '.join(values)}"
+            return f"one of {', '.join(map(str, values))}"
         case Range(_, low, None):
             return f"at least {low}"
         case Range(_, None, high):

@@ -73,7 +73,7 @@ def recent_changes(database: Database, dataset: Dataset, *, days: int = 28) -> d
     last = settings.today()
     calendar = [last - timedelta(back) for back in reversed(range(days))]
     try:
-        counts = scan.rows_per_day(database, dataset, [day.isoformat() for day in calendar])
+        counts = scan.rows_per_day(database, dataset, calendar)
     except PipelineError:
         counts = [0] * days
     return dict(zip(calendar, counts, strict=True))
@@ -112,8 +112,8 @@ def _measured(
     dataset = source.dataset
     of_rows, of_table = [ROWS, *_null_counts(dataset)], [ROWS]
     for check in dataset.checks:
-        of_rows += _asked_of_rows(database, check, today)
-        of_table += _asked_of_table(check, dataset, today)
+        of_rows += _asked_of_rows(database, dataset, check, today)
+        of_table += _asked_of_table(database, dataset, check, today)
     if scope == "table":
         rows = table = scan.measure(database, source, [*of_rows, *of_table])
     else:
@@ -124,11 +124,11 @@ def _measured(
     return Subject(database, source, scope, loads, today, history, rows, table)
 
 
-def _asked_of_rows(database: Database, check: Check, today: date) -> list[Sql]:
+def _asked_of_rows(database: Database, dataset: Dataset, check: Check, today: date) -> list[Sql]:
     """Return the aggregates that a check needs over the rows in scope."""
     match check:
         case EveryRow(condition):
-            return [scan.count(scan.breaks(database, condition, today))]
+            return [scan.count(scan.breaks(database, dataset, condition, today))]
         case UsualNulls(column):
             return [scan.count(scan.is_null(column))]
         case UsualMix(column, values):
@@ -137,13 +137,13 @@ def _asked_of_rows(database: Database, check: Check, today: date) -> list[Sql]:
             return []
 
 
-def _asked_of_table(check: Check, dataset: Dataset, today: date) -> list[Sql]:
+def _asked_of_table(database: Database, dataset: Dataset, check: Check, today: date) -> list[Sql]:
     """Return the aggregates that a check needs over the whole table, whatever the scope."""
     match check:
         case Fresh():
-            return [scan.newest(dataset.cursor)]
+            return [scan.newest(dataset.declared_cursor())]
         case UsualChanges():
-            return [history_checks.changed_yesterday(dataset, today)]
+            return [history_checks.changed_yesterday(database, dataset, today)]
         case _:
             return []
 

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
+import pyarrow as pa
+
+from notebook_pipeline.declare.column_types import has_days
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.rule_values import as_value
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
+    Bound,
     Condition,
     Glob,
     NotInFuture,
@@ -109,7 +114,16 @@ def equals(column: str, value: Value) -> Sql:
     return Sql(f"{column_sql(column)} = ?", (value,))
 
 
-def breaks(database: Database, condition: RowCondition, today: date) -> Sql:
+def on_day(database: Database, dataset: Dataset, column: str, day: date) -> Sql:
+    """Return the condition that a day is this one, or that a moment is on it, in UTC."""
+    if not pa.types.is_timestamp(dataset.column(column).type):
+        return equals(column, day.isoformat())
+    first, end = (_midnight(database, dataset, column, each) for each in (day, day + timedelta(1)))
+    text = f"{column_sql(column)} >= {first.text} AND {column_sql(column)} < {end.text}"
+    return Sql(text, (*first.values, *end.values))
+
+
+def breaks(database: Database, dataset: Dataset, condition: RowCondition, today: date) -> Sql:
     """Return the SQL condition that is true for rows that break a declared condition."""
     match condition:
         case NotNull(column):
@@ -118,12 +132,15 @@ def breaks(database: Database, condition: RowCondition, today: date) -> Sql:
             # A chain of comparisons takes half as long as NOT IN, which builds a table for every row.
             return Sql(" AND ".join(f"{column_sql(column)} <> ?" for _ in values), values)
         case Range(column, low, high):
-            bounds = [("<", low), (">", high)]
-            kept = [(sign, bound) for sign, bound in bounds if bound is not None]
-            text = " OR ".join(f"{column_sql(column)} {sign} ?" for sign, _ in kept)
-            return Sql(text or "false", tuple(bound for _, bound in kept))
+            bounds = [
+                (sign, _bound(database, dataset, column, bound))
+                for sign, bound in (("<", low), (">", high))
+                if bound is not None
+            ]
+            text = " OR ".join(f"{column_sql(column)} {sign} {bound.text}" for sign, bound in bounds)
+            return Sql(text or "false", tuple(value for _, bound in bounds for value in bound.values))
         case NotInFuture(column, days):
-            return Sql(f"{column_sql(column)} > ?", ((today + timedelta(days)).isoformat(),))
+            return _after(database, dataset, column, today + timedelta(days))
         case Glob(column, glob):
             text, value = database.misses_glob(column_sql(column), glob)
             return Sql(text, (value,))
@@ -137,37 +154,69 @@ def breaks(database: Database, condition: RowCondition, today: date) -> Sql:
 def sample(database: Database, source: Source, condition: Sql, order: str = "") -> list[dict[str, object]]:
     """Return the first SAMPLED rows that meet a condition, all columns, in the given order, then by key."""
     found = source.where(condition)
-    by = f"{order}, " if order else ""
-    sql = f"SELECT t.* {found.text} ORDER BY {by}{column_sql(source.dataset.key)} LIMIT {SAMPLED}"
+    keys = ", ".join(map(column_sql, source.dataset.keys))
+    by = f"{order}, {keys}" if order else keys
+    sql = f"SELECT t.* {found.text} ORDER BY {by} LIMIT {SAMPLED}"
     return database.query(sql, found.values).to_pylist()
 
 
-def duplicates(source: Source, column: str) -> Sql:
-    """Return the query of a column's duplicate values and the number of rows of each.
+def duplicates(source: Source, columns: Sequence[str]) -> Sql:
+    """Return the query of the duplicate values of columns and `n`, the number of rows of each.
 
     If the source is the rows of some runs, a duplicate may be anywhere in the table.
     """
-    name, table = column_sql(column), Source(source.dataset).sql.text
+    names, table = ", ".join(map(column_sql, columns)), Source(source.dataset).sql.text
+    known = " AND ".join(f"{column_sql(column)} IS NOT NULL" for column in columns)
     touched = "" if source.runs is None else f" AND count(*) FILTER (WHERE {source.changed.text}) > 0"
-    text = f"SELECT {name} AS value, count(*) AS n {table} GROUP BY 1 HAVING count({name}) > 1{touched}"
+    text = (
+        f"SELECT {names}, count(*) AS n {table} WHERE {known} GROUP BY {names} HAVING count(*) > 1{touched}"
+    )
     return Sql(text, source.runs or ())
 
 
-def rows_per_day(database: Database, dataset: Dataset, days: Sequence[str]) -> list[int]:
-    """Return the number of rows whose cursor is each of these days (ISO, ascending).
+def among(columns: Sequence[str], found: Sql) -> Sql:
+    """Return the condition that the values of columns are among those that `doubles` finds."""
+    same = " AND ".join(f"d.{quoted(column)} = {column_sql(column)}" for column in columns)
+    return Sql(f"EXISTS (SELECT 1 FROM ({found.text}) d WHERE {same})", found.values)
+
+
+def rows_per_day(database: Database, dataset: Dataset, days: Sequence[date]) -> list[int]:
+    """Return the number of rows whose cursor is each of these days; 0 if it has no days.
 
     Each day is an aggregate of its own: for GROUP BY, SQLite would sort, in memory that grows with the table.
     """
-    within = Sql(f"{column_sql(dataset.cursor)} BETWEEN ? AND ?", (days[0], days[-1]))
-    found = Source(dataset).where(within)
-    counts = [count(equals(dataset.cursor, day)) for day in days]
-    values = [*days, *found.values]
+    cursor = dataset.cursor
+    if not cursor or not has_days(dataset.column(cursor).type):
+        return [0] * len(days)
+    found = Source(dataset).sql
+    counts = [count(on_day(database, dataset, cursor, day)) for day in days]
+    values = [*(value for each in counts for value in each.values), *found.values]
     return list(database.execute(f"SELECT {', '.join(each.text for each in counts)} {found.text}", values)[0])
 
 
 def column_sql(column: str) -> str:
     """Return a column in SQL; without `t.`, SQLite would read an unknown name as a string."""
     return f"t.{quoted(column)}"
+
+
+def _bound(database: Database, dataset: Dataset, column: str, bound: Bound) -> Sql:
+    """Return a declared value as the SQL that compares with a column's stored values."""
+    text, value = database.bound(as_value(bound, dataset.column(column).type))
+    return Sql(text, (value,))
+
+
+def _midnight(database: Database, dataset: Dataset, column: str, day: date) -> Sql:
+    zone = UTC if dataset.column(column).type.tz else None
+    text, value = database.bound(datetime.combine(day, time(), zone))
+    return Sql(text, (value,))
+
+
+def _after(database: Database, dataset: Dataset, column: str, last: date) -> Sql:
+    """Return the condition that a day is after this one; a moment on that day is not."""
+    if not pa.types.is_timestamp(dataset.column(column).type):
+        return Sql(f"{column_sql(column)} > ?", (last.isoformat(),))
+    end = _midnight(database, dataset, column, last + timedelta(1))
+    return Sql(f"{column_sql(column)} >= {end.text}", end.values)
 
 
 def _ask(database: Database, source: Source, aggregates: list[Sql]) -> tuple:

@@ -33,7 +33,7 @@ def fresh(check: Fresh, subject: Subject) -> Finding:
     """Check that the newest cursor is recent enough."""
     today = subject.today.isoformat()
     expected = f"at most {counted(check.max_days, 'day')} before {today}"
-    newest = subject.table[scan.newest(subject.dataset.cursor)]
+    newest = subject.table[scan.newest(subject.dataset.declared_cursor())]
     if newest is None:
         return Finding(False, "no rows", expected)
     day = date.fromisoformat(str(newest)[:10])

@@ -37,6 +37,11 @@ def try_cast(column: pa.Array, target: pa.DataType) -> pa.Array | None:
         return None
 
 
+def floats(decimals: pa.Array) -> pa.Array:
+    """Return the float nearest to each decimal; a direct cast is off in the last digit of some."""
+    return decimals.cast(pa.string()).cast(pa.float64())
+
+
 def is_text(received: pa.DataType) -> bool:
     """Return True if a type holds text or bytes."""
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
@@ -61,7 +66,11 @@ def moments(column: pa.Array) -> pa.Array:
 
 
 def spell_moments(column: pa.Array) -> pa.Array:
-    """Return dates and timestamps as ISO text; midnights are written as dates."""
+    """Return dates and timestamps as ISO text: with a Z if they have a zone, else midnights as dates."""
     exact = moments(column)
-    days = exact.cast(pa.date32())
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        return pc.binary_join_element_wise(exact.cast(pa.string()), "Z", "")
+    days = try_cast(exact, pa.date32())
+    if days is None:  # too far away to be a day
+        return exact.cast(pa.string())
     return pc.if_else(pc.equal(days.cast(exact.type), exact), days.cast(pa.string()), exact.cast(pa.string()))

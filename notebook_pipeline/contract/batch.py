@@ -8,6 +8,7 @@ from typing import cast
 import pyarrow as pa
 
 from notebook_pipeline.contract.source_kind import SourceKind
+from notebook_pipeline.declare.column import Family
 
 
 def nothing() -> None:
@@ -61,7 +62,8 @@ class RawBatch:
     JSON values, one per row. `position` returns `file:line` or `page:index` for a row's index in `received`.
     `malformed` rows are not in `received`. `share` is the fraction of the whole source, 0 to 1, that has been
     read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
-    file. `typed` holds the declared columns of JSON values if all of them have their declared types.
+    file. `typed` holds the declared columns of JSON values if all of them have their declared types. `family`
+    decides where declared columns are found, and how their values are written.
     """
 
     received: pa.RecordBatch | Sequence[object]
@@ -70,6 +72,7 @@ class RawBatch:
     share: float | None = None
     from_text: bool = False
     typed: pa.RecordBatch | None = None
+    family: Family = "files"
 
     @property
     def columns(self) -> pa.RecordBatch | None:

@@ -7,9 +7,10 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from notebook_pipeline.contract import row_codec
+from notebook_pipeline.contract import kept_rows, received_fields
 from notebook_pipeline.contract.batch import Malformed, RawBatch
-from notebook_pipeline.contract.columns import Breach, Cells, stored_type
+from notebook_pipeline.contract.cells import Breach, Cells
+from notebook_pipeline.contract.neutral_types import stored_type
 from notebook_pipeline.contract.row_rules import broken, rules_of
 from notebook_pipeline.contract.scalars import shown
 from notebook_pipeline.declare.dataset import Dataset
@@ -44,7 +45,7 @@ class Checked:
 
 
 def stored_schema(dataset: Dataset) -> pa.Schema:
-    """Return the schema of good rows as the database stores them: days are ISO text."""
+    """Return the schema of good rows, in neutral stored types."""
     return pa.schema([field.with_type(stored_type(field.type)) for field in dataset.schema])
 
 
@@ -56,7 +57,7 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
     rejected = [_malformed(row) for row in raw.malformed[:keep]]
     objects, others = _objects(raw)
     rejected += [_not_an_object(raw, row) for row in others[:keep]]
-    columns = row_codec.convert(objects, dataset)
+    columns = received_fields.convert(objects, dataset)
     breaches = _breaches(columns, dataset, today)
     good = pa.RecordBatch.from_arrays(
         [columns[name].stored for name in dataset.schema.names], schema=stored_schema(dataset)
@@ -87,17 +88,17 @@ def _named(column: str, breach: Breach) -> Breach:
 def _rejected(raw: RawBatch, rows: Sequence[int], breaches: Sequence[Breach]) -> list[Rejected]:
     return [
         Rejected(raw.position(row), text, [breach.reason(row) for breach in breaches if breach.bad[row]])
-        for row, text in zip(rows, row_codec.spell(raw, rows), strict=True)
+        for row, text in zip(rows, kept_rows.spell(raw, rows), strict=True)
     ]
 
 
 def _malformed(row: Malformed) -> Rejected:
-    return Rejected(row.position, row_codec.to_json(row.content), [row.reason])
+    return Rejected(row.position, kept_rows.to_json(row.content), [row.reason])
 
 
 def _not_an_object(raw: RawBatch, row: int) -> Rejected:
     value = raw.received[row]
-    return Rejected(raw.position(row), row_codec.to_json(value), [f"{shown(value)} is not a JSON object"])
+    return Rejected(raw.position(row), kept_rows.to_json(value), [f"{shown(value)} is not a JSON object"])
 
 
 def _objects(raw: RawBatch) -> tuple[RawBatch, list[int]]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from notebook_pipeline.declare.column import FAMILIES, Family
+
 # The `_source` of rows from every bulk load; each live kind has a name of its own.
 BULK_MARK = "bulk"
 
@@ -26,3 +28,9 @@ class SourceKind:
     def __post_init__(self) -> None:
         if self.is_live == (self.name == BULK_MARK):
             raise ValueError(f"{self.name!r}: bulk kinds, and only those, must be named {BULK_MARK!r}")
+
+    @property
+    def family(self) -> Family:
+        """Return the family of sources for which columns declare where and how they are written."""
+        live: dict[str, Family] = {family: family for family in FAMILIES}
+        return live.get(self.name, "files")

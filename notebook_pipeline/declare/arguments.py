@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, Union
@@ -51,6 +51,10 @@ def _is(value: object, expected: Any) -> bool:
         return any(_is(value, one) for one in inner)
     if origin in (tuple, Sequence):
         return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(
+            _is(key, inner[0]) and _is(item, inner[1]) for key, item in value.items()
+        )
     if isinstance(value, bool):
         return expected is bool
     return isinstance(value, int | float if expected is float else expected)
@@ -71,5 +75,7 @@ def _in_words(expected: Any) -> str:
         return " or ".join(map(_in_words, inner))
     if origin in (tuple, Sequence):
         return f"a tuple of {_in_words(inner[0])}"
+    if origin is Mapping:
+        return f"a mapping of {_in_words(inner[0])} to {_in_words(inner[1])}"
     name: str = expected.__name__
     return _WORDS.get(name, name)

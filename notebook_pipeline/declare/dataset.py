@@ -11,22 +11,21 @@ import pyarrow as pa
 from notebook_pipeline.declare.api_declarations import Rest
 from notebook_pipeline.declare.arguments import Declaration
 from notebook_pipeline.declare.column import MARKS, Column
+from notebook_pipeline.declare.column_types import can_be_cursor, can_be_key, has_days
 from notebook_pipeline.declare.file_declaration import Files
+from notebook_pipeline.declare.rule_values import mismatch
 from notebook_pipeline.declare.rules_and_checks import (
-    AllowedValues,
     Check,
     EveryRow,
-    Glob,
-    NotInFuture,
-    Pattern,
-    Range,
+    Fresh,
     Rule,
-    column_of,
+    UsualChanges,
+    columns_of,
 )
 from notebook_pipeline.errors import UsageError
 
-KEY_TYPES = (pa.int64(), pa.string())
-CURSOR_TYPES = (pa.date32(),)
+_KEY_TYPES = "an integer, text, a bool, a day, a moment, a time or a decimal"
+_CURSOR_TYPES = "a day (date32), a moment (timestamp with the zone UTC) or an integer"
 
 # SQLite has at most 2,000 columns in a table.
 MOST_COLUMNS = 2_000 - len(MARKS)
@@ -61,9 +60,10 @@ _RESERVED = ("sqlite_", "pg_", "rejected_row_")
 class Dataset(Declaration):
     """One table of the analytics database, and where its rows come from.
 
-    `columns` are in the table's order; dates are stored as ISO text. The key is a whole number or text, the
-    cursor a day, and neither may be null. A row with null in any other column that is not nullable is
-    rejected. `ignored` columns may arrive and are dropped; any other unknown column is reported as drift.
+    `columns` are in the table's order; docs/types.md describes their types. The key is one column or several,
+    the cursor a day, a moment or an integer, and none of them may be null. A row with null in any other
+    column that is not nullable is rejected. `ignored` columns may arrive and are dropped; any other unknown
+    column is reported as drift.
 
     Raises UsageError if the declaration contradicts itself.
     """
@@ -100,6 +100,20 @@ class Dataset(Declaration):
     def keys(self) -> tuple[str, ...]:
         """Return the columns of the key, in its order."""
         return (self.key,) if isinstance(self.key, str) else self.key
+
+    def column(self, name: str) -> Column:
+        """Return the declaration of a column; raise KeyError if there is none of this name."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    def declared_cursor(self) -> str:
+        """Return the cursor, or raise UsageError."""
+        if not self.cursor:
+            raise UsageError(f"dataset {self.name!r} has no cursor; declare one in datasets/{self.name}.py")
+        return self.cursor
 
     def declared_api(self) -> Rest:
         """Return the declared API, or raise UsageError."""
@@ -148,7 +162,7 @@ class Dataset(Declaration):
             )
 
     def _check_key_and_cursor(self) -> None:
-        named = {column_of(declared) for declared in (*self.rules, *self.checks)} - {None}
+        named = {name for declared in (*self.rules, *self.checks) for name in columns_of(declared)}
         ordered = (*self.keys, *filter(None, [self.cursor]))
         unknown = {*ordered, *named} - set(self.schema.names)
         if unknown:
@@ -158,14 +172,20 @@ class Dataset(Declaration):
             )
         if not self.keys or len(set(self.keys)) < len(self.keys):
             raise UsageError(f"dataset {self.name!r} has the key {self.keys}; expected distinct columns")
-        for name in ordered:
-            kinds = CURSOR_TYPES if name == self.cursor else KEY_TYPES
-            field = self.schema.field(name)
-            if field.nullable or field.type not in kinds:
-                raise UsageError(
-                    f"dataset {self.name!r} declares {name} as {field}; a key or cursor must be declared "
-                    f"as {' or '.join(map(str, kinds))} with nullable=False"
-                )
+        for name in self.keys:
+            self._check_type(name, can_be_key(self.column(name).type), f"a key column must be {_KEY_TYPES}")
+        if self.cursor:
+            is_ordered = can_be_cursor(self.column(self.cursor).type)
+            self._check_type(self.cursor, is_ordered, f"a cursor must be {_CURSOR_TYPES}")
+
+    def _check_type(self, name: str, fits: bool, expected: str) -> None:
+        column = self.column(name)
+        if column.nullable or not fits:
+            null = "" if not column.nullable else ", which may be null"
+            raise UsageError(
+                f"dataset {self.name!r} declares {name} as {column.type}{null}; {expected}, "
+                "with nullable=False"
+            )
 
     def _check_files(self) -> None:
         for name in ("optional", "folders"):
@@ -185,33 +205,31 @@ class Dataset(Declaration):
     def _check_rules(self) -> None:
         for declared in (*self.rules, *self.checks):
             condition = declared.condition if isinstance(declared, EveryRow) else declared
-            column = column_of(declared)
-            if column and (expected := _mismatch(condition, self.schema.field(column).type)):
-                raise UsageError(
-                    f"dataset {self.name!r}: {condition} does not fit {column}, which is declared as "
-                    f"{self.schema.field(column).type}; expected {expected}"
-                )
+            for name in columns_of(declared):
+                kind = self.column(name).type
+                if expected := mismatch(condition, kind):
+                    raise UsageError(
+                        f"dataset {self.name!r}: {condition} does not fit {name}, which is declared as "
+                        f"{kind}; expected {expected}"
+                    )
+            if isinstance(declared, Fresh | UsualChanges):
+                self._check_has_days(declared)
         counts = Counter(check.name for check in self.checks)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
             raise UsageError(f"dataset {self.name!r} has several checks named {twice}; expected unique names")
 
-
-def _mismatch(condition: object, kind: pa.DataType) -> str | None:
-    """Return what a condition expects of its column, or None if it accepts this type."""
-    match condition:
-        case AllowedValues() | Pattern() | Glob():
-            return None if pa.types.is_string(kind) else "a text column"
-        case NotInFuture():
-            return None if pa.types.is_date(kind) else "a date column"
-        case Range(low=low, high=high):
-            fits = all(bound is None or _is_of(bound, kind) for bound in (low, high))
-            return None if fits else f"bounds of type {kind}"
-    return None
-
-
-def _is_of(bound: float | str, kind: pa.DataType) -> bool:
-    try:
-        return pa.scalar(bound).cast(kind) is not None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return False
+    def _check_has_days(self, check: Fresh | UsualChanges) -> None:
+        """Raise UsageError if the cursor does not say on which day a row changed."""
+        what = type(check).__name__
+        if not self.cursor:
+            raise UsageError(
+                f"dataset {self.name!r}: {what} needs the day of each row's last change, but no cursor is "
+                f"declared; declare one, or leave {what} out"
+            )
+        kind = self.column(self.cursor).type
+        if not has_days(kind):
+            raise UsageError(
+                f"dataset {self.name!r}: {what} needs the day of each row's last change, but the cursor "
+                f"{self.cursor} is a number ({kind}); expected a day or a moment, or leave {what} out"
+            )

@@ -1,12 +1,16 @@
 """The classes that declare rules for incoming rows and checks of stored rows."""
 
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 from notebook_pipeline.declare.arguments import Declaration
 
 Severity = Literal["error", "warn"]
 Side = Literal["drop", "jump"]
+Bound = int | float | Decimal | str | date | datetime | time
+"""The value at an end of a range, which the type of its column must be able to express."""
 
 
 class Named(Declaration):
@@ -30,11 +34,11 @@ class NotNull(Named):
 
 @dataclass(frozen=True)
 class AllowedValues(Named):
-    """The condition that a text is one of `values` (null passes; combine with NotNull)."""
+    """The condition that a text or an integer is one of `values` (null passes; combine with NotNull)."""
 
     phrase = "{column} is an allowed value"
     column: str
-    values: tuple[str, ...]
+    values: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,13 @@ class Range(Named):
 
     phrase = "{column} is in range"
     column: str
-    low: float | str | None = None
-    high: float | str | None = None
+    low: Bound | None = None
+    high: Bound | None = None
 
 
 @dataclass(frozen=True)
 class NotInFuture(Named):
-    """The condition that a day is at most `days` after today (null passes)."""
+    """The condition that a day or a moment is at most `days` after today, in UTC (null passes)."""
 
     phrase = "{column} is not in the future"
     column: str
@@ -114,11 +118,24 @@ class EveryRow(Declaration):
 
 @dataclass(frozen=True)
 class Unique(Named):
-    """The check that no value occurs twice; without a unique index it needs a sort."""
+    """The check that no value of a column, or of several together, occurs twice (null never does).
+
+    Without a unique index it needs a sort.
+    """
 
     phrase = "{column} is unique"
-    column: str
+    column: str | tuple[str, ...]
     severity: Severity = "error"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns as a tuple."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    @property
+    def name(self) -> str:
+        """Return the phrase with the columns, separated by commas."""
+        return self.phrase.format(column=", ".join(self.columns))
 
 
 @dataclass(frozen=True)
@@ -210,7 +227,7 @@ class UsualMix(Named):
 
     phrase = "mix of {column}"
     column: str
-    values: tuple[str, ...]
+    values: tuple[str | int, ...]
     severity: Severity = "error"
     tolerance_points: float = 0.5
 
@@ -230,6 +247,7 @@ Check = (
 )
 
 
-def column_of(declared: Rule | Check) -> str | None:
-    """Return the column of a rule or check, or None if it is not about a single column."""
-    return getattr(declared.condition if isinstance(declared, EveryRow) else declared, "column", None)
+def columns_of(declared: Rule | Check) -> tuple[str, ...]:
+    """Return the columns that a rule or check is about; none if it is about the table, or an expression."""
+    named = getattr(declared.condition if isinstance(declared, EveryRow) else declared, "column", ())
+    return (named,) if isinstance(named, str) else named

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from notebook_pipeline.contract.batch import Malformed, Origin, RawBatch
-from notebook_pipeline.contract.row_codec import decoded, from_json
+from notebook_pipeline.contract.kept_rows import decoded, from_json
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
@@ -46,7 +46,7 @@ class ReplaySource:
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield all stored rows as one batch."""
-        yield _batch(self._kept, from_text=self.kind.is_text)
+        yield _batch(self._kept, self.kind)
 
     def ending(self) -> Ending:
         """Return the place of the rows, with a note if some of them cannot be replayed."""
@@ -54,13 +54,13 @@ class ReplaySource:
         return Ending(origin, _notes(self._run, len(self._kept)), len(self._kept))
 
 
-def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch:
+def _batch(kept: Sequence[tuple[str, str, str]], kind: SourceKind) -> RawBatch:
     """Return stored rows as one batch; lines that could not be split into fields stay malformed."""
     received: list[tuple[str, object]] = []
     malformed: list[Malformed] = []
     for position, row, reasons in kept:
         value = from_json(row)
-        content = _line(value) if from_text else None
+        content = _line(value) if kind.is_text else None
         if content is None:
             received.append((position, value))
         else:
@@ -69,7 +69,8 @@ def _batch(kept: Sequence[tuple[str, str, str]], *, from_text: bool) -> RawBatch
         [value for _, value in received],
         position=lambda index: received[index][0],
         malformed=malformed,
-        from_text=from_text,
+        from_text=kind.is_text,
+        family=kind.family,
     )
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+from notebook_pipeline.declare.column import Family
 from notebook_pipeline.declare.dataset import Dataset
 
 
-def received_names(dataset: Dataset, family: str) -> dict[str, str]:
+def received_names(dataset: Dataset, family: Family) -> dict[str, str]:
     """Return the names under which declared columns come from a source, each with the column's own name."""
-    return {column.name: column.name for column in dataset.columns}
+    return {column.path(family)[0]: column.name for column in dataset.columns}
 
 
 def note_undeclared(dataset: Dataset, names: Iterable[str]) -> list[str]:

@@ -89,17 +89,24 @@ class Database(ABC):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
 
+    @abstractmethod
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of neutral types, as the contract gives them, as the engine stores them."""
+
     def staged_type(self, kind: pa.DataType) -> str:
-        """Return the SQL type of a temporary column that takes values of a declared type."""
+        """Return the SQL type in which a temporary table takes encoded columns of a declared type."""
         return self.sql_type(kind)
 
     def from_staged(self, sql: str, kind: pa.DataType) -> str:
-        """Return the SQL of a stored value, given the SQL of a temporary column of `staged_type`."""
+        """Return the SQL of a staged value as a value of the dataset's table."""
         return sql
 
-    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows of the contract's types in the types in which they are stored."""
-        return rows
+    @abstractmethod
+    def bound(self, value: object) -> tuple[str, Value]:
+        """Return how a Python value is compared with stored ones: the SQL of its parameter, and what to bind.
+
+        A datetime, a date, a time or a Decimal is compared in its stored form.
+        """
 
     @abstractmethod
     def empty(self, table: str) -> None:

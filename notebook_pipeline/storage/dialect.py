@@ -9,7 +9,7 @@ import pyarrow as pa
 
 # Text is sorted and compared by its bytes, as SQLite does, whatever the server's locale.
 _TYPES = {"TEXT": 'TEXT COLLATE "C"', "INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION"}
-_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|\b(?:TEXT|INTEGER|REAL)\b""")
+_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|\b(?:TEXT(?! COLLATE)|INTEGER|REAL)\b""")
 ROWS_IN_A_PIECE = 4096
 # Reads a field of a JSON text; null if it is not JSON. U+0000, which PostgreSQL cannot store, is removed.
 JSON_FIELD = r"""CREATE OR REPLACE FUNCTION _json_field(object text, field text) RETURNS text
@@ -48,6 +48,9 @@ def typed(sql: str) -> str:
 def stored(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return a column cast to the type of the table's: a binary COPY does not convert types."""
     kind = column.type
+    sent = (pa.types.is_boolean, pa.types.is_decimal, pa.types.is_timestamp, pa.types.is_binary)
+    if any(is_kind(kind) for is_kind in sent):
+        return column
     if pa.types.is_integer(kind):
         return column.cast(pa.int64())
     return column.cast(pa.float64() if pa.types.is_floating(kind) else pa.string())

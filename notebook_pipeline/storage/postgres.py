@@ -12,10 +12,11 @@ from adbc_driver_manager import Error
 from adbc_driver_manager.dbapi import Cursor
 
 from notebook_pipeline.connections import Connection, postgres_uri
+from notebook_pipeline.declare.column_types import is_json
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
-from notebook_pipeline.storage.database import Database, Lock, literal, quoted
-from notebook_pipeline.storage.postgres_errors import remedy_of, said, without
+from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
+from notebook_pipeline.storage.postgres_errors import explained, message, without_secrets
 from notebook_pipeline.storage.postgres_tables import PostgresTables
 
 # How long one writer waits for another's whole transaction.
@@ -53,7 +54,7 @@ class PostgresDatabase(Database):
         try:
             super().__init__(postgres.connect(postgres_uri(connection), autocommit=True), name)
         except Error as error:
-            found = without(connection, said(error))
+            found = without_secrets(connection, message(error))
             raise PipelineError(
                 f"{name}: cannot be opened as a database: {found}; check the connection "
                 f"{connection.conn_id!r}, and that the server is running"
@@ -77,12 +78,33 @@ class PostgresDatabase(Database):
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.postgres_type(kind)
 
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of neutral types unchanged: the driver sends them as the server's types."""
+        return rows
+
+    def staged_type(self, kind: pa.DataType) -> str:
+        """Return the SQL type in which a temporary table takes encoded columns; COPY takes no jsonb."""
+        return 'TEXT COLLATE "C"' if is_json(kind) else self.sql_type(kind)
+
+    def from_staged(self, sql: str, kind: pa.DataType) -> str:
+        """Return the SQL of a staged value as a value of the dataset's table."""
+        return f"CAST({sql} AS JSONB)" if is_json(kind) else sql
+
+    def bound(self, value: object) -> tuple[str, Value]:
+        """Return how a Python value is compared with stored ones: the SQL, and what to bind in it."""
+        return stored_types.postgres_value(value)
+
     def empty(self, table: str) -> None:
         """Truncate a temporary table; every later statement would read rows that were only deleted."""
         self.execute(f"TRUNCATE {quoted(table)}")
 
     def append(self, table: str, rows: pa.RecordBatch | pa.Table, marks: Mapping[str, str] = {}) -> bool:
-        """Append rows by COPY; return False, with none appended, if the key of one is stored already."""
+        """Append rows by COPY; return False, with none appended, if the key of one is stored already.
+
+        Return False for a table with a column of JSON, too: COPY takes it only by way of a staged column.
+        """
+        if self._has_json(table):
+            return False
         columns = {name: dialect.stored(rows.column(name)) for name in rows.schema.names}
         columns |= {name: pa.repeat(pa.scalar(mark), rows.num_rows) for name, mark in marks.items()}
         # The driver looks for a table in one schema only; temporary tables have their own.
@@ -224,6 +246,14 @@ class PostgresDatabase(Database):
         )
         return inserted
 
+    def _has_json(self, table: str) -> bool:
+        [[found]] = self.execute(
+            """SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(?) AND NOT attisdropped
+            AND atttypid = to_regtype('jsonb')""",
+            [quoted(table)],
+        )
+        return bool(found)
+
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
         """Undo a failed statement alone: without a savepoint it would fail the whole transaction."""
@@ -255,8 +285,7 @@ class PostgresDatabase(Database):
         return self._dbapi.cursor()
 
     def _problem(self, error: Error) -> PipelineError:
-        remedy = remedy_of(error)
-        return PipelineError(f"{self.name}: {said(error)}{f' ({remedy})' if remedy else ''}")
+        return PipelineError(f"{self.name}: {explained(error)}")
 
 
 class _OvertakenError(Exception):

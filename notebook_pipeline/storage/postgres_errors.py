@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means, and what to do about it."""
+"""The errors of PostgreSQL in words: the message of the server or the driver, and what to do about it."""
 
 from adbc_driver_manager import Error
 
@@ -18,17 +18,18 @@ _REMEDIES = {
 }
 
 
-def remedy_of(error: Error) -> str:
-    """Return what to do about an error, or "" if only its message can tell."""
+def explained(error: Error) -> str:
+    """Return an error's message, and what to do about it where that is known."""
     state = error.sqlstate or ""
-    return next((remedy for sign, remedy in _REMEDIES.items() if state.startswith(sign)), "")
+    remedy = next((remedy for sign, remedy in _REMEDIES.items() if state.startswith(sign)), "")
+    return f"{message(error)}{f' ({remedy})' if remedy else ''}"
 
 
-def said(error: Error) -> str:
+def message(error: Error) -> str:
     """Return the message of the server or the driver, without the statement."""
-    parts = {_text(key): _text(value) for key, value in error.details}
-    first = parts.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
-    lines = [first.removeprefix("IO: [libpq] "), parts.get("PG_DIAG_MESSAGE_DETAIL", "")]
+    said = {_text(key): _text(value) for key, value in error.details}
+    first = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).split("\nQuery was:")[0]
+    lines = [first.removeprefix("IO: [libpq] "), said.get("PG_DIAG_MESSAGE_DETAIL", "")]
     return ": ".join(" ".join(line.split()) for line in lines if line)
 
 
@@ -36,8 +37,8 @@ def _text(part: str | bytes) -> str:
     return part.decode(errors="replace") if isinstance(part, bytes) else part
 
 
-def without(connection: Connection, message: str) -> str:
+def without_secrets(connection: Connection, said: str) -> str:
     """Return a message without the connection's secrets, which it is not expected to contain anyway."""
     for secret in connection.secrets():
-        message = message.replace(secret, "…")
-    return message
+        said = said.replace(secret, "…")
+    return said

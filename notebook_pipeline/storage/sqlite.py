@@ -17,7 +17,7 @@ from adbc_driver_manager.dbapi import Cursor
 from notebook_pipeline.connections import Connection, sqlite_path
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import stored_types
-from notebook_pipeline.storage.database import Database, Lock, literal, quoted
+from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
 from notebook_pipeline.storage.run_locks import RunLock, is_held
 from notebook_pipeline.storage.sqlite_tables import SqliteTables
 
@@ -79,6 +79,14 @@ class SqliteDatabase(Database):
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.sqlite_type(kind)
+
+    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of neutral types as SQLite stores them."""
+        return stored_types.sqlite_columns(rows)
+
+    def bound(self, value: object) -> tuple[str, Value]:
+        """Return how a Python value is compared with stored ones: a parameter, and what to bind in it."""
+        return "?", stored_types.sqlite_value(value)
 
     def empty(self, table: str) -> None:
         """Remove all rows of a temporary table."""

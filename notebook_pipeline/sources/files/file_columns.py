@@ -11,6 +11,7 @@ import pyarrow as pa
 from notebook_pipeline.contract.arrow_functions import is_number
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.columns import can_convert, from_column
+from notebook_pipeline.contract.dates_and_times import Written
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.sources.files.csv_header import missing_columns
@@ -41,19 +42,19 @@ def folder_values(path: str, name: str, dataset: Dataset) -> dict[str, str | Non
     Raises DataRefused if there is no such folder, or if its value does not fit.
     """
     found: dict[str, str | None] = {}
-    for received, column in received_names(dataset, "files").items():
-        if column not in dataset.files.folders:
-            continue
+    for column in map(dataset.column, dataset.files.folders):
+        [received] = column.path("files")
         texts = [
             part.partition("=")[2] for part in path.split("/")[:-1] if part.partition("=")[0] == received
         ]
         if not texts:
             raise DataRefused(
                 f"{name}: found no folder {received}=… above this file, expected one because "
-                f"Files(folders=…) names {column}; move the file, or remove the column from folders"
+                f"Files(folders=…) names {column.name}; move the file, or remove the column from folders"
             )
         value = None if texts[-1] == _NULL_FOLDER else unquote(texts[-1])
-        breaches = from_column(pa.array([value], pa.string()), dataset.schema.field(column).type).breaches
+        written = Written(column.written("files"), column.zone)
+        breaches = from_column(pa.array([value], pa.string()), column.type, written).breaches
         wrong = [breach.reason(0) for breach in breaches if breach.bad.any()]
         if wrong:
             raise DataRefused(f"{name}: the folder {received}={texts[-1]}: {wrong[0]}; rename the folder")
@@ -83,9 +84,9 @@ def check_columns(name: str, schema: pa.Schema, dataset: Dataset, delimiter: str
     if repeated:
         raise DataRefused(f"{name}: found duplicate columns {', '.join(repeated)}, expected each name once")
     for received in expected.keys() - {*absent}:
-        found, declared = schema.field(received).type, dataset.schema.field(expected[received]).type
-        if not can_convert(found, declared):
-            raise DataRefused(f"{name}: found column {received} as {found}, expected {declared}")
+        found, column = schema.field(received).type, dataset.column(expected[received])
+        if not can_convert(found, column.type, column.written("files")):
+            raise DataRefused(f"{name}: found column {received} as {found}, expected {column.type}")
     return absent
 
 

@@ -81,8 +81,20 @@ class FileSource:
 
 def contract_fingerprint(dataset: Dataset) -> str:
     """Return a digest of everything that decides whether and how a row is accepted."""
+    columns = [
+        (
+            column.name,
+            str(column.type),
+            column.nullable,
+            column.path("files"),
+            column.written("files"),
+            column.zone,
+        )
+        for column in dataset.columns
+    ]
     contract = (
         str(dataset.schema),
+        columns,
         dataset.key,
         dataset.cursor,
         sorted(dataset.ignored),

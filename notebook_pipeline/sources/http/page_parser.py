@@ -14,6 +14,7 @@ from notebook_pipeline.contract.arrow_functions import all_true, pc
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.utf8 import is_utf8
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.sources.http.page_types import declared_shape, loses_digits, parse_exactly
 
 # Arrow fills each column of a shape for every row, even if no row of a page has that field.
 WIDEST_SHAPE = 256
@@ -33,7 +34,9 @@ class Parser:
 
     def __init__(self, dataset: Dataset) -> None:
         self.fields: set[str] = set()
-        self._declared = pa.schema([_as_json_spells(field) for field in dataset.schema])
+        self._dataset = dataset
+        # None if a declared column cannot be read straight from JSON.
+        self._declared = declared_shape(dataset)
         self._shape: pa.Schema | None = None
 
     def parse(self, body: bytes, page: int) -> RawBatch | None:
@@ -44,34 +47,46 @@ class Parser:
 
         columns = self._shape and self._columns(body, self._shape)
         if columns:
-            return RawBatch(_Unparsed(body, columns.num_rows), position, typed=columns)
+            return RawBatch(_Unparsed(body, columns.num_rows), position, typed=columns, family="api")
         rows = parse(body)
         if not isinstance(rows, list):
             return None
         self._learn([row for row in rows if isinstance(row, dict)])
-        return RawBatch(rows, position)
+        if loses_digits(rows, self._dataset):
+            rows = parse_exactly(body.removeprefix(_BOM))
+        return RawBatch(rows, position, family="api")
 
     def _columns(self, body: bytes, shape: pa.Schema) -> pa.RecordBatch | None:
         """Return the declared columns of a page, or None if any part of it does not match this shape."""
         rows = _read(body, shape)
-        if rows is None or not _are_finite(rows):
+        if rows is None or self._declared is None or not _are_finite(rows):
             return None
         columns = pa.RecordBatch.from_struct_array(rows).select(self._declared.names)
-        with_nulls = [name for name in columns.schema.names if columns.column(name).null_count]
+        if not all(map(_are_exact, columns.columns)):
+            return None
+        # A field that may be null may be missing as well.
+        with_nulls = [
+            column.name
+            for column in self._dataset.columns
+            if not column.nullable and columns.column(column.name).null_count
+        ]
         return columns if all(_is_in_all(len(rows), name, body, shape) for name in with_nulls) else None
 
     def _learn(self, rows: Sequence[Mapping[str, object]]) -> None:
         fields = set(chain.from_iterable(rows))
         self.fields |= fields
-        shape = self._widened(fields, rows) if len(fields) <= WIDEST_SHAPE else None
+        is_narrow = self._declared is not None and len(fields) <= WIDEST_SHAPE
+        shape = self._widened(self._declared, fields, rows) if self._declared and is_narrow else None
         names = list(islice(_names(shape or ()), WIDEST_SHAPE + 1))
         self._shape = shape if len(names) <= WIDEST_SHAPE else None
 
-    def _widened(self, fields: set[str], rows: Sequence[Mapping[str, object]]) -> pa.Schema | None:
+    def _widened(
+        self, declared: pa.Schema, fields: set[str], rows: Sequence[Mapping[str, object]]
+    ) -> pa.Schema | None:
         """Return the shape extended to fit these rows, or None if there is none."""
         try:
-            others = [(name, _type_of(name, rows)) for name in sorted(fields - {*self._declared.names})]
-            seen = pa.schema([*self._declared, *others])
+            others = [(name, _type_of(name, rows)) for name in sorted(fields - {*declared.names})]
+            seen = pa.schema([*declared, *others])
             return pa.unify_schemas([self._shape or seen, seen], promote_options="permissive")
         # Values of several types, or nested very deeply, do not fit into a column.
         except (pa.ArrowException, OverflowError, RecursionError):
@@ -127,10 +142,6 @@ def json_error(body: bytes) -> str:
     return ""
 
 
-def _as_json_spells(field: pa.Field) -> pa.Field:
-    return pa.field(field.name, pa.string() if pa.types.is_date(field.type) else field.type)
-
-
 def _type_of(name: str, rows: Iterable[Mapping[str, object]]) -> pa.DataType:
     return pa.infer_type([row.get(name) for row in rows])
 
@@ -162,6 +173,11 @@ def _are_finite(values: pa.Array) -> bool:
         return all_true(pc.is_finite(values))
     nested = values.flatten() if values.type.num_fields else []
     return all(map(_are_finite, nested if isinstance(nested, list) else [nested]))
+
+
+def _are_exact(column: pa.Array) -> bool:
+    """Return True if no number is so large that a float may stand for several integers."""
+    return not pa.types.is_floating(column.type) or all_true(pc.less(pc.abs(column), 2.0**53))
 
 
 def _is_in_all(rows: int, name: str, body: bytes, shape: pa.Schema) -> bool:

@@ -16,7 +16,7 @@ from notebook_pipeline.sources.http.http_session import client_digest
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.source import BeginAgain, Ending
-from notebook_pipeline.sources.undeclared import note_undeclared
+from notebook_pipeline.sources.undeclared import note_undeclared, received_names
 
 PAGE_SIZE = 5_000
 
@@ -97,7 +97,7 @@ class RestSource:
     @property
     def undeclared(self) -> list[str]:
         """Return the received fields that the dataset neither declares nor ignores."""
-        declared = {*self._dataset.schema.names, *self._dataset.ignored}
+        declared = {*received_names(self._dataset, "api"), *self._dataset.ignored}
         return sorted(self.reading.parser.fields - declared)
 
     def _request(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Received rows: their columns converted, and each row written as JSON and read again.
+"""Received rows that are kept: each row is written as JSON, and read again.
 
 A row of a file is written so that it means the same when it is read again. Numbers are JSON numbers, decimals
 with all their digits. Values that JSON cannot express are written as objects: bytes that are not UTF-8 as
@@ -9,49 +9,15 @@ deeper than `DEEPEST` levels are replaced by a note.
 import base64
 import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from operator import itemgetter
-from typing import cast
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
-from notebook_pipeline.contract.arrow_functions import is_moment, spell_moments
 from notebook_pipeline.contract.batch import RawBatch
-from notebook_pipeline.contract.columns import Breach, Cells, from_column, from_values
-from notebook_pipeline.declare.dataset import Dataset
-
-# orjson writes at most 254 levels, and Python's recursion is limited as well.
-DEEPEST = 200
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:
-    """Convert the declared columns of a batch; JSON rows must be objects."""
-    columns = raw.columns
-    if columns is not None:
-        return {field.name: from_column(columns.column(field.name), field.type) for field in dataset.schema}
-    rows = cast("Sequence[Mapping[str, object]]", raw.received)
-    return {field.name: _field(rows, field, from_text=raw.from_text) for field in dataset.schema}
-
-
-def _field(rows: Sequence[Mapping[str, object]], field: pa.Field, *, from_text: bool) -> Cells:
-    try:
-        return _cells(list(map(itemgetter(field.name), rows)), field.type, from_text=from_text)
-    except KeyError:
-        found = _cells([row.get(field.name) for row in rows], field.type, from_text=from_text)
-    absent = np.fromiter((field.name not in row for row in rows), bool, len(rows))
-    missing = Breach(absent, lambda index: "the field is missing")
-    return Cells(found.values, found.stored, (missing, *found.breaches))
-
-
-def _cells(values: Sequence[object], declared: pa.DataType, *, from_text: bool) -> Cells:
-    values = [decoded(value) for value in values] if from_text else values
-    return from_values(values, declared, from_text=from_text)
+from notebook_pipeline.contract.json_values import DEEPEST, LONE_SURROGATE, parse_number
+from notebook_pipeline.contract.typed_columns import plain
 
 
 def spell(raw: RawBatch, rows: Sequence[int]) -> list[str]:
@@ -72,7 +38,7 @@ def to_json(value: object) -> str:
 
 def from_json(text: str) -> object:
     """Return the value that `to_json` wrote; objects that stand for bytes or floats stay objects."""
-    return json.loads(text, parse_float=_number)
+    return json.loads(text, parse_float=parse_number)
 
 
 def decoded(value: object) -> object:
@@ -100,7 +66,7 @@ def _spelled(value: object, depth: int = 0) -> object:
             return {"number": json.dumps(value)}
         case Decimal():
             return orjson.Fragment(str(value))
-        case str() if _LONE_SURROGATE.search(value):
+        case str() if LONE_SURROGATE.search(value):
             return orjson.Fragment(json.dumps(value))
         case int() if value.bit_length() > 63:
             return orjson.Fragment(str(value))
@@ -114,16 +80,9 @@ def _text(content: bytes) -> object:
         return {"base64": base64.b64encode(content).decode()}
 
 
-def _number(text: str) -> float | Decimal:
-    """Return a number as a float if it is written exactly like this, else as a Decimal."""
-    found = float(text)
-    return found if orjson.dumps(found) == text.encode() else Decimal(text)
-
-
 def _plain(column: pa.Array) -> list[object]:
-    """Return a column's values for JSON; dates and timestamps as text, as Python's have a smaller range."""
-    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    """Return a column's values for JSON."""
     try:
-        return (spell_moments(column) if is_moment(column.type) else column).to_pylist()
+        return plain(column)
     except (ArithmeticError, ValueError):  # a date outside Python's range, nested in an undeclared column
         return [f"<{column.type}>"] * len(column)
