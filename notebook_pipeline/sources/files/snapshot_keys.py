@@ -25,20 +25,23 @@ class SnapshotKeys:
         self.rows = 0
 
     def add(self, batch: RawBatch) -> None:
-        """Add the keys of a batch."""
+        """Add the keys of a batch, also of malformed rows whose key could be read."""
+        self.rows += len(batch)
+        self._add(batch)
+        if batch.malformed:
+            fields = [row.fields for row in batch.malformed]
+            self._add(RawBatch(fields, batch.position, from_text=True))
+
+    def _add(self, batch: RawBatch) -> None:
         if batch.columns is None:
             objects = [row if isinstance(row, dict) else {} for row in batch.received]
             batch = replace(batch, received=objects)
         cells = convert(batch, self._only_keys)
         found = [cells[name].stored for name in self._only_keys.keys]
         valid = reduce(pc.and_, (part.is_valid() for part in found))
-        if len(found) == 1:
-            keys = found[0]
-        else:
-            keys = pa.StructArray.from_arrays(found, list(self._only_keys.keys))
-        keys = keys.filter(valid)
-        self.rows += len(batch)
-        self.unreadable += len(batch) - len(keys)
+        several = pa.StructArray.from_arrays(found, list(self._only_keys.keys))
+        keys = (several if len(found) > 1 else found[0]).filter(valid)
+        self.unreadable += len(batch.received) - len(keys)
         self._batches.append(keys)
 
     def array(self) -> pa.Array:
