@@ -34,7 +34,9 @@ class Connection:
         """Return every secret value of this connection, longest first."""
         # A file name may contain an @, but no password.
         host = [] if self.conn_type in ("sqlite", "fs") else password_in(self.host)
-        found = {self.password, *host, *secret_values(self.extra)}
+        # `auth` says how the password is sent, and holds no secret itself.
+        extra = {name: value for name, value in self.extra.items() if name != "auth"}
+        found = {self.password, *host, *secret_values(extra)}
         if not any(found) and self.conn_type in ("http", "https") and looks_random(self.login, 16):
             found.add(self.login)  # without a password or a header, the login is an API key
         return sorted((value for value in found if value), key=len, reverse=True)

@@ -19,7 +19,8 @@ from notebook_pipeline.running.run_identity import new_run_id
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.http.rest import API as KIND_API
 from notebook_pipeline.sources.replay import ReplaySource
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
@@ -28,7 +29,7 @@ from notebook_pipeline.storage.tables import create_table, create_tables
 
 BULK, API = Origin(KIND_BULK), Origin(KIND_API)
 KINDS = {kind.name: kind for kind in (KIND_BULK, KIND_API)}
-ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
+ANY_NUMBER = Limits(max_rejected_percent=100.0)
 
 Row = tuple[int, str, str]
 """A player's id, last name and day; the rest is always the same."""
@@ -115,12 +116,12 @@ def run(
     origin: Origin,
     *batches: Checked,
     present: Sequence[int] | None = None,
-    limits: load.Limits = ANY_NUMBER,
+    limits: Limits = ANY_NUMBER,
     session: Session | None = None,
 ) -> str:
     """Load batches in a run of their own and return its id; `present` makes it a sweep that deletes."""
     session = session or start(database)[0]
-    with load.transaction(session, origin, limits) as merge:
+    with transaction(session, origin, limits) as merge:
         merge.merge(batches)
         if present is not None:
             merge.compare_keys(keys(*present), delete=True, max_deleted_percent=100.0)
@@ -163,9 +164,9 @@ def counts(database: Database, run_id: str) -> dict[str, Any]:
     return {name.removeprefix("rows_"): value for name, value in row.items() if name.startswith("rows_")}
 
 
-def keys(*present: int) -> pa.RecordBatch:
+def keys(*present: int) -> pa.Array:
     """Return keys as an API run collects them."""
-    return pa.RecordBatch.from_pydict({"player_id": pa.array(present, pa.int64())})
+    return pa.array(present, pa.int64())
 
 
 nothing = contextlib.nullcontext

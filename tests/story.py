@@ -16,7 +16,8 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, stored_schema
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.http.rest import API as KIND_API
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
@@ -123,7 +124,7 @@ class Story:
     def _merge(self, run_id: str, rows: Sequence[Mapping[str, Any]], origin: Origin) -> None:
         batch = pa.RecordBatch.from_pylist([dict(row) for row in rows], stored_schema(PLAYER))
         session = Session(run_id, {"dataset": "player"}, self.database, None)
-        with load.transaction(session, origin, load.Limits()) as merge:
+        with transaction(session, origin, Limits()) as merge:
             merge.merge([Checked(batch, [], batch.num_rows)])
             merge.verify()
 

@@ -13,12 +13,13 @@ from declared import PLAYER
 from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.check_batch import Checked
 from notebook_pipeline.declare import Column, Dataset
-from notebook_pipeline.errors import UsageError
+from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.source import Ending
-from notebook_pipeline.steps import load
 from notebook_pipeline.steps.extract import first_day, open_source
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import postgres_tables
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_table
@@ -100,7 +101,7 @@ def test_a_load_that_fails_adds_nothing(stored: Database) -> None:
 
 def fail(run: Session) -> None:
     """Load a row, and fail when the column is there and the row is merged."""
-    with load.transaction(run, loads.BULK, loads.ANY_NUMBER) as merge:
+    with transaction(run, loads.BULK, loads.ANY_NUMBER) as merge:
         merge.merge([wide((3, "c", "2024-01-09", "x"))])
         assert "team" in run.database.columns("player")
         raise ZeroDivisionError
@@ -157,3 +158,17 @@ def test_two_loads_that_need_the_column_do_not_collide(stored: Database, tmp_pat
     assert marks(stored) == []
     with connect(connection(tmp_path)) as other:
         create_table(other, WIDER)
+
+
+@pytest.mark.only("postgres")
+def test_a_table_in_use_is_not_waited_for_long(
+    stored: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the column waits for a reader, all others wait for the column."""
+    monkeypatch.setattr(postgres_tables, "LOCK_SECONDS", 0.1)
+    with connect(connection(tmp_path)) as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM player")
+        with pytest.raises(PipelineError, match="lock timeout"):
+            loads.run(stored, loads.BULK, wide((3, "c", "2024-01-09", "x")), session=session(stored))
+    loads.run(stored, loads.BULK, wide((3, "c", "2024-01-09", "x")), session=session(stored))
+    assert stored.execute("SELECT current_setting('lock_timeout')") == [("15min",)]

@@ -15,10 +15,13 @@ from notebook_pipeline import checks
 from notebook_pipeline.checks import pictures, results_table
 from notebook_pipeline.connections import API, DATABASE, FILES, variable
 from notebook_pipeline.review.trace import trace_row
-from notebook_pipeline.steps import extract, load, plots, session
+from notebook_pipeline.steps import extract, plots, session
+from notebook_pipeline.steps.load import Load
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-ANY_NUMBER = load.Limits(max_rejected_percent=100.0)
+ANY_NUMBER = Limits(max_rejected_percent=100.0)
 FILE = """\
 name,height,people,founded,kind,last_changed_date
 Ünterstadt,12.5,300,1200-05-06,town,2024-03-01
@@ -71,7 +74,7 @@ def source(declared: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
 def bulk(name: str) -> tuple[str, dict[str, object]]:
     run = session.join_run("bulk_load", {"dataset": "place"})
     opened = extract.open_bulk(run, name, FILES)
-    with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
+    with transaction(run, opened.origin, ANY_NUMBER) as merged:
         merged.merge(opened.batches)
         if opened.shows_missing:
             merged.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
@@ -81,14 +84,14 @@ def bulk(name: str) -> tuple[str, dict[str, object]]:
 def update(*, full_sweep: bool = False) -> tuple[str, dict[str, object]]:
     run = session.join_run("api_incremental_update", {"dataset": "place"})
     opened = extract.open_api(run, API, full_sweep=full_sweep, page_size=2)
-    with load.transaction(run, opened.origin, ANY_NUMBER) as merged:
+    with transaction(run, opened.origin, ANY_NUMBER) as merged:
         merged.merge(opened.batches)
         if opened.shows_missing:
             merged.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
     return finished(run, merged)
 
 
-def finished(run: session.Session, merged: load.Load) -> tuple[str, dict[str, object]]:
+def finished(run: session.Session, merged: Load) -> tuple[str, dict[str, object]]:
     """Close a run; return its id and those of its counts that are not 0."""
     run.finish(merged.result())
     return run.run_id, {name.removeprefix("rows_"): count for name, count in merged.counts().items() if count}

@@ -39,7 +39,8 @@ def content(database: Database) -> dict[str, list[tuple]]:
 
 
 def tables() -> tuple[str, ...]:
-    return (*bookkeeping(), "player")
+    # Each database has a history of its own.
+    return (*(table for table in bookkeeping() if table != "schema_version"), "player")
 
 
 def columns(database: Database, table: str) -> str:

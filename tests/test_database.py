@@ -22,7 +22,7 @@ from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, literal, quoted
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load_transaction"])
 
 
 def named(path: Path) -> Connection:

@@ -53,7 +53,11 @@ def test_one_dataset_is_shown_in_full(home: Path, capsys: pytest.CaptureFixture[
         "nullable": True,
         "doc": "the id in play-by-play statistics; a team's defence has none",
     }
-    assert found["api"]["total"] == {"at": "player_count", "endpoint": "v0/counts/"}
+    assert found["api"]["total"] == {
+        "at": "player_count",
+        "endpoint": "v0/counts/",
+        "of": "everything",
+    }
 
 
 def test_nothing_declared_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

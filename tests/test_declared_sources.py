@@ -85,21 +85,23 @@ def test_an_api_without_since_is_read_as_a_whole(source: fs.Source, tmp_path: Pa
         fetch(source, whole, tmp_path, since="2024-01-01")
 
 
-@pytest.mark.parametrize(
-    ("api", "reason"),
-    [
-        (None, r"dataset 'player' has no api; add api=Rest\(...\) to datasets/player.py"),
-        (
-            replace(THINGS, total=None),
-            r"'player' has no total, .* add total=Total\(...\) to the Rest in",
-        ),
-    ],
-)
-def test_what_an_update_needs_and_is_not_declared_is_named(
-    source: fs.Source, tmp_path: Path, api: Rest | None, reason: str
-) -> None:
+def test_a_dataset_without_an_api_is_named(source: fs.Source, tmp_path: Path) -> None:
+    reason = r"dataset 'player' has no api; add api=Rest\(...\) to datasets/player.py"
     with pytest.raises(UsageError, match=reason):
-        fetch(source, api, tmp_path)
+        fetch(source, None, tmp_path)
+
+
+def test_without_a_total_everything_is_read_and_said_not_to_be_proven(
+    source: fs.Source, tmp_path: Path
+) -> None:
+    dataset = replace(PLAYER, api=replace(THINGS, total=None))
+    read = rest.RestSource(source.connection(), dataset, "", landing=tmp_path, patience=QUICK)
+    rows = [row for batch in read.batches() if isinstance(batch, RawBatch) for row in batch.received]
+    assert rows == source.rows
+    assert read.ending().source_count is None
+    assert read.ending().notes[1:] == [
+        "read to its end; nothing proves that this is all, because the source gives no total of it"
+    ]
 
 
 def test_a_count_that_is_not_where_it_is_declared_is_named(source: fs.Source, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from declared import PLAYER
 from loads import API, BULK
 
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.storage import ledger
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -126,7 +126,7 @@ def test_missing_rows_are_only_counted_unless_they_are_to_be_deleted(tmp_path: P
     with loads.open_database(tmp_path) as database:
         loads.run(database, BULK, loads.checked([(1, "a", BEFORE), (2, "b", BEFORE)]))
         session, _ = loads.start(database)
-        with load.transaction(session, API, loads.ANY_NUMBER) as merge:
+        with transaction(session, API, loads.ANY_NUMBER) as merge:
             merge.compare_keys(loads.keys(2), delete=False, max_deleted_percent=0.0)
         assert (merge.rows_missing, merge.rows_deleted) == (1, 0)
         assert loads.rows_of(database) == [(1, "a", BEFORE), (2, "b", BEFORE)]
@@ -145,7 +145,7 @@ def test_more_missing_rows_than_allowed_are_refused(tmp_path: Path, limit: float
         )
         with (
             expected if refused else loads.nothing(),
-            load.transaction(session, API, loads.ANY_NUMBER) as merge,
+            transaction(session, API, loads.ANY_NUMBER) as merge,
         ):
             merge.merge([loads.checked([(0, "changed", DAY)])])
             merge.compare_keys(loads.keys(0, 1), delete=True, max_deleted_percent=limit)

@@ -16,13 +16,15 @@ from pyarrow import parquet
 from notebook_pipeline import settings
 from notebook_pipeline.connections import API, FILES, Connection, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
-from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps import extract, session
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.storage import ledger
 from sample import api_server
 from sample import players as sample_players
 
-NO_LIMITS = load.Limits(max_rejected_percent=100.0)
-STRICT = load.Limits(max_rejected_percent=0.0)
+NO_LIMITS = Limits(max_rejected_percent=100.0)
+STRICT = Limits(max_rejected_percent=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +45,10 @@ def sample_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
-def bulk_run(source: str, *, force: bool = False, limits: load.Limits = NO_LIMITS) -> tuple[dict, list[str]]:
+def bulk_run(source: str, *, force: bool = False, limits: Limits = NO_LIMITS) -> tuple[dict, list[str]]:
     run = session.join_run("bulk_load", {"source": source, "force": force})
     opened = extract.open_bulk(run, source, "repository_raw_url", force=force)
-    with load.transaction(run, opened.origin, limits) as merged:
+    with transaction(run, opened.origin, limits) as merged:
         merged.merge(opened.batches)
     counts = merged.counts()
     run.finish(merged.result())
@@ -105,7 +107,7 @@ def test_a_mended_contract_takes_rejected_rows_again(tmp_path, monkeypatch: pyte
     pyarrow.csv.write_csv(table, tmp_path / "early.csv")
     run = session.join_run("bulk_load", {})
     opened = extract.open_bulk(run, str(tmp_path / "early.csv"), "repository_raw_url")
-    with load.transaction(run, opened.origin, NO_LIMITS) as merged:
+    with transaction(run, opened.origin, NO_LIMITS) as merged:
         merged.merge(opened.batches)
     run_id = run.run_id
     run.finish(merged.result())
@@ -125,7 +127,7 @@ def test_a_refused_file_leaves_its_rejected_rows_and_nothing_else(tmp_path) -> N
     opened = extract.open_bulk(run, str(tmp_path / "bad.csv"), "repository_raw_url")
     with (
         pytest.raises(DataRefused, match="1 of 1 rows were rejected"),
-        load.transaction(run, opened.origin, STRICT) as merged,
+        transaction(run, opened.origin, STRICT) as merged,
     ):
         merged.merge(opened.batches)
     assert run.database.execute("SELECT count(*) FROM player") == [(0,)]
@@ -136,12 +138,12 @@ def test_a_refused_file_leaves_its_rejected_rows_and_nothing_else(tmp_path) -> N
 def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) -> None:
     bulk_run("players.parquet")
     run = session.join_run("api_incremental_update", {})
-    assert extract.first_day(run, 0) == sample_players.BULK_DAY.isoformat()
-    assert extract.first_day(run, 2) == "2024-08-29"
+    assert extract.first_watermark(run, "") == sample_players.BULK_DAY.isoformat()
+    assert extract.first_watermark(run, "2d") == "2024-08-29"
     update = extract.open_api(run, API)
     assert f"changed since {sample_players.BULK_DAY}" in update.notes[0]
     assert not update.shows_missing
-    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+    with transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
         assert merged.compare_count(update.source_count)
     assert merged.counts()["rows_inserted"] > 0
@@ -152,7 +154,7 @@ def test_the_first_update_begins_at_the_bulk_files_watermark(sample_api: str) ->
     served = sample_players.changed_players().sort_by("player_id")
     served = served.set_column(5, "last_changed_date", served["last_changed_date"].cast(pa.string()))
     assert stored.to_pylist() == served.to_pylist()
-    assert extract.first_day(run, 0) == pc.max(served["last_changed_date"]).as_py()
+    assert extract.first_watermark(run, "") == pc.max(served["last_changed_date"]).as_py()
     run.finish(merged.result())
 
 
@@ -161,7 +163,7 @@ def test_a_sweep_shows_what_is_missing(sample_api: str) -> None:
     run = session.join_run("api_incremental_update", {})
     update = extract.open_api(run, API, full_sweep=True)
     assert update.shows_missing
-    assert sorted(update.keys["player_id"].to_pylist()) == sorted(
+    assert sorted(update.keys.to_pylist()) == sorted(
         sample_players.changed_players()["player_id"].to_pylist()
     )
     run.fail("only looked")
@@ -190,7 +192,7 @@ def api_run(**options) -> tuple[str | None, list[str]]:
     """Update from the API; return the watermark that it left, and its notes."""
     run = session.join_run("api_incremental_update", {})
     update = extract.open_api(run, API, **options)
-    with load.transaction(run, update.origin, NO_LIMITS) as merged:
+    with transaction(run, update.origin, NO_LIMITS) as merged:
         merged.merge(update.batches)
     result = merged.result()
     run.finish(result)
@@ -225,35 +227,65 @@ def test_an_update_from_a_later_day_leaves_the_days_before_to_the_next(sample_ap
     assert watermark is None, "the bulk file's watermark is 2024-08-31"
     assert "a run without `since` would begin with 2024-08-31" in notes[-1]
     assert "changed since 2024-09-02" in notes[0]
-    assert api_run(since="2024-08-31", overlap_days=1)[0] is None, "by itself it would begin a day before"
-    watermark, notes = api_run(since="2024-08-30", overlap_days=1)
+    assert api_run(since="2024-08-31", overlap="1d")[0] is None, "by itself it would begin a day before"
+    watermark, notes = api_run(since="2024-08-30", overlap="1d")
     assert (watermark, len(notes)) == ("2024-09-23", 1)
     assert [row[0] for row in players()] == served_since("0001-01-01")
 
 
 def test_a_full_sweep_moves_the_watermark_whatever_since_says(sample_api: str) -> None:
-    assert api_run(since="2024-09-15", full_sweep=True, overlap_days=10**9)[0] == "2024-09-23"
+    assert api_run(since="2024-09-15", full_sweep=True, overlap="1000000000d")[0] == "2024-09-23"
     assert api_run(since="2024-09-23") == (
         "2024-09-23",
         [f"{len(served_since('2024-09-23'))} rows in 1 page, changed since 2024-09-23"],
     )
 
 
-@pytest.mark.parametrize("overlap_days", [10**6, 10**10, 2**70])
-def test_more_overlap_than_the_calendar_has_is_refused(overlap_days: int) -> None:
+@pytest.mark.parametrize("overlap", ["1000000d", "10000000000d", "99999999999999999999h"])
+def test_more_overlap_than_the_calendar_has_is_refused(overlap: str) -> None:
     bulk_run("players.parquet")
     run = session.join_run("api_incremental_update", {})
-    with pytest.raises(
-        UsageError,
-        match=f"`overlap_days` is {overlap_days}, but the calendar has no day so long before 2024-08-31",
-    ):
-        extract.first_day(run, overlap_days)
+    reason = f"`overlap` is '{overlap}', but the calendar has no time so long before 2024-08-31"
+    with pytest.raises(UsageError, match=reason):
+        extract.first_watermark(run, overlap)
     run.fail("refused")
 
 
-@pytest.mark.parametrize("overlap_days", [-1, -30])
-def test_a_negative_overlap_is_refused(overlap_days: int) -> None:
+@pytest.mark.parametrize("overlap", ["-1d", "2", "two days", "1w"])
+def test_an_overlap_that_is_no_duration_is_refused(overlap: str) -> None:
     run = session.join_run("api_incremental_update", {})
-    with pytest.raises(UsageError, match="overlap_days"):
-        extract.first_day(run, overlap_days)
+    with pytest.raises(UsageError, match="`overlap` must be a duration such as 2d, 12h, 15min or 30s"):
+        extract.first_watermark(run, overlap)
     run.fail("refused")
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2024-13-01", "2024-09-01T00:00:00"])
+def test_a_since_that_is_no_day_is_refused(since: str) -> None:
+    run = session.join_run("api_incremental_update", {})
+    with pytest.raises(UsageError, match=r"must be a day \(YYYY-MM-DD\)"):
+        extract.open_api(run, API, since)
+    run.fail("refused")
+
+
+def test_deleting_without_a_full_sweep_is_refused() -> None:
+    run = session.join_run("api_incremental_update", {})
+    with pytest.raises(UsageError, match="`delete_missing` is true, but `full_sweep` is false"):
+        extract.open_api(run, API, delete_missing=True)
+    run.fail("refused")
+
+
+def test_keys_are_read_a_second_time(sample_api: str) -> None:
+    run = session.join_run("api_incremental_update", {})
+    update = extract.open_api(run, API, full_sweep=True)
+    assert update.read_keys_again
+    assert sorted(update.read_keys_again().to_pylist()) == sorted(update.keys.to_pylist())
+    run.fail("only looked")
+
+
+def test_a_run_by_hand_goes_on_where_the_last_one_stopped(sample_api: str) -> None:
+    first = session.join_run("api_incremental_update", {"since": ""})
+    extract.open_api(first, API)
+    first.fail("stopped")
+    again = session.join_run("api_incremental_update", {"since": ""})
+    assert any("were downloaded by an earlier try" in note for note in extract.open_api(again, API).notes)
+    again.fail("only looked")

@@ -10,14 +10,16 @@ import pytest
 from notebook_pipeline.connections import API, DATABASE, resolve, variable
 from notebook_pipeline.errors import DataRefused, PipelineError, UsageError
 from notebook_pipeline.running.mime_types import RUN_ID
-from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps import extract, session
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.tables import create_tables
 
 SIZE = 10
-NO_LIMITS = load.Limits(max_rejected_percent=100.0)
+NO_LIMITS = Limits(max_rejected_percent=100.0)
 
 
 @dataclass
@@ -58,8 +60,8 @@ def opened(run: Session, **options) -> extract.Extract:
     return extract.open_api(run, API, page_size=SIZE, **options)
 
 
-def merge(run: Session, update: extract.Extract, limits: load.Limits = NO_LIMITS) -> dict[str, object]:
-    with load.transaction(run, update.origin, limits) as merged:
+def merge(run: Session, update: extract.Extract, limits: Limits = NO_LIMITS) -> dict[str, object]:
+    with transaction(run, update.origin, limits) as merged:
         merged.merge(update.batches)
         if update.shows_missing:
             merged.compare_keys(update.keys, delete=True, max_deleted_percent=100)
@@ -154,7 +156,7 @@ def test_pages_that_were_refused_are_asked_for_again(world: World, monkeypatch: 
     for number in (1, 2, 3):
         run = tried(number, monkeypatch)
         with pytest.raises(DataRefused):
-            merge(run, opened(run), load.Limits(max_rejected_percent=0))
+            merge(run, opened(run), Limits(max_rejected_percent=0))
         ledger.finish_run(run.database, run.run_id, "failed", "refused")
         assert world.asked() == [0, 10, 20, 30, 40, 45], f"try {number}"
     world.source.rows[7] = good
@@ -166,7 +168,7 @@ def test_pages_that_were_refused_are_asked_for_again(world: World, monkeypatch: 
 def test_a_merge_that_failed_for_another_reason_needs_no_server(world: World) -> None:
     run = begun()
     update_, asked = opened(run), world.asked()
-    with pytest.raises(RuntimeError), load.transaction(run, update_.origin, NO_LIMITS):
+    with pytest.raises(RuntimeError), transaction(run, update_.origin, NO_LIMITS):
         raise RuntimeError
     update(run)
     assert (len(asked), world.asked()) == (6, [])

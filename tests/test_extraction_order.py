@@ -9,7 +9,7 @@ from loads import API, BULK
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.running.run_identity import place_of_reading
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import extraction_order, ledger
 
@@ -142,7 +142,7 @@ def test_bulk_loads_replays_and_failures_overtake_no_update(tmp_path: Path) -> N
 
 
 def _fail_in_the_middle(session: Session) -> None:
-    with load.transaction(session, API, loads.ANY_NUMBER) as merge:
+    with transaction(session, API, loads.ANY_NUMBER) as merge:
         merge.merge([loads.checked([(9, "z", DAY)])])
         raise RuntimeError("the notebook failed")
 

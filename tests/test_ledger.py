@@ -20,7 +20,7 @@ from notebook_pipeline.storage.database import Database, Lock
 pytestmark = pytest.mark.usefixtures("each_database")
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load_transaction"])
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
 

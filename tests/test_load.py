@@ -23,8 +23,10 @@ from notebook_pipeline.contract.check_batch import Checked, check_batch
 from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
-from notebook_pipeline.steps import load
-from notebook_pipeline.steps.load import Limits, prefetched
+from notebook_pipeline.steps import prefetch
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.prefetch import prefetched
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
@@ -51,7 +53,7 @@ def test_a_load_commits_everything_at_once(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database, connect(loads.connection(tmp_path)) as other:
         nothing = everything(other)
         session, _ = loads.start(database)
-        with load.transaction(session, origin, loads.ANY_NUMBER) as merge:
+        with transaction(session, origin, loads.ANY_NUMBER) as merge:
             merge.merge([loads.checked([(2, "b", NEXT), (1, "a", DAY)], [BAD])])
             merge.compare_count(3)
             merge.verify()
@@ -94,6 +96,18 @@ def merge_counts(**given: int) -> dict[str, int]:
     return {name: given.get(name, 0) for name in names}
 
 
+def test_the_rows_in_the_table_are_counted_there(tmp_path: Path) -> None:
+    """Others may have deleted some, which the counts of earlier runs do not show."""
+    with loads.open_database(tmp_path) as database:
+        loads.run(database, BULK, loads.checked([(key, "a", DAY) for key in (1, 2, 3)]))
+        database.execute("DELETE FROM player WHERE player_id = 2")
+        session, _ = loads.start(database)
+        with transaction(session, API, loads.ANY_NUMBER) as merge:
+            merge.merge([loads.checked([(4, "d", NEXT)])])
+            assert not merge.compare_count(4)
+            assert merge.in_table_and_source == (3, 4)
+
+
 @pytest.mark.parametrize("kind", [PipelineError("the page is broken"), KeyboardInterrupt(), SystemExit()])
 def test_whatever_ends_a_load_early_leaves_nothing_of_it(tmp_path: Path, kind: BaseException) -> None:
     with loads.open_database(tmp_path) as database:
@@ -109,7 +123,7 @@ def test_whatever_ends_a_load_early_leaves_nothing_of_it(tmp_path: Path, kind: B
 
 
 def _fail(session: Session, kind: BaseException) -> None:
-    with load.transaction(session, API, loads.ANY_NUMBER) as merge:
+    with transaction(session, API, loads.ANY_NUMBER) as merge:
         merge.merge([loads.checked([(1, "b", NEXT), (2, "c", NEXT)], [BAD])])
         merge.compare_keys(loads.keys(2), delete=True, max_deleted_percent=100.0)
         raise kind
@@ -130,7 +144,7 @@ def test_an_error_in_reading_ends_the_load(tmp_path: Path) -> None:
 
 
 def _merge(session: Session, batches: Iterator[Checked]) -> None:
-    with load.transaction(session, BULK, loads.ANY_NUMBER) as merge:
+    with transaction(session, BULK, loads.ANY_NUMBER) as merge:
         merge.merge(batches)
 
 
@@ -201,7 +215,7 @@ def test_accounts_that_do_not_add_up_are_not_committed(tmp_path: Path) -> None:
         session, _ = loads.start(database)
         with (
             pytest.raises(PipelineError, match="read 1 row, merged 0 and rejected 0"),
-            load.transaction(session, BULK, loads.ANY_NUMBER) as merge,
+            transaction(session, BULK, loads.ANY_NUMBER) as merge,
         ):
             merge.rows_read += 1
         assert everything(database)["committed"] == []
@@ -290,7 +304,7 @@ def test_no_more_is_made_than_is_used_soon() -> None:
     for number in range(5):
         assert next(endless) == number
     endless.close()
-    assert len(made) <= 5 + load.BATCHES_AHEAD + 1
+    assert len(made) <= 5 + prefetch.BATCHES_AHEAD + 1
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 

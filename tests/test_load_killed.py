@@ -20,7 +20,7 @@ import waiting
 from seeds import fresh
 
 from notebook_pipeline.contract.check_batch import Checked
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.run_locks import is_held
@@ -28,7 +28,7 @@ from notebook_pipeline.storage.run_locks import is_held
 pytestmark = pytest.mark.usefixtures("each_database")
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load_transaction"])
 
 BATCHES, ROWS = 12, 2_000
 DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
@@ -112,7 +112,7 @@ def load_file(folder: Path, seed: int, told: Told | None = None) -> None:
     with loads.open_database(folder) as database:
         ledger.settle_lost(database, folder)
         session, lock = loads.start(database, folder=folder)
-        with load.transaction(session, loads.BULK, loads.ANY_NUMBER) as merge:
+        with transaction(session, loads.BULK, loads.ANY_NUMBER) as merge:
             tell(Phase.OPEN, 0)
             merge.merge(file_of(seed), count)
             merge.verify()

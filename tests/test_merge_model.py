@@ -19,9 +19,10 @@ import pytest
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked, stored_schema
 from notebook_pipeline.declare import Column, Dataset
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.cursors import cursor_text
 from notebook_pipeline.storage.database import Database
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -159,12 +160,14 @@ def merge(
         {name: values[name] for name in declared.schema.names}, stored_schema(declared)
     )
     day = at(event.time, pa.date32())
-    began = at(event.time, pa.timestamp("us", "UTC"))
-    origin = Origin(loads.KINDS[event.kind], day=day, began=began, highest=event.time)
-    with load.transaction(session, origin, loads.ANY_NUMBER) as merging:
-        merging.merge([Checked(good, [], len(good))], accept_older=event.accepts)
+    moment = cursor_text(at(event.time, pa.timestamp("us", "UTC")))
+    origin = Origin(
+        loads.KINDS[event.kind], day=day, moment=moment, highest=event.time, accept_older=event.accepts
+    )
+    with transaction(session, origin, loads.ANY_NUMBER) as merging:
+        merging.merge([Checked(good, [], len(good))])
         if event.deletes:
-            merging.compare_keys(good.select(["id"]), delete=True, max_deleted_percent=100.0)
+            merging.compare_keys(good.column("id"), delete=True, max_deleted_percent=100.0)
         merging.verify()
     ledger.finish_run(database, session.run_id, "success")
 

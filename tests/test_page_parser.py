@@ -14,7 +14,7 @@ from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.check_batch import check_batch
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.sources.http.page_parser import Parser, parse
-from notebook_pipeline.sources.http.page_types import loses_digits, parse_exactly
+from notebook_pipeline.sources.http.page_types import loses_digits
 from tests.bulk_data import TODAY, player
 from tests.test_check_batch import MEASURE, measure
 
@@ -119,18 +119,29 @@ def test_a_row_that_is_null_is_no_row_of_nulls() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"[", b"null", b"{}", b'"[]"', b"[]}{", b'[]}\n{"rows":[]', b"[NaN]", b'[{"a":"\xff"}]']
+    "text", [b"", b"[", b"null", b"{}", b'"[]"', b"[]}{", b'[]}\n{"answer":[]', b"[Inf]"]
 )
 def test_what_is_no_json_list_is_none(text: bytes) -> None:
     assert taught(PLAYER, player(1)).parse(text, 1) is None
 
 
-@pytest.mark.parametrize(("said", "instead"), [(b"2.5", b"NaN"), (b"2.5", b"-Inf"), (b"2024-09-01", b"\xff")])
-def test_what_is_no_json_may_stand_nowhere(said: bytes, instead: bytes) -> None:
-    body = orjson.dumps([player(2, performances=GAMES)])
+@pytest.mark.parametrize(("said", "instead"), [(b"2.5", b"NaN"), (b"2024-09-01", b"\xff")])
+def test_values_that_json_does_not_allow_do_no_harm_where_they_are_ignored(
+    said: bytes, instead: bytes
+) -> None:
+    body = orjson.dumps([player(2, performances=GAMES), player(3)])
     parser = taught(PLAYER, player(1, performances=GAMES))
     assert said in body
-    assert parser.parse(body.replace(said, instead, 1), 1) is None
+    batch = parser.parse(body.replace(said, instead, 1), 1)
+    assert batch is not None
+    assert batch.typed is None
+    assert reasons(batch) == []
+
+
+def test_an_integer_beyond_64_bits_keeps_its_digits() -> None:
+    batch = taught(PLAYER, player(1)).parse(b'[{"player_id": 123456789012345678901}]', 1)
+    assert batch is not None
+    assert batch.received[0] == {"player_id": 123456789012345678901}
 
 
 def test_a_page_of_a_hundred_thousand_rows_in_many_lines_becomes_columns() -> None:
@@ -294,7 +305,7 @@ def test_columns_and_values_mean_the_same(dataset: Dataset, clean: dict[str, Any
                 continue
             assert found is not None
             if loses_digits(received, dataset):
-                received = parse_exactly(body)
+                received = parse(body, exactly=True)
                 assert isinstance(received, list)
             ways.append("columns" if found.typed else "values")
             plain = RawBatch(received, lambda row, number=number: f"page {number}, row {row}")
@@ -308,3 +319,90 @@ def outcome(batch: RawBatch, dataset: Dataset) -> tuple[pa.RecordBatch, object]:
     """Return what becomes of a page's rows."""
     checked = check_batch(batch, dataset, TODAY)
     return checked.good, (checked.rejected, checked.read, list(batch.received))
+
+
+ROWS_OF = {
+    ("data",): "data",
+    ("data", "items"): "data.items",
+    ("@odata.value",): ("@odata.value",),
+}
+
+
+def wrapped(path: tuple[str, ...], rows: list[dict[str, Any]], **around: object) -> bytes:
+    value: object = rows
+    for name in reversed(path):
+        value = {"before": 1, name: value, "after": None}
+    assert isinstance(value, dict)
+    return orjson.dumps(value | around)
+
+
+@pytest.mark.parametrize("path", ROWS_OF)
+def test_rows_inside_an_object_become_columns(path: tuple[str, ...]) -> None:
+    parser = Parser(PLAYER, rows=ROWS_OF[path])
+    first = parser.parse(wrapped(path, [player(1)], next="a", count=3), 0)
+    assert first is not None
+    assert first.received == [player(1)]
+    batch = parser.parse(wrapped(path, [player(2), player(3)], next="b", count=4), 1)
+    assert batch is not None
+    assert batch.typed is not None
+    assert list(batch.received) == [player(2), player(3)]
+    assert isinstance(parser.around, dict)
+    assert {name: parser.around[name] for name in ("next", "count")} == {"next": "b", "count": 4}
+    assert str(parser.around).count("before") == len(path)
+
+
+def test_an_answer_that_changes_around_the_rows_is_understood() -> None:
+    parser = Parser(PLAYER, rows="data")
+    bodies = [
+        wrapped(("data",), [player(1)], next=None),
+        wrapped(("data",), [player(2)], next="b"),
+        wrapped(("data",), [player(3)], next="c"),
+        wrapped(("data",), [player(4)], other={"x": [1, "a"]}),
+        b'{"data": null, "next": ""}',
+    ]
+    found = []
+    for number, body in enumerate(bodies):
+        batch = parser.parse(body, number)
+        assert batch is not None
+        assert isinstance(parser.around, dict)
+        found.append((len(batch), batch.typed is not None, parser.around.get("next", "none")))
+    assert found == [(1, False, None), (1, False, "b"), (1, True, "c"), (1, False, "none"), (0, False, "")]
+    assert parser.parse(b'{"other": []}', 9) is None
+
+
+def test_rows_inside_the_items_of_a_list() -> None:
+    parser = Parser(PLAYER, rows="edges[].node")
+    batch = parser.parse(orjson.dumps({"edges": [{"node": player(1)}, {"node": player(2)}, {}]}), 0)
+    assert batch is not None
+    assert list(batch.received) == [player(1), player(2), None]
+
+
+MARKS = [None, False, 0, "", True, 1, "2024-09-01", 0.0]
+
+
+def test_deletion_markers_are_told_from_other_rows() -> None:
+    parser = Parser(PLAYER, deleted_at="meta.gone")
+    rows = [player(number, meta={"gone": mark}) for number, mark in enumerate(MARKS)] + [{"player_id": 9}]
+    batch = parser.parse(orjson.dumps(rows), 0)
+    assert batch is not None
+    assert batch.deletions is not None
+    assert batch.deletions.to_pylist() == [*[False] * 4, True, True, True, False, False]
+    unmarked = parser.parse(orjson.dumps([player(1)]), 1)
+    assert unmarked is not None
+    assert unmarked.deletions is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "none"), [("2024-09-01", ""), (True, False), (17, 0), (1.5, 0.0), ({"by": "x"}, None)]
+)
+def test_deletion_markers_in_columns(mark: object, none: object) -> None:
+    parser = Parser(PLAYER, deleted_at="gone")
+    assert parser.parse(orjson.dumps([player(1, gone=mark)]), 0) is not None
+    batch = parser.parse(orjson.dumps([player(2, gone=none), player(3, gone=mark), player(4)]), 1)
+    assert batch is not None
+    assert batch.typed is not None
+    assert batch.deletions is not None
+    assert batch.deletions.to_pylist() == [False, True, False]
+    last = parser.parse(orjson.dumps([player(5, gone=None)]), 2)
+    assert last is not None
+    assert last.deletions is None

@@ -19,7 +19,7 @@ from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.check_batch import Checked
 from notebook_pipeline.errors import PipelineError
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage import postgres as module
@@ -30,7 +30,7 @@ from notebook_pipeline.storage.tables import create_tables
 pytestmark = [pytest.mark.usefixtures("each_database"), pytest.mark.only("postgres")]
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["notebook_pipeline.steps.load"])
+FORKED.set_forkserver_preload(["notebook_pipeline.steps.load_transaction"])
 
 DAY, NEXT = "2024-01-05", "2024-01-06"
 
@@ -178,7 +178,7 @@ def _sqlite(folder: Path) -> Connection:
 )
 def test_a_key_is_read_as_far_as_it_can_be_read(database: Database, row: str, key: int | None) -> None:
     database.execute("INSERT INTO rejected_row VALUES ('r', 'player', 'f:1', ?, '[]')", [row])
-    sql = database.json_key("row", "player_id", "INTEGER")
+    sql = database.json_key("row", "player_id", pa.int64())
     assert database.execute(f"SELECT {sql} FROM rejected_row") == [(key,)]
 
 
@@ -208,7 +208,7 @@ class Writer:
             with loads.open_database(self._folder) as database:
                 session: Session = loads.start(database)[0]
                 self.run_id = session.run_id
-                with load.transaction(session, self._origin, loads.ANY_NUMBER) as merge:
+                with transaction(session, self._origin, loads.ANY_NUMBER) as merge:
                     for batch, merged in zip(self._batches, self.merged, strict=True):
                         merge.merge([batch])
                         merged.set()

@@ -18,7 +18,7 @@ from notebook_pipeline.errors import DataRefused, UsageError
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk, read_batches
 from notebook_pipeline.sources.files.file_source import BULK as KIND_BULK
 from notebook_pipeline.sources.http.rest import API as KIND_API
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
 
@@ -139,7 +139,7 @@ def test_a_run_that_was_refused_can_be_replayed(tmp_path: Path) -> None:
                 database,
                 BULK,
                 loads.checked([], [loads.rejected((1, "a", DAY))]),
-                limits=load.Limits(),
+                limits=Limits(),
                 session=session,
             )
         rejected = loads.replay(database, PLAYER, session.run_id)

@@ -71,12 +71,14 @@ def test_a_clock_that_is_right_is_not_mentioned() -> None:
 
 def test_a_table_of_another_program_is_refused_before_anything_is_written(home: Path) -> None:
     with connect(resolve(DATABASE)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
         database.execute("CREATE TABLE player (player_id INTEGER PRIMARY KEY)")
+    file = home / "output" / "analytics_database.db"
+    before = file.read_bytes()
     with pytest.raises(UsageError, match="run `notebook-pipeline adopt player`"):
         execute(home, tiny.parameters('dataset: str = "player"'), "1")
-    with connect(resolve(DATABASE)) as database:
-        assert database.relations() == {"player"}
-        assert list((home / "output").rglob("*.ipynb")) == []
+    assert file.read_bytes() == before
+    assert list((home / "output").iterdir()) == [file]
 
 
 def test_a_notebook_of_ones_own_may_read_any_table(home: Path) -> None:

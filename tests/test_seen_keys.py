@@ -1,8 +1,23 @@
 """Keys are collected compactly, and one that comes on two pages is found."""
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
-from notebook_pipeline.sources.http.seen_keys import Keys, Repeated
+from notebook_pipeline.contract.batch import RawBatch
+from notebook_pipeline.declare import Column, Dataset
+from notebook_pipeline.sources.http import seen_keys
+from notebook_pipeline.sources.http.seen_keys import Repeated
+
+
+class Keys(seen_keys.Keys):
+    """The keys of a dataset with one key column, added as values."""
+
+    def __init__(self, key_type: pa.DataType) -> None:
+        super().__init__(Dataset("thing", [Column("k", key_type, nullable=False)], "k"))
+
+    def add(self, values: Iterable[object]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().add(RawBatch([{"k": value} for value in values], str))
 
 
 def test_what_is_no_key_is_counted_only():
@@ -103,3 +118,14 @@ def test_a_repetition_is_seen_before_the_keys_have_doubled():
         if keys.repeated(now=False):
             return
     raise AssertionError("never seen")
+
+
+def test_keys_of_several_columns():
+    columns = [Column("a", pa.int64(), nullable=False), Column("b", pa.string(), nullable=False)]
+    keys = seen_keys.Keys(Dataset("thing", columns, ("a", "b")))
+    pages = [[(1, "1:2"), (11, ":2"), (1, "1:2")], [(None, "x"), (2, None), (1, "2")], [(1, "1:2")]]
+    for page in pages:
+        keys.add(RawBatch([{"a": a, "b": b} for a, b in page], str))
+    assert keys.without_key == 2
+    assert keys.array().to_pylist() == [{"a": a, "b": b} for a, b in [(1, "1:2"), (11, ":2"), (1, "2")]]
+    assert keys.repeated(now=True) == Repeated({"a": 1, "b": "1:2"}, (0, 2))

@@ -11,7 +11,9 @@ from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.sources.source import BeginAgain, Ending
-from notebook_pipeline.steps import extract, load
+from notebook_pipeline.steps import extract
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database
@@ -46,16 +48,16 @@ class MemorySource:
         return Ending(origin, ["from memory"], len(self.rows))
 
 
-def merge(session: Session, source: MemorySource, limits: load.Limits = loads.ANY_NUMBER) -> None:
+def merge(session: Session, source: MemorySource, limits: Limits = loads.ANY_NUMBER) -> None:
     opened = extract.open_source(session, source)
     assert opened.notes == ["from memory"]
-    with load.transaction(session, opened.origin, limits) as merging:
+    with transaction(session, opened.origin, limits) as merging:
         merging.merge(opened.batches)
         assert source.acknowledged == []
         merging.verify()
 
 
-def run(database: Database, *rows: loads.Row | None, limits: load.Limits = loads.ANY_NUMBER) -> str:
+def run(database: Database, *rows: loads.Row | None, limits: Limits = loads.ANY_NUMBER) -> str:
     session, _ = loads.start(database)
     source = MemorySource(list(rows))
     merge(session, source, limits)
@@ -98,7 +100,7 @@ def test_it_is_not_told_that_its_rows_are_safe_if_they_are_refused(tmp_path: Pat
         session, _ = loads.start(database)
         source = MemorySource([(1, "late", "2999-01-01")])
         with pytest.raises(DataRefused):
-            merge(session, source, load.Limits(max_rejected_rows=0))
+            merge(session, source, Limits(max_rejected_rows=0))
         assert source.acknowledged == []
 
 

@@ -33,7 +33,7 @@ import os, sys
 from contextlib import contextmanager
 sys.path.insert(0, {tests!r})
 import loads
-from notebook_pipeline.steps import load
+from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.connections import resolve
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage.connect import connect
@@ -43,7 +43,7 @@ def merged(key):
     with connect(resolve(database_conn_id)) as database:
         run = Session(os.environ["NOTEBOOK_PIPELINE_RUN_ID"], {{"dataset": "player"}}, database, None)
         create_table(database, run.dataset)
-        with load.transaction(run, loads.API, loads.ANY_NUMBER) as merging:
+        with transaction(run, loads.API, loads.ANY_NUMBER) as merging:
             merging.merge([loads.checked([(key, "Łopez", "2024-09-01")])])
             yield
 with merged(1): pass

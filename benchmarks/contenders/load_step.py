@@ -2,12 +2,14 @@
 
 import sys
 
-from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps import extract, session
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 
 dataset, source, force = "player", sys.argv[1], False
 run = session.join_run("bulk_load", globals())
 bulk = extract.open_bulk(run, source, "repository_raw_url", force=force)
-with load.transaction(run, bulk.origin, load.Limits()) as merge:
+with transaction(run, bulk.origin, Limits()) as merge:
     merge.merge(bulk.batches)
     merge.verify()
 run.finish(merge.result())

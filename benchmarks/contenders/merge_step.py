@@ -4,7 +4,9 @@ import json
 import sys
 import time
 
-from notebook_pipeline.steps import extract, load, session
+from notebook_pipeline.steps import extract, session
+from notebook_pipeline.steps.load_transaction import transaction
+from notebook_pipeline.steps.rejection_limits import Limits
 
 
 def merge_seconds(source: str) -> float:
@@ -14,7 +16,7 @@ def merge_seconds(source: str) -> float:
     bulk = extract.open_bulk(run, source, "repository_raw_url")
     batches = list(bulk.batches)
     began = time.perf_counter()
-    with load.transaction(run, bulk.origin, load.Limits()) as merge:
+    with transaction(run, bulk.origin, Limits()) as merge:
         merge.merge(batches)
         merge.verify()
     seconds = time.perf_counter() - began

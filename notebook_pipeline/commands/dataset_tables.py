@@ -39,9 +39,9 @@ def print_dataset(dataset: Dataset) -> None:
         since, total = dataset.api.since, dataset.api.total
         facts += [
             ("api", _address(dataset)),
-            ("pages", f"{dataset.api.pages.offset}, {dataset.api.pages.limit}"),
+            ("pages", str(dataset.api.pages)),
             ("since", since.param if since else "not declared: every update reads everything"),
-            ("total", f"{total.at} of {total.endpoint}" if total else "not declared"),
+            ("total", f"{total.at} of {total.endpoint or 'each page'}" if total else "not declared"),
         ]
     if dataset.ignored:
         facts.append(("ignored", ", ".join(dataset.ignored)))

@@ -28,7 +28,7 @@ def add_commands(commands: Subcommands) -> None:
     )
     trace = _add(commands, "trace", trace_key, "show which run a row comes from")
     trace.add_argument("table", metavar="TABLE")
-    trace.add_argument("key", metavar="KEY")
+    trace.add_argument("key", metavar="KEY", nargs="+", help="a value for each column of the key")
     pages = _add(commands, "review", write_review, "write HTML pages of all runs to output/review/")
     pages.add_argument("--all", action="store_true", help="write every page again, even if it is up to date")
 
@@ -101,7 +101,7 @@ def trace_key(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(trace.to_json() if trace else None)
     else:
-        terminal_tables.print_trace(trace, arguments.table, arguments.key)
+        terminal_tables.print_trace(trace, arguments.table, ", ".join(arguments.key))
     return 0 if trace else 1
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import cast
 
 import pyarrow as pa
@@ -22,20 +21,22 @@ class Origin:
     `place` is the place of the extraction in the order of all (see storage/extraction_order.py): of a replay
     that of the run that rejected the rows, of a live reading the moment at which it began; if it is empty,
     the run decides. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
-    and must not pass rows that were never read. `began` is the moment at which reading began, and `day` its
-    day: later changes may be missing from the rows. `highest` is the highest number read if the cursor is a
-    number. `fingerprint` marks a file as loaded once
-    its rows are committed. `acknowledge` is called after the commit, to tell the source that its rows are
-    safe.
+    and must not pass rows that were never read. `day` is the day on which reading began, and `moment` the
+    moment (UTC, YYYY-MM-DD HH:MM:SS.ffffff), if the source may have changed since: later changes may be
+    missing from the rows. `highest` is the highest number read if the cursor is a number. With
+    `accept_older`, stored rows that are newer than those read may be replaced. `fingerprint` marks a file as
+    loaded once its rows are committed. `acknowledge` is called after the commit, to tell the source that its
+    rows are safe.
     """
 
     kind: SourceKind
     place: str = ""
     is_replay: bool = False
     moves_watermark: bool = True
-    began: datetime | None = None
     day: str = ""
+    moment: str = ""
     highest: int | None = None
+    accept_older: bool = False
     fingerprint: str | None = None
     acknowledge: Callable[[], object] = nothing
 
@@ -63,8 +64,9 @@ class RawBatch:
     JSON values, one per row. `position` returns `file:line` or `page:index` for a row's index in `received`.
     `malformed` rows are not in `received`. `share` is the fraction of the whole source, 0 to 1, that has been
     read after this batch, if known. JSON values with `from_text` may contain numbers as text, as in a CSV
-    file. `typed` holds the declared columns of JSON values if all of them have their declared types. `family`
-    decides where declared columns are found, and how their values are written.
+    file. `typed` holds the declared columns of JSON values if all of them have their declared types.
+    `deletions` has one bool per row of `received`, true if the source marks that row as deleted, or is None
+    if it marks none. `family` decides where declared columns are found, and how their values are written.
     """
 
     received: pa.RecordBatch | Sequence[object]
@@ -73,6 +75,7 @@ class RawBatch:
     share: float | None = None
     from_text: bool = False
     typed: pa.RecordBatch | None = None
+    deletions: pa.BooleanArray | None = None
     family: Family = "files"
 
     @property

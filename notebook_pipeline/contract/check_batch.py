@@ -10,6 +10,7 @@ import pyarrow as pa
 from notebook_pipeline.contract import kept_rows, received_fields
 from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.contract.cells import Breach, Cells
+from notebook_pipeline.contract.deletion_markers import has_markers, keys_of_markers, split_markers
 from notebook_pipeline.contract.neutral_types import stored_type
 from notebook_pipeline.contract.row_rules import broken, rules_of
 from notebook_pipeline.contract.scalars import shown
@@ -27,21 +28,23 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Checked:
-    """A checked batch: `good` rows in stored types and `rejected` rows; `read` is the number of both.
+    """A checked batch: `good` rows in stored types and `rejected` rows; `read` is the number of all rows.
 
-    `rejected` may be shorter than `rejected_count` if the caller asked for fewer. `share` is the fraction of
-    the whole source, 0 to 1, that has been read, if known.
+    `marked` are the keys of rows that the source has marked as deleted. `rejected` may be shorter than
+    `rejected_count` if the caller asked for fewer. `share` is the fraction of the whole source, 0 to 1, that
+    has been read, if known.
     """
 
     good: pa.RecordBatch
     rejected: Sequence[Rejected]
     read: int
     share: float | None = None
+    marked: pa.RecordBatch | None = None
 
     @property
     def rejected_count(self) -> int:
         """Return the number of all rejected rows, including those left out of `rejected`."""
-        return self.read - self.good.num_rows
+        return self.read - self.good.num_rows - (len(self.marked) if self.marked else 0)
 
 
 def stored_schema(dataset: Dataset) -> pa.Schema:
@@ -54,6 +57,8 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
 
     At most `keep` rejected rows are returned (None: every one); all are counted.
     """
+    if has_markers(raw):
+        return _check_with_markers(raw, dataset, today, keep=keep)
     rejected = [_malformed(row) for row in raw.malformed[:keep]]
     objects, others = _objects(raw)
     rejected += [_not_an_object(raw, row) for row in others[:keep]]
@@ -68,6 +73,16 @@ def check_batch(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | Non
         failed = np.flatnonzero(bad)[: None if keep is None else max(0, keep - len(rejected))]
         rejected += _rejected(objects, failed.tolist(), breaches)
     return Checked(good, rejected[:keep], len(raw), raw.share)
+
+
+def _check_with_markers(raw: RawBatch, dataset: Dataset, today: date, *, keep: int | None) -> Checked:
+    rows, marked = split_markers(raw)
+    checked = check_batch(rows, dataset, today, keep=keep)
+    keys, valid = keys_of_markers(marked, dataset)
+    reason = f"marked as deleted, without a valid {', '.join(dataset.keys)}"
+    bad = Breach(~valid, lambda index: reason)
+    rejected = [*checked.rejected, *_rejected(marked, np.flatnonzero(~valid).tolist(), [bad])]
+    return replace(checked, rejected=rejected[:keep], read=len(raw), marked=keys)
 
 
 def _breaches(columns: Mapping[str, Cells], dataset: Dataset, today: date) -> list[Breach]:
@@ -109,5 +124,8 @@ def _objects(raw: RawBatch) -> tuple[RawBatch, list[int]]:
     kept = [index for index, value in enumerate(values) if isinstance(value, dict)]
     others = [index for index, value in enumerate(values) if not isinstance(value, dict)]
     return replace(
-        raw, received=[values[index] for index in kept], position=lambda row: raw.position(kept[row])
+        raw,
+        received=[values[index] for index in kept],
+        position=lambda row: raw.position(kept[row]),
+        deletions=None if raw.deletions is None else raw.deletions.take(pa.array(kept, pa.int64())),
     ), others

@@ -1,9 +1,10 @@
 """The classes with which a project declares its tables, one table per file: see catalogue.py."""
 
-from notebook_pipeline.declare.api_declarations import Offset, Rest, Since, Total
+from notebook_pipeline.declare.api_declarations import Rest, Since, Total
 from notebook_pipeline.declare.column import Column
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.file_declaration import Files
+from notebook_pipeline.declare.paging import NextLink, Offset, PageNumber, SinglePage, Token
 from notebook_pipeline.declare.rules_and_checks import (
     AllowedValues,
     Condition,
@@ -36,10 +37,12 @@ __all__ = [
     "Fresh",
     "Glob",
     "MatchesSource",
+    "NextLink",
     "NoRows",
     "NotInFuture",
     "NotNull",
     "Offset",
+    "PageNumber",
     "Pattern",
     "Range",
     "References",
@@ -47,6 +50,8 @@ __all__ = [
     "Rest",
     "RowCount",
     "Since",
+    "SinglePage",
+    "Token",
     "Total",
     "Unique",
     "UsualChanges",

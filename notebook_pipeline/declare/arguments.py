@@ -15,6 +15,7 @@ _WORDS = {
     "int": "a whole number",
     "float": "a number",
     "NoneType": "None",
+    "object": "values",
     "DataType": "an Arrow type such as pa.int64()",
 }
 

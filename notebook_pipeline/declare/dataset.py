@@ -177,6 +177,8 @@ class Dataset(Declaration):
         if self.cursor:
             is_ordered = can_be_cursor(self.column(self.cursor).type)
             self._check_type(self.cursor, is_ordered, f"a cursor must be {_CURSOR_TYPES}")
+        if self.api:
+            self.api.refuse_cursor(self.name, self.column(self.cursor).type if self.cursor else None)
 
     def _check_type(self, name: str, fits: bool, expected: str) -> None:
         column = self.column(name)

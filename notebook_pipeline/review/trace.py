@@ -1,16 +1,21 @@
 """The origin of a row: the run that last changed it, and what that run read."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from notebook_pipeline.contract.columns import from_column
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
 from notebook_pipeline.storage.database import Database, Value, quoted
+from notebook_pipeline.storage.key_order import key_of
+from notebook_pipeline.storage.keys import key_text
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,26 @@ class Trace:
         }
 
 
-def trace_row(database: Database, table: str, key: str) -> Trace | None:
+def trace_row(database: Database, table: str, key: str | Sequence[str]) -> Trace | None:
     """Return where the row with this key comes from, or None if no run ever wrote it.
 
-    Raises UsageError if the table is unknown or the key has the wrong type.
+    A key of several columns is a sequence of their values, or a JSON list of these as text. Raises UsageError
+    if the table is unknown or the key does not fit.
     """
     dataset = get(table)
-    value = _typed(dataset, key)
+    values = _typed(database, dataset, _parts(dataset, key))
     if dataset.name not in database.relations():
         return None
-    rows = database.query(
-        f"SELECT * FROM {quoted(dataset.name)} WHERE {quoted(dataset.key)} = ?", [value]
-    ).to_pylist()
-    return _living(database, table, str(value), rows[0]) if rows else _deleted(database, table, str(value))
+    same = " AND ".join(f"{quoted(name)} = {value}" for name, value in _casts(database, dataset))
+    rows = database.query(f"SELECT * FROM {quoted(dataset.name)} WHERE {same}", values).to_pylist()
+    given = ", ".join(f"{value} AS {quoted(name)}" for name, value in _casts(database, dataset))
+    [[text]] = database.execute(f"SELECT {key_text(database, dataset, 'k')} FROM (SELECT {given}) k", values)
+    return _living(database, table, text, rows[0]) if rows else _deleted(database, table, text)
+
+
+def _casts(database: Database, dataset: Dataset) -> list[tuple[str, str]]:
+    """Return the key's columns, each with a parameter of its type."""
+    return [(name, f"CAST(? AS {database.sql_type(dataset.column(name).type)})") for name in dataset.keys]
 
 
 def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Trace:
@@ -100,10 +112,30 @@ def _run(database: Database, run_id: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _typed(dataset: Dataset, key: str) -> Value:
-    if not pa.types.is_integer(dataset.schema.field(dataset.key).type):
-        return key
-    try:
-        return int(key)
-    except ValueError:
-        raise UsageError(f"{dataset.name}.{dataset.key} must be a whole number, got {key!r}") from None
+def _parts(dataset: Dataset, key: str | Sequence[str]) -> list[str]:
+    """Return the values of the key's columns as text; raise UsageError if there are more or fewer."""
+    parts = [key] if isinstance(key, str) else list(key)
+    if len(parts) == 1 and len(dataset.keys) > 1 and parts[0].startswith("["):
+        try:
+            parts = [str(part) for part in json.loads(parts[0])]
+        except ValueError:
+            parts = []
+    if len(parts) != len(dataset.keys):
+        raise UsageError(
+            f"the key of {dataset.name} is {', '.join(dataset.keys)}; expected {len(dataset.keys)} values, "
+            f"got {key!r}"
+        )
+    return parts
+
+
+def _typed(database: Database, dataset: Dataset, parts: Sequence[str]) -> list[Value]:
+    """Return the values of a key as they are stored."""
+    columns: list[pa.Array] = []
+    for name, part in zip(dataset.keys, parts, strict=True):
+        cells = from_column(pa.array([part]), dataset.column(name).type)
+        for breach in cells.breaches:
+            if breach.bad.any():
+                raise UsageError(f"{dataset.name}.{name}: {breach.reason(0)}")
+        columns.append(cells.stored)
+    keys = pa.RecordBatch.from_arrays(columns, list(dataset.keys))
+    return list(key_of(database.encoded(keys), dataset.keys, 0))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from notebook_pipeline import settings
+from notebook_pipeline.connections import sqlite_path
 from notebook_pipeline.running.background import Say
 from notebook_pipeline.running.plan import Plan
 from notebook_pipeline.running.run_identity import new_run_id, seconds_ahead
@@ -20,7 +21,11 @@ def in_order(plan: Plan, say: Say) -> Plan:
     Raises UsageError, with nothing written to the database, if the run's dataset has a table that another
     program made.
     """
-    with connect(plan.database) as database:
+    is_file = plan.database.conn_type == "sqlite"
+    if is_file and not sqlite_path(plan.database).is_file():
+        return plan
+    # Opened for writing, a file of another program would be switched to a write-ahead log.
+    with connect(plan.database, read_only=is_file) as database:
         dataset = plan.parameters.get("dataset")
         if isinstance(dataset, str) and (settings.datasets() / f"{dataset}.py").is_file():
             refuse_foreign(database, dataset)

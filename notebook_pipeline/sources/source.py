@@ -1,6 +1,6 @@
 """The interface that every kind of source implements."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,8 +19,10 @@ class Ending:
     """What a source reports about all its rows; `origin` is stored with them.
 
     `notes` are messages for people. `keys` are the keys of all rows read, if they were collected;
-    `shows_missing` is true if a stored row whose key is not among them is certainly missing at the source.
-    `source_count` is the source's own count of all its rows, or None if it has none.
+    `shows_missing` is true if a stored row whose key is not among them is missing at the source; with
+    `read_keys_again`, it is missing only if its key is also not among those that this function reads: all
+    keys of the source, in a second reading. `source_count` is the source's own count of all its rows, or None
+    if it has none.
     """
 
     origin: Origin
@@ -28,6 +30,7 @@ class Ending:
     rows: int | None = None
     keys: pa.Array = field(default_factory=lambda: pa.nulls(0))
     shows_missing: bool = False
+    read_keys_again: Callable[[], pa.Array] | None = None
     source_count: int | None = None
 
 

@@ -1,12 +1,9 @@
 """The source of a run, a bulk file or the API, opened as checked batches with their origin."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from itertools import chain
-from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
@@ -25,9 +22,12 @@ from notebook_pipeline.sources.files.file_source import FileSource
 from notebook_pipeline.sources.http import rest
 from notebook_pipeline.sources.http.landing import remove_landed
 from notebook_pipeline.sources.source import BeginAgain, Ending, Source
+from notebook_pipeline.steps.landing_folder import landing_folder, landings
+from notebook_pipeline.steps.reading_start import as_watermark, go_back, is_later
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.steps.spool import Spool
-from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage import deletions, ledger
+from notebook_pipeline.storage.key_order import key_columns
 from notebook_pipeline.storage.merge import read_watermark
 
 Items = Iterable[RawBatch | BeginAgain]
@@ -37,7 +37,8 @@ Items = Iterable[RawBatch | BeginAgain]
 class Extract:
     """Checked batches, to be read once; `rows` is None if their number is not known before reading.
 
-    `shows_missing` is true if a stored row whose key is not among `keys` is certainly missing at the source.
+    `shows_missing` is true if a stored row whose key is not among `keys` is missing at the source; with
+    `read_keys_again`, it is missing only if its key is also not among those that this function reads anew.
     `source_count` is the source's own count of all its rows, or None if it has none.
     """
 
@@ -47,7 +48,7 @@ class Extract:
     rows: int | None
     preview: pa.Table
     notes: list[str]
-    keys: pa.RecordBatch
+    keys: pa.Array
     shows_missing: bool
     source_count: int | None
 
@@ -70,39 +71,47 @@ def open_api(
     api_conn_id: str,
     since: str = "",
     *,
-    overlap_days: int = 0,
+    overlap: str = "",
     page_size: int = 0,
     full_sweep: bool = False,
+    delete_missing: bool = False,
+    accept_older: bool = False,
     keep_landed_days: int = 7,
     progress: Callable[[int, int | None, int], object] = lambda rows, total, pages: None,
 ) -> Extract:
-    """Fetch the rows that changed on the day `since` or later, by default since the watermark, to disk.
+    """Fetch the rows that changed at `since` or later, by default since the watermark, to disk.
 
-    If `since` is later than the default, days stay unread: the rows are merged, but the watermark stays, so
-    that the next run reads those days. A retry of the same task continues at the page where the last try
-    stopped. `progress` is called with the rows read so far, the expected number of rows, if known, and the
-    pages read so far.
+    If `since` is later than the default, changes stay unread: the rows are merged, but the watermark stays,
+    so that the next run reads them. A retry of the same task, or the same run started by hand again,
+    continues at the page where the last one stopped. `delete_missing` and `accept_older` need a full sweep.
+    `progress` is called with the rows read so far, the expected number of rows, if known, and the pages read
+    so far.
     """
+    for name, is_set in (("delete_missing", delete_missing), ("accept_older", accept_older)):
+        if is_set and not full_sweep:
+            raise UsageError(
+                f"`{name}` is true, but `full_sweep` is false: only a run that reads everything can tell "
+                "which rows are concerned; set full_sweep = true"
+            )
     if keep_landed_days < 1:
         raise UsageError(
             f"`keep_landed_days` must be 1 or more, got {keep_landed_days}: a retry needs the pages"
         )
-    remove_landed(_landings(), keep_landed_days)
-    folder = _landings() / _task_folder(run)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    remove_landed(landings(), keep_landed_days)
     dataset = run.dataset
-    reads_all = full_sweep or not dataset.declared_api().since
-    first = "" if reads_all else first_day(run, overlap_days)
-    since = "" if full_sweep else rest.as_day(since) or first
+    first = first_watermark(run, overlap)
+    given = _given_since(dataset, since)
+    start = "" if full_sweep else given or first
     source = rest.RestSource(
         resolve(api_conn_id or _declared_conn_id(dataset)),
         dataset,
-        since,
+        start,
         page_size=page_size,
         full_sweep=full_sweep,
-        landing=folder,
+        accept_older=accept_older,
+        landing=landing_folder(run),
         follows=ledger.last_merge(run.database, run.dataset.name, or_refused_from=api_conn_id),
-        skipped_since=first if since > first else None,
+        skipped_since=first if start and is_later(start, first, _cursor_type(dataset)) else None,
         progress=lambda reached: progress(reached.rows, reached.total, reached.pages),
     )
     return open_source(run, source)
@@ -111,53 +120,55 @@ def open_api(
 def open_source(run: Session, source: Source) -> Extract:
     """Open any source: read it to its end first if its kind requires that, else while it is merged."""
     dataset = run.dataset
-    began = {"began": settings.now(), "place": place_of_reading(run.run_id)} if source.kind.is_live else {}
+    place, highest = place_of_reading(run.run_id) if source.kind.is_live else "", None
     if source.kind.is_read_first:
-        spool = Spool(_landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
+        spool = Spool(landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
         _fill(spool, source.batches())
         ending, batches = source.ending(), spool.batches()
-        began["highest"] = spool.highest
+        highest = spool.highest
     else:
         # Only a kind that is read first may begin again.
         batches = _checked(cast("Iterator[RawBatch]", source.batches()), dataset)
         ending = source.ending()
     if not ending.origin.is_replay:
-        ending = replace(ending, origin=replace(ending.origin, **began))
+        ending = replace(ending, origin=replace(ending.origin, place=place, highest=highest))
+    if ending.read_keys_again and ending.shows_missing and _lacks_stored(run, ending.keys):
+        # Rows may have moved between pages while they were read: only what two readings lack is missing.
+        keys = pa.concat_arrays([ending.keys, ending.read_keys_again()])
+        ending = replace(ending, keys=keys)
     return _extract(run, source.name, batches, ending)
 
 
-def first_day(run: Session, overlap_days: int) -> str:
-    """Return the first day to request: the API's watermark, or the bulk file's before the first API run.
+def _lacks_stored(run: Session, keys: pa.Array) -> bool:
+    return deletions.lacks_stored(run.database, run.dataset, key_columns(run.dataset, keys))
 
-    The day itself is included, for rows that change later on it; `overlap_days` go further back.
+
+def first_watermark(run: Session, overlap: str) -> str:
+    """Return where an update begins: the API's watermark, or the bulk file's before the first API run.
+
+    The watermark itself is included, for rows that change later with the same cursor; `overlap` goes further
+    back. Everything is read ("") without a watermark, and if the API has no filter.
     """
-    if overlap_days < 0:
-        raise UsageError(f"`overlap_days` must be 0 or more, got {overlap_days}")
-    if run.missing_columns:
+    dataset = run.dataset
+    if dataset.cursor is None or run.missing_columns:
         return ""
-    name = run.dataset.name
-    own = read_watermark(run.database, name, rest.API.name)
-    newest = own or read_watermark(run.database, name, BULK_MARK)
-    try:
-        return (date.fromisoformat(newest) - timedelta(days=overlap_days)).isoformat() if newest else ""
-    except OverflowError:
+    own = read_watermark(run.database, dataset.name, rest.API.name)
+    newest = own or read_watermark(run.database, dataset.name, BULK_MARK) or ""
+    found = go_back(newest, overlap, _cursor_type(dataset))
+    return found if dataset.declared_api().since else ""
+
+
+def _given_since(dataset: Dataset, since: str) -> str:
+    if since and dataset.cursor is None:
         raise UsageError(
-            f"`overlap_days` is {overlap_days}, but the calendar has no day so long before {newest}; use "
-            "fewer, or full_sweep = true to read everything"
-        ) from None
+            f"`since` is {since!r}, but dataset {dataset.name!r} has no cursor and is always read whole; "
+            'use ""'
+        )
+    return as_watermark(since, _cursor_type(dataset)) if since else ""
 
 
-def _landings() -> Path:
-    folder = settings.output() / "landed"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-def _task_folder(run: Session) -> Path:
-    """Return the name of a folder that all tries of a task share, and no other task."""
-    row = ledger.get_run(run.database, run.run_id)
-    task = "\0".join(str(row[name]) for name in ("dag_id", "dag_run_id", "task_id", "map_index"))
-    return Path(hashlib.sha256(task.encode()).hexdigest()[:32])
+def _cursor_type(dataset: Dataset) -> pa.DataType:
+    return dataset.schema.field(dataset.cursor).type if dataset.cursor else pa.null()
 
 
 def _declared_conn_id(dataset: Dataset) -> str:
@@ -199,17 +210,10 @@ def _extract(run: Session, name: str, checked: Iterator[Checked], ending: Ending
         ending.rows,
         preview,
         [*_of_columns(run, ending.origin), *ending.notes],
-        key_columns(ending.keys, run.dataset),
+        ending.keys,
         ending.shows_missing,
         ending.source_count,
     )
-
-
-def key_columns(keys: pa.Array, dataset: Dataset) -> pa.RecordBatch:
-    """Return the keys that a source has read as the columns of the key."""
-    if pa.types.is_struct(keys.type):
-        return pa.RecordBatch.from_struct_array(keys)
-    return pa.RecordBatch.from_arrays([keys] * len(dataset.keys), names=list(dataset.keys))
 
 
 def _of_columns(run: Session, origin: Origin) -> Iterator[str]:

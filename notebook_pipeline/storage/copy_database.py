@@ -55,7 +55,9 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
     for dataset in datasets:
         create_table(target, dataset)
     with target.transaction():
-        copied = {table: _copy(source, target, table, [_in_order(source, table)]) for table in bookkeeping()}
+        copied = {
+            table: _copy(source, target, table, [_in_order(source, table)]) for table in _to_copy(source)
+        }
         for dataset in datasets:
             copied[dataset.name] = _copy(source, target, dataset.name, _by_key(source, dataset))
         return copied
@@ -68,6 +70,11 @@ def _stored_datasets(source: Database) -> list[Dataset]:
     if bad:
         raise UsageError(f"{bad[0]}. Its table cannot be copied without a declaration; nothing was copied")
     return [dataset for name, dataset in declared.datasets.items() if name in there]
+
+
+def _to_copy(source: Database) -> list[str]:
+    """Return the bookkeeping tables to copy; an older database lacks some, and each has its own steps."""
+    return [table for table in bookkeeping() if table in source.relations() and table != "schema_version"]
 
 
 def _copy(source: Database, target: Database, table: str, batches: Iterable[pa.Table]) -> int:

@@ -56,6 +56,15 @@ class Reading:
     moment: str
 
 
+def lacks_stored(database: Database, dataset: Dataset, present: pa.RecordBatch) -> bool:
+    """Return True if any stored row has a key that is not present."""
+    _write_keys(database, dataset, "_present", present)
+    same = " AND ".join(f"q.{name} = p.{name}" for name in _names(dataset))
+    lacking = f"NOT EXISTS (SELECT 1 FROM _present q WHERE {same})"
+    sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(dataset.name)} p WHERE {lacking})"
+    return bool(database.execute(sql)[0][0])
+
+
 def find_missing(database: Database, dataset: Dataset, present: pa.RecordBatch, reading: Reading) -> int:
     """Find the stored rows whose key is not present, and return their number.
 

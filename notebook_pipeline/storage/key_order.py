@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from notebook_pipeline.contract.arrow_functions import Mask, mask, pc
+from notebook_pipeline.declare.dataset import Dataset
 
 
 def sorted_by_key(batch: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
@@ -53,6 +54,12 @@ def keys_from_text(texts: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
+
+
+def key_columns(dataset: Dataset, keys: pa.Array) -> pa.RecordBatch:
+    """Return keys, which are structs if the key has several columns, as these columns."""
+    columns = keys.flatten() if len(dataset.keys) > 1 else [keys]
+    return pa.RecordBatch.from_arrays(columns, list(dataset.keys))
 
 
 def key_of(batch: pa.RecordBatch, keys: Sequence[str], row: int) -> tuple:

@@ -13,15 +13,15 @@ from urllib.parse import urlencode
 import requests
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.errors import PipelineError, UsageError
+from notebook_pipeline.errors import UsageError
 from notebook_pipeline.number_texts import in_seconds
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
-from notebook_pipeline.sources.http.http_session import open_anonymous_session, open_session, send
+from notebook_pipeline.sources.http.http_session import Sessions
 from notebook_pipeline.sources.http.redirects import MAX_REDIRECTS, redirect_target, too_many
 from notebook_pipeline.sources.http.request_kinds import Request, file_request, page_request
-from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, RequestError, Shape
+from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, RequestError, Shape, TryError
 from notebook_pipeline.sources.http.retries import Patience, page_patience
 
 _CHUNK = 1 << 18
@@ -48,9 +48,8 @@ class Client:
         self.base = base_address(connection) if is_http else ""
         self._patience = patience or page_patience(connection)
         self._connection = connection
-        self._anonymous = open_anonymous_session(connection)
-        self._session = open_session(connection) if is_http else self._anonymous
         self._follows = connection_settings.flag(connection, "allow_redirects")
+        self._sessions = Sessions(connection)
         self._redactor = Redactor([connection])
         self._deadline = time.monotonic() + self._patience.budget
         self._closed = threading.Event()
@@ -61,8 +60,7 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
-        self._session.close()
-        self._anonymous.close()
+        self._sessions.close()
 
     def address(self, path: str, query: Mapping[str, object] | None = None) -> str:
         """Return the URL of a path below the connection's base URL."""
@@ -75,17 +73,27 @@ class Client:
         return f"{url}?{urlencode(query)}" if query else url
 
     def get(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
-        """Return the answer with status 200; with a `shape`, it must begin and end with that JSON's brackets.
+        """Return the answer; with a `shape`, it must begin and end with that JSON's brackets.
 
         `what` names the answer in errors and warnings, such as "page 3".
         """
+        return self.ask(page_request(url, what), lambda answer: answer.check_shape(shape))
+
+    def ask(self, request: Request, check: Callable[[Answer], object]) -> Answer:
+        """Return the answer to a request; `check` raises TryError if the answer is not as it should be."""
 
         def receive(pieces: Iterator[bytes], response: requests.Response) -> Answer:
-            answer = Answer(b"".join(pieces), response.headers.get("content-type", ""))
-            self._check(answer, shape)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            body, content_type = b"".join(pieces), headers.get("content-type", "")
+            answer = Answer(body, content_type, response.status_code, headers)
+            check(answer)
             return answer
 
-        return self._try(page_request(url, what), receive)
+        return self._try(request, receive)
+
+    def without_key(self, url: str) -> str:
+        """Return an address that a server sent without the key that requests to it are signed with."""
+        return self._sessions.unsigned_url(url)
 
     def get_in_time(self, url: str, *, what: str, shape: Shape = "any") -> Answer:
         """Return the result of `get`, or raise PipelineError when time is up, even within a header."""
@@ -105,13 +113,13 @@ class Client:
         `decode` decodes the content encoding. `headers` is called with the headers of each answer before its
         body is read. The query of the URL is not shown.
         """
+        request = file_request(url, what, decode=decode)
 
         def receive(pieces: Iterator[bytes], response: requests.Response) -> _T:
             headers(response.headers)
             return take(pieces)
 
-        request = file_request(url, what, decode=decode)
-        return self._wait(self.start(lambda: self._try(request, receive)), request)
+        return self.wait_for(self.start(lambda: self._try(request, receive)), request)
 
     @staticmethod
     def start(ask: Callable[[], _T]) -> Future[_T]:
@@ -130,16 +138,22 @@ class Client:
 
     def wait(self, future: Future[_T], url: str, *, what: str) -> _T:
         """Return the result of what `start` started, or raise PipelineError when time is up."""
-        return self._wait(future, page_request(url, what))
+        return self.wait_for(future, page_request(url, what))
 
-    def failure(self, seen: str, remedy: str, url: str, what: str) -> PipelineError:
+    def failure(
+        self, seen: str, remedy: str, url: str, what: str, *, method: str = "GET", status: int = 0
+    ) -> RequestError:
         """Return an error with the request, what was received and what to do, without secrets."""
-        conn_id = self._connection.conn_id
-        return PipelineError(
-            self._redactor.text(f"{what}: GET {url} (connection {conn_id!r}): {seen}; {remedy}")
-        )
+        message = f"{what}: {method} {url} (connection {self._connection.conn_id!r}): {seen}; {remedy}"
+        return RequestError(self._redactor.text(message), status)
 
-    def _wait(self, future: Future[_T], request: Request) -> _T:
+    def failed(self, request: Request, seen: str, remedy: str, status: int = 0) -> RequestError:
+        """Return an error of this request, as `failure` does."""
+        shown = request.shown, request.what
+        return self.failure(seen, remedy, *shown, method=request.method, status=status)
+
+    def wait_for(self, future: Future[_T], request: Request) -> _T:
+        """Return the result of what `start` started, or raise PipelineError when time is up."""
         try:
             # The thread itself stops at the deadline, unless it hangs in a header that never ends.
             return future.result(timeout=max(self._left(), 0) + 1)
@@ -148,9 +162,9 @@ class Client:
                 raise
             raise self._spent("no complete answer", request) from None
 
-    def _spent(self, seen: str, request: Request) -> PipelineError:
+    def _spent(self, seen: str, request: Request) -> RequestError:
         seen = f"{seen}, and the time limit of {self._patience.budget:g} s for all requests was reached"
-        return self.failure(seen, request.kind.when_late, request.shown, request.what)
+        return self.failed(request, seen, request.kind.when_late)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
@@ -160,22 +174,24 @@ class Client:
         while True:
             try:
                 return self._attempt(request, take)
-            except RequestError as error:
+            except TryError as error:
                 self._wait_for_retry(tries, error, request)
                 tries += 1
 
-    def _wait_for_retry(self, tries: int, error: RequestError, request: Request) -> None:
+    def _wait_for_retry(self, tries: int, error: TryError, request: Request) -> None:
         """Wait as the server or the back-off requires, or raise PipelineError if no retry is left."""
         seen = error.seen
         is_last = tries >= self._patience.tries
         if is_last and error.is_passing and tries > 1:
             seen = f"{seen}, even after {tries} tries"
         if is_last or not error.is_passing:
-            raise self.failure(seen, error.remedy, request.shown, request.what) from None
+            raise self.failed(request, seen, error.remedy, error.status) from None
         seconds = self._patience.pause(tries, error.asked_pause, self._left())
         if seconds >= self._left():
             raise self._spent(seen, request) from None
-        warning = f"{request.what}: GET {request.shown}: {seen}; retrying in {in_seconds(seconds)} s"
+        warning = (
+            f"{request.what}: {request.method} {request.shown}: {seen}; retrying in {in_seconds(seconds)} s"
+        )
         _log.warning("%s", self._redactor.text(warning))
         self._pause(seconds)
 
@@ -189,15 +205,14 @@ class Client:
                 with self._send(request, url, is_home=is_home) as response:
                     target = self._target(response, url)
                     if not target:
-                        if response.status_code != 200:
+                        if response.status_code not in request.statuses:
                             raise responses.refusal(response, request.kind.remedies, self._redactor.text)
                         return take(self._pieces(response, request, until), response)
-            except RequestError as error:
-                if not is_home:
-                    error = error.of_other_server()
-                if url != request.url:
-                    error = error.of_target(url, is_other_server=not is_home)
-                raise error from None
+            except TryError as error:
+                found = error if is_home else error.of_other_server()
+                raise (
+                    found if url == request.url else found.of_target(url, is_other_server=not is_home)
+                ) from None
             url = target
         raise too_many(url)
 
@@ -205,9 +220,11 @@ class Client:
         self._check_open()
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        session = self._session if is_home else self._anonymous
         with self._network_errors():
-            return send(session, url, request.kind.headers, timeout)
+            response = self._sessions.send(request, url, timeout, is_home=is_home)
+        if tokens := self._sessions.tokens():
+            self._redactor = Redactor([self._connection, *tokens])
+        return response
 
     def _target(self, response: requests.Response, url: str) -> str | None:
         with self._network_errors():
@@ -227,32 +244,26 @@ class Client:
             self._check_size(size, request)
             if time.monotonic() > until:
                 seen = f"200 with only {size:,} bytes in {self._patience.answer:g} s"
-                raise RequestError(seen, request.kind.when_large, is_passing=True)
+                raise TryError(seen, request.kind.when_large, is_passing=True)
             yield piece
 
     def _check_size(self, size: int, request: Request) -> None:
         if size > self._patience.max_bytes:
             seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
-            raise RequestError(seen, request.kind.when_large, is_passing=False)
+            raise TryError(seen, request.kind.when_large, is_passing=False)
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise RequestError(
+            raise TryError(
                 "the client was closed before the answer was complete", ASK_CONNECTION, is_passing=False
             )
 
     @contextmanager
     def _network_errors(self) -> Iterator[None]:
-        """Turn network errors into RequestErrors; others, such as that of a full disk, are not changed."""
+        """Turn network errors into a TryError; others, such as that of a full disk, are not changed."""
         try:
             yield
         except responses.NETWORK_ERRORS as error:
-            found = responses.no_answer(error)
-            found.is_passing = found.is_passing and not self._closed.is_set()
-            raise found from None
-
-    def _check(self, answer: Answer, shape: Shape) -> None:
-        if self._redactor.is_in(answer.body):
-            seen = "200 with a body that contains a credential of the connection, so it was discarded"
-            raise RequestError(seen, "ask the server's owner", is_passing=False)
-        answer.check_shape(shape)
+            error = responses.no_answer(error)
+            error.is_passing = error.is_passing and not self._closed.is_set()
+            raise error from None

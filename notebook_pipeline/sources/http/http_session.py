@@ -3,18 +3,25 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from notebook_pipeline import __version__
-from notebook_pipeline.connections import Connection, base_url
+from notebook_pipeline.connections import Connection
 from notebook_pipeline.secret_values import is_secret_field
 from notebook_pipeline.sources.http import connection_settings
+from notebook_pipeline.sources.http.authentication import (
+    NO_AUTHENTICATION,
+    AccessToken,
+    Authentication,
+    authentication,
+    login,
+)
+from notebook_pipeline.sources.http.request_kinds import Request
 
 USER_AGENT = f"notebook-pipeline/{__version__}"
 
@@ -22,23 +29,83 @@ USER_AGENT = f"notebook-pipeline/{__version__}"
 def client_digest(connection: Connection) -> str:
     """Return a digest of the login and all headers, without passwords and tokens, to identify the client."""
     headers = connection_settings.headers(connection).items()
-    who = [_login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
+    who = [login(connection)[0], sorted((name, "" if is_secret_field(name) else it) for name, it in headers)]
     return hashlib.sha256(json.dumps(who).encode()).hexdigest()
 
 
-def open_session(connection: Connection) -> requests.Session:
-    """Return a pooled session that sends the connection's credentials: login (basic) and headers."""
-    session = open_anonymous_session(connection)
+class Sessions:
+    """The sessions of a connection: requests to its own server are authenticated, others are not."""
+
+    def __init__(self, connection: Connection) -> None:
+        is_http = connection.conn_type in ("http", "https")
+        self._authentication = authentication(connection) if is_http else NO_AUTHENTICATION
+        self._anonymous = _open_anonymous(connection)
+        self._home = _open_home(connection, self._authentication) if is_http else self._anonymous
+        is_oauth = self._authentication.type == "oauth2"
+        self._token = AccessToken(connection, self._post_form) if is_oauth else None
+        self._used: list[str] = []
+        self._timeout = (10.0, 60.0)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._home.close()
+        self._anonymous.close()
+
+    def send(
+        self, request: Request, url: str, timeout: tuple[float, float], *, is_home: bool
+    ) -> requests.Response:
+        """Send a request to a URL and return the response with its body unread; redirects are not followed.
+
+        `timeout` is for connecting and for the next byte.
+        """
+        headers = dict(request.kind.headers)
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        if not is_home:
+            return _send(self._anonymous, url, headers, timeout, body=request.body)
+        self._timeout = timeout
+        url = self._authentication.signed_url(url)
+        if not self._token:
+            return _send(self._home, url, headers, timeout, body=request.body)
+        token = self._used_token(self._token)
+        response = _send(self._home, url, headers | _bearer(token), timeout, body=request.body)
+        if response.status_code == 401:
+            # The server may have ended the token early: a new one is requested once.
+            response.close()
+            self._token.refuse(token)
+            token = self._used_token(self._token)
+            response = _send(self._home, url, headers | _bearer(token), timeout, body=request.body)
+        return response
+
+    def unsigned_url(self, url: str) -> str:
+        """Return a URL without the key, which a server may repeat in the address of the next page."""
+        return self._authentication.unsigned_url(url)
+
+    def tokens(self) -> list[Connection]:
+        """Return connections whose secrets are the access tokens used so far."""
+        return [Connection("token", "http", password=token) for token in self._used]
+
+    def _used_token(self, access: AccessToken) -> str:
+        token = access.get()
+        if token not in self._used:
+            self._used.append(token)
+        return token
+
+    def _post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> requests.Response:
+        own = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded", **headers}
+        return _send(self._anonymous, url, own, self._timeout, body=urlencode(form).encode())
+
+
+def _open_home(connection: Connection, signed: Authentication) -> requests.Session:
+    """Return a pooled session that sends the connection's credentials that are headers."""
+    session = _open_anonymous(connection)
     session.cert = connection_settings.certificate(connection)
     session.headers.update(connection_settings.headers(connection))
-    login, password = _login(connection)
-    if login:
-        # As bytes, because requests would encode text as latin-1.
-        session.auth = HTTPBasicAuth(login.encode(), password.encode())
+    session.headers.update(signed.headers())
     return session
 
 
-def open_anonymous_session(connection: Connection) -> requests.Session:
+def _open_anonymous(connection: Connection) -> requests.Session:
     """Return a pooled session with the same network settings that sends no credentials."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
@@ -53,16 +120,22 @@ def open_anonymous_session(connection: Connection) -> requests.Session:
     return session
 
 
-def send(
-    session: requests.Session, url: str, headers: Mapping[str, str], timeout: tuple[float, float]
+def _send(
+    session: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    timeout: tuple[float, float],
+    *,
+    body: bytes | None = None,
 ) -> requests.Response:
-    """Send a GET request and return the response with its body unread; redirects are not followed.
+    """Send a request and return the response with its body unread; redirects are not followed.
 
-    The session's own headers take precedence over `headers`. `timeout` is for connecting and for the next
-    byte.
+    With a `body` it is a POST request. The session's own headers take precedence over `headers`. `timeout` is
+    for connecting and for the next byte.
     """
     missing = {name: value for name, value in headers.items() if name not in session.headers}
-    request = session.prepare_request(requests.Request("GET", url, headers=missing))
+    method = "GET" if body is None else "POST"
+    request = session.prepare_request(requests.Request(method, url, headers=missing, data=body))
     proxies = get_environ_proxies(url) if session.trust_env else session.proxies
     # Not session.get: it would read the body of a redirect, however long that is, and prefer the
     # environment's proxies and certificates to the connection's.
@@ -71,9 +144,5 @@ def send(
     )
 
 
-def _login(connection: Connection) -> tuple[str, str]:
-    """Return login and password, which may also be part of the host, as HttpHook allows."""
-    if connection.login:
-        return connection.login, connection.password
-    parts = urlsplit(base_url(connection))
-    return unquote(parts.username or ""), unquote(parts.password or "")
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkstemp
 from typing import BinaryIO
@@ -17,15 +18,16 @@ from notebook_pipeline import settings
 MANIFEST = "extraction.json"
 
 # The manifest is removed last, so that a removal that was killed is completed by the next run.
-_WRITTEN = ("page-*.json.zst", "*.part", MANIFEST)
+_WRITTEN = ("page-*.json.zst", "page-*.headers.json", "*.part", MANIFEST)
 
 
 class Landing:
     """The pages of one extraction in a folder; a folder with another extraction is cleared.
 
     `request` identifies the request (address, filter, page size …): landed pages are used only for the same
-    request. A page is stored completely or not at all. `day` is the day on which page 0 was requested, or
-    earlier. Only the owner may read files and folder.
+    request. A page is stored completely or not at all, with what its headers say about the next page.
+    `began` is the moment (UTC) at which page 0 was requested, or earlier, and `day` its day. Only the owner
+    may read files and folder.
     """
 
     def __init__(self, folder: Path, request: Mapping[str, object]) -> None:
@@ -35,7 +37,7 @@ class Landing:
         self.reading: int = state.get("reading", 1)
         self.total: int | None = state.get("total")
         self.is_complete: bool = state.get("is_complete", False)
-        self.day: str = state.get("day", "")
+        self.began: str = state.get("began", "")
         if not state:
             self.begin(1)
 
@@ -44,11 +46,17 @@ class Landing:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _clear(self.folder, *_WRITTEN)
         self.reading, self.total, self.is_complete = reading, None, False
-        self.day = settings.today().isoformat()
+        now = datetime.now(UTC).time().isoformat("microseconds")
+        self.began = f"{settings.today().isoformat()} {now}"
         self._save()
 
-    def keep_total(self, total: int) -> None:
-        """Save the source's own count, taken before its first page was read."""
+    @property
+    def day(self) -> str:
+        """Return the day on which the reading began."""
+        return self.began.partition(" ")[0]
+
+    def keep_total(self, total: int | None) -> None:
+        """Save the source's own count, taken before or with its first page."""
         self.total = total
         self._save()
 
@@ -69,6 +77,7 @@ class Landing:
         # The last one first, so that pages left by a kill still start from 0 without a gap.
         for path in sorted(self.folder.glob("page-*.json.zst"), reverse=True):
             if path >= self._path(page):
+                self._headers_path(_number(path)).unlink(missing_ok=True)
                 path.unlink()
 
     def stage(self, body: bytes) -> Path:
@@ -84,8 +93,13 @@ class Landing:
             raise
         return Path(name)
 
-    def keep(self, page: int, staged: Path) -> None:
-        """Make a staged page the next landed page."""
+    def keep(self, page: int, staged: Path, headers: Mapping[str, str] | None = None) -> None:
+        """Make a staged page the next landed page, with these of its headers."""
+        path = self._headers_path(page)
+        if headers:
+            self._write(path, headers)
+        else:
+            path.unlink(missing_ok=True)
         staged.replace(self._path(page))
 
     def read(self, page: int) -> bytes | None:
@@ -96,6 +110,13 @@ class Landing:
         except OSError:  # Arrow raises it for a truncated file, too
             return None
 
+    def headers(self, page: int) -> dict[str, str]:
+        """Return the headers that were kept with a landed page."""
+        try:
+            return json.loads(self._headers_path(page).read_text())
+        except FileNotFoundError:
+            return {}
+
     def drop(self, page: int) -> None:
         """Remove a page that could not be used, so that it is requested again."""
         self._path(page).unlink(missing_ok=True)
@@ -103,12 +124,15 @@ class Landing:
     def _path(self, page: int) -> Path:
         return self.folder / f"page-{page:06}.json.zst"
 
+    def _headers_path(self, page: int) -> Path:
+        return self.folder / f"page-{page:06}.headers.json"
+
     def _load(self) -> dict:
         try:
             state = json.loads((self.folder / MANIFEST).read_text())
         except (OSError, ValueError):
             return {}
-        is_same = isinstance(state, dict) and state.get("request") == self._request and state.get("day")
+        is_same = isinstance(state, dict) and state.get("request") == self._request and state.get("began")
         return state if is_same else {}
 
     def _save(self) -> None:
@@ -117,12 +141,15 @@ class Landing:
             "reading": self.reading,
             "total": self.total,
             "is_complete": self.is_complete,
-            "day": self.day,
+            "began": self.began,
         }
-        part = self.folder / f"{MANIFEST}.part"
+        self._write(self.folder / MANIFEST, state)
+
+    def _write(self, path: Path, content: Mapping[str, object]) -> None:
+        part = path.with_name(f"{path.name}.part")
         with _private(part) as file:
-            file.write(json.dumps(state).encode())
-        part.replace(self.folder / MANIFEST)
+            file.write(json.dumps(content).encode())
+        part.replace(path)
 
 
 def remove_landed(root: Path, keep_landed_days: float) -> list[Path]:
@@ -159,6 +186,10 @@ def _landings(root: Path) -> Iterator[Path]:
     for folder, _, files in os.walk(root):
         if MANIFEST in files:
             yield Path(folder)
+
+
+def _number(page: Path) -> int:
+    return int(page.name.removeprefix("page-").partition(".")[0])
 
 
 def _private(path: Path) -> BinaryIO:

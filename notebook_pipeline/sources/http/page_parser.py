@@ -1,66 +1,84 @@
 """The JSON of pages: read into columns at once while pages keep their shape, else value by value."""
 
-import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
-from typing import overload
+from typing import cast, overload
 
-import orjson
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from notebook_pipeline.contract.arrow_functions import all_true, pc
+from notebook_pipeline.contract.arrow_functions import all_true, is_number, pc
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.utf8 import is_utf8
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.sources.http.page_types import declared_shape, loses_digits, parse_exactly
+from notebook_pipeline.declare.paths import EACH, Path, path_steps
+from notebook_pipeline.sources.http.answer_json import BOM, parse
+from notebook_pipeline.sources.http.answer_paths import MISSING, find
+from notebook_pipeline.sources.http.page_types import declared_shape, loses_digits
 
 # Arrow fills each column of a shape for every row, even if no row of a page has that field.
 WIDEST_SHAPE = 256
-
-_BOM = b"\xef\xbb\xbf"
-_NEAR = 20
 
 
 class Parser:
     """A parser of consecutive pages; `fields` are the names of all fields in any row.
 
+    The rows are the list at the path `rows` of an answer; `around` is what the last answer holds beside them.
     A page that is parsed value by value determines the fields and their types. Later pages that match are
     read straight into columns, by Arrow and without Python's lock. If any value or field does not match, the
     page is parsed value by value; the results for its rows are the same. A shape that would exceed
     `WIDEST_SHAPE` columns, including nested fields, is determined again from the next page.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, *, rows: Path = "", deleted_at: Path = "") -> None:
         self.fields: set[str] = set()
+        self.around: object = None
+        self._path = path_steps(rows)
+        self._deleted_at = path_steps(deleted_at)
         self._dataset = dataset
         # None if a declared column cannot be read straight from JSON.
         self._declared = declared_shape(dataset)
         self._shape: pa.Schema | None = None
+        self._answer: pa.DataType | None = None
 
     def parse(self, body: bytes, page: int) -> RawBatch | None:
-        """Return a page's rows, or None if it is not a JSON list; JSON is UTF-8, whatever a header says."""
+        """Return a page's rows, or None if there is no list; JSON is UTF-8, whatever a header says."""
 
         def position(row: int) -> str:
             return f"page {page}, row {row}"
 
-        columns = self._shape and self._columns(body, self._shape)
-        if columns:
-            return RawBatch(_Unparsed(body, columns.num_rows), position, typed=columns, family="api")
-        rows = parse(body)
+        found = None if self._answer is None else self._columns(body, self._answer)
+        if found:
+            columns, deletions = found
+            rows = _Unparsed(body, self._path, columns.num_rows)
+            return RawBatch(rows, position, typed=columns, deletions=deletions, family="api")
+        answer = parse(body)
+        rows = find(answer, self._path)
+        if rows is None and self._path:
+            rows = []
         if not isinstance(rows, list):
             return None
+        self.around = _without(answer, self._path)
         self._learn([row for row in rows if isinstance(row, dict)])
+        self._answer = _answer_type(self.around, self._path, self._shape)
         if loses_digits(rows, self._dataset):
-            rows = parse_exactly(body.removeprefix(_BOM))
-        return RawBatch(rows, position, family="api")
+            rows = cast("list[object]", find(parse(body, exactly=True), self._path))
+        return RawBatch(rows, position, deletions=self._marked(rows), family="api")
 
-    def _columns(self, body: bytes, shape: pa.Schema) -> pa.RecordBatch | None:
+    def _columns(
+        self, body: bytes, kind: pa.DataType
+    ) -> tuple[pa.RecordBatch, pa.BooleanArray | None] | None:
         """Return the declared columns of a page, or None if any part of it does not match this shape."""
-        rows = _read(body, shape)
-        if rows is None or self._declared is None or not _are_finite(rows):
+        answer = _read(body, kind)
+        if answer is None or self._declared is None or not _are_finite(answer):
             return None
+        rows = answer
+        for name in self._path:
+            rows = rows.field(name)
+        if rows.null_count:
+            return None
+        around, rows = _around(answer, self._path), rows.flatten()
         columns = pa.RecordBatch.from_struct_array(rows).select(self._declared.names)
         if not all(map(_are_exact, columns.columns)):
             return None
@@ -70,7 +88,37 @@ class Parser:
             for column in self._dataset.columns
             if not column.nullable and columns.column(column.name).null_count
         ]
-        return columns if all(_is_in_all(len(rows), name, body, shape) for name in with_nulls) else None
+        if not all(_is_in_all(len(rows), name, body, kind) for name in with_nulls):
+            return None
+        self.around = around
+        return columns, self._marked_columns(rows)
+
+    def _marked(self, rows: Sequence[object]) -> pa.BooleanArray | None:
+        """Return which rows are marked as deleted, or None if none is."""
+        if not self._deleted_at:
+            return None
+        marks = [find(row, self._deleted_at) for row in rows]
+        marked = [mark is not MISSING and mark not in (None, False, 0, "") for mark in marks]
+        return pa.array(marked, pa.bool_()) if any(marked) else None
+
+    def _marked_columns(self, rows: pa.StructArray) -> pa.BooleanArray | None:
+        found: pa.Array = rows
+        for name in self._deleted_at:
+            if not pa.types.is_struct(found.type) or found.type.get_field_index(name) < 0:
+                return None
+            found = pc.struct_field(found, name)
+        return self._marked_values(found) if self._deleted_at else None
+
+    @staticmethod
+    def _marked_values(values: pa.Array) -> pa.BooleanArray | None:
+        marked = values.is_valid()
+        kind = values.type
+        if pa.types.is_boolean(kind) or pa.types.is_string(kind) or is_number(kind):
+            unmarked = pa.scalar(
+                "" if pa.types.is_string(kind) else False if pa.types.is_boolean(kind) else 0, kind
+            )
+            marked = pc.fill_null(pc.not_equal(values, unmarked), False)
+        return marked if pc.any(marked).as_py() else None
 
     def _learn(self, rows: Sequence[Mapping[str, object]]) -> None:
         fields = set(chain.from_iterable(rows))
@@ -96,8 +144,9 @@ class Parser:
 class _Unparsed(Sequence[object]):
     """The rows of a page as text, parsed only if one is accessed, to be shown as received."""
 
-    def __init__(self, body: bytes, count: int) -> None:
+    def __init__(self, body: bytes, path: tuple[str, ...], count: int) -> None:
         self._body = body
+        self._path = path
         self._count = count
 
     def __len__(self) -> int:
@@ -114,45 +163,57 @@ class _Unparsed(Sequence[object]):
 
     @cached_property
     def _rows(self) -> list[object]:
-        return orjson.loads(self._body)
-
-
-def parse(body: bytes) -> object:
-    """Return the value of JSON in UTF-8, or None if it is not JSON."""
-    # Everything created here stays in use until the page is done: garbage collection would find nothing, and
-    # would take as long as the parsing itself.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return orjson.loads(body.removeprefix(_BOM))
-    except orjson.JSONDecodeError:
-        return None
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def json_error(body: bytes) -> str:
-    """Return where and why a body is not JSON, in parentheses after a space, or "" if it is JSON."""
-    try:
-        orjson.loads(body.removeprefix(_BOM))
-    except orjson.JSONDecodeError as error:
-        near = error.doc[max(error.pos - _NEAR, 0) : error.pos + _NEAR]
-        return f" ({error.msg}{f', near {near!r}' if near else ''})"
-    return ""
+        return cast("list[object]", find(parse(self._body), self._path))
 
 
 def _type_of(name: str, rows: Iterable[Mapping[str, object]]) -> pa.DataType:
     return pa.infer_type([row.get(name) for row in rows])
 
 
-def _read(body: bytes, shape: pa.Schema) -> pa.StructArray | None:
-    """Read a JSON list of objects, or return None if Arrow finds anything else.
+def _answer_type(around: object, path: tuple[str, ...], shape: pa.Schema | None) -> pa.DataType | None:
+    """Return the type of a whole answer with rows of this shape, or None if there is none."""
+    if shape is None or EACH in path:
+        return None
+    if not path:
+        return pa.list_(pa.struct(list(shape)))
+    if not isinstance(around, dict):
+        return None
+    first, others = path[0], path[1:]
+    inner = _answer_type(around.get(first), others, shape)
+    if inner is None:
+        return None
+    try:
+        beside = [(name, pa.infer_type([value])) for name, value in around.items() if name != first]
+    except (pa.ArrowException, OverflowError, RecursionError):
+        return None
+    return pa.struct([*beside, (first, inner)])
 
-    Arrow's reader expects a sequence of objects, so the list is wrapped in one object.
+
+def _around(answer: pa.Array, path: tuple[str, ...]) -> object:
+    """Return an answer as a value, without its rows."""
+    if not path:
+        return None
+    names = [field.name for field in answer.type]
+    return {
+        name: _around(answer.field(name), path[1:]) if name == path[0] else answer.field(name)[0].as_py()
+        for name in names
+    }
+
+
+def _without(answer: object, path: tuple[str, ...]) -> object:
+    """Return a parsed answer without its rows."""
+    if not path or not isinstance(answer, dict) or EACH in path:
+        return answer if EACH in path else None
+    return {**answer, path[0]: _without(answer.get(path[0]), path[1:])}
+
+
+def _read(body: bytes, kind: pa.DataType) -> pa.Array | None:
+    """Read JSON of this type as the only value of an array, or return None if Arrow finds anything else.
+
+    Arrow's reader expects a sequence of objects, so the answer is wrapped in one.
     """
-    text = pa.py_buffer(b'{"rows":' + body + b"}")
-    whole = pa.schema([("rows", pa.list_(pa.struct(list(shape))))])
+    text = pa.py_buffer(b'{"answer":' + body.removeprefix(BOM) + b"}")
+    whole = pa.schema([("answer", kind)])
     try:
         table = arrow_json.read_json(
             pa.BufferReader(text),
@@ -161,10 +222,10 @@ def _read(body: bytes, shape: pa.Schema) -> pa.StructArray | None:
         )
     except (pa.ArrowException, OverflowError):
         return None
-    # A body that closes this object and opens another is not a list.
-    lists = table.column("rows")
-    is_list = len(lists) == 1 and is_utf8(text)
-    return lists.chunk(0).flatten() if is_list else None
+    # A body that closes this object and opens another is not one answer.
+    answers = table.column("answer")
+    is_answer = len(answers) == 1 and answers.null_count == 0 and is_utf8(text)
+    return answers.chunk(0) if is_answer else None
 
 
 def _are_finite(values: pa.Array) -> bool:
@@ -180,13 +241,13 @@ def _are_exact(column: pa.Array) -> bool:
     return not pa.types.is_floating(column.type) or all_true(pc.less(pc.abs(column), 2.0**53))
 
 
-def _is_in_all(rows: int, name: str, body: bytes, shape: pa.Schema) -> bool:
+def _is_in_all(rows: int, name: str, body: bytes, answer: pa.DataType) -> bool:
     """Return True if every row has a field; Arrow does not distinguish null from missing.
 
     A name in quotes followed by a colon can only be a key: within a value, its quotes would be escaped.
     """
     key = f'"{name}'
-    alike = [other for other in _names(shape) if f'"{other}'.endswith(key)]
+    alike = [other for other in _names([pa.field("", answer)]) if f'"{other}'.endswith(key)]
     return len(alike) == 1 and body.count(f'{key}":'.encode()) == rows
 
 

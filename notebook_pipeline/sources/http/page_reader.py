@@ -1,25 +1,34 @@
 """The reader of pages whose rows may move between pages: it reads them again until none has moved."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.paging import Offset
+from notebook_pipeline.sources.http.completeness import (
+    MiscountError,
+    Reading,
+    RowsMovedError,
+    Selection,
+    TotalCheck,
+    TotalMovedError,
+)
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.page_parser import Parser, json_error
-from notebook_pipeline.sources.http.responses import Answer
-from notebook_pipeline.sources.http.seen_keys import Keys
-from notebook_pipeline.sources.http.source_count import declared_total, fetch_total
+from notebook_pipeline.sources.http.overlapping_pages import OverlappingShape
+from notebook_pipeline.sources.http.page_fetcher import Expectation, PageFetcher, ReceivedPage
+from notebook_pipeline.sources.http.page_requests import PageRequests, Step
+from notebook_pipeline.sources.http.paging_shapes import ContradictionError, Shape, shape_of
+from notebook_pipeline.sources.http.responses import RequestError
+from notebook_pipeline.sources.http.source_total import NoTotalError
 from notebook_pipeline.sources.source import BeginAgain
 
 MAX_READINGS = 3
+MOST_OVERLAP = 100
 
-_FULL = 0.9
+_OF_CREDENTIALS_OR_TIME = (401, 403, 407, 408, 425, 429)
 _log = logging.getLogger(__name__)
 
 
@@ -32,69 +41,65 @@ class Reached:
     total: int | None
 
 
-@dataclass
-class Reading:
-    """What one reading of all pages has seen so far."""
-
-    keys: Keys
-    parser: Parser
-    pages: int = 0
-    rows: int = 0
-    fetched_from: int | None = None
-
-    @property
-    def pages_landed_before(self) -> int:
-        """Return the number of pages with rows that were not requested by this run."""
-        return self.pages if self.fetched_from is None else self.fetched_from
-
-    @property
-    def different_rows(self) -> int:
-        """Return the number of rows, counting each key once."""
-        return len(self.keys) + self.keys.without_key
-
-    def add(self, batch: RawBatch, key: str) -> None:
-        """Add the rows of the next page."""
-        if batch.columns:
-            self.keys.add(batch.columns.column(key))
-        else:
-            self.keys.add([row.get(key) if isinstance(row, dict) else None for row in batch.received])
-        self.pages += 1
-        self.rows += len(batch)
+class _OrderLost(Exception):
+    """Pages that overlap do not continue each other."""
 
 
-class _ShiftSeen(Exception):
-    """The evidence that rows moved between pages while these were read."""
+class _TokenRefused(Exception):
+    """The server refused the token or the address of a page, which it gave itself."""
 
 
 class Reader:
     """A reader of a dataset's pages into a landing folder, each page once unless rows move.
 
-    The server may send pages in any order, and fewer rows than the query's `limit`: only an empty page is the
-    end. One page is fetched and written to disk while another landed page is parsed. If as many rows
-    disappear as appear during one reading, this is not detected; a row skipped because of it is found by the
-    next full sweep.
+    One page is fetched and written to disk while the one before is used, as far as its address is known. If
+    as many rows disappear as appear during one reading, this is not detected; a row skipped because of it is
+    found by the next full sweep.
     """
 
     def __init__(
         self,
         client: Client,
         dataset: Dataset,
-        query: Mapping[str, object],
+        selection: Selection,
         landing: Landing,
         *,
-        is_sweep: bool,
-        progress: Callable[[Reached], object],
+        progress: Callable[[Reached], object] = lambda reached: None,
     ) -> None:
         self._client = client
         self._dataset = dataset
         self._api = dataset.declared_api()
-        self._query = query
+        self._selection = selection
         self._landing = landing
-        self._is_sweep = is_sweep
         self._progress = progress
-        self._last_rows = self._last_bytes = 0
-        self._ahead: tuple[str, Future[tuple[Answer, Path]]] | None = None
-        self.reading = self._new_reading()
+        self._total = TotalCheck(client, self._api, selection, landing)
+        self._requests = PageRequests(client, self._api, selection.page_size)
+        self._miscount = self._last_moved = ""
+        self._has_refused_token = False
+        self.notes: list[str] = []
+        self.reading = Reading(dataset)
+        self._prepare()
+
+    @property
+    def other_hosts(self) -> set[str]:
+        """Return the hosts in addresses of next pages other than the connection's."""
+        return self._requests.other_hosts
+
+    @property
+    def fields(self) -> set[str]:
+        """Return the names of all fields in any row."""
+        return self._fetcher.parser.fields
+
+    @property
+    def pages_landed_before(self) -> int:
+        """Return the number of pages with rows that were not requested by this run."""
+        first = self._fetcher.fetched_from
+        return self.reading.pages if first is None else min(first, self.reading.pages)
+
+    @property
+    def is_proven(self) -> bool:
+        """Return True if a total of the source, or an offset that did not shift, shows that all rows came."""
+        return self._total.expected is not None or (self._api.total is not None and self._shape.shifts)
 
     def batches(self) -> Iterator[RawBatch | BeginAgain]:
         """Yield the rows of every page; afterwards `reading` describes the reading in which no row moved.
@@ -105,135 +110,154 @@ class Reader:
             try:
                 yield from self._read_once()
                 return
-            except _ShiftSeen as shift:
-                self._begin_again(shift)
+            except RowsMovedError as moved:
+                if self._is_good_enough(moved):
+                    return
+                self._begin_again(moved)
+            except _OrderLost:
+                raise self._never_quiet(self._last_moved) from None
+            except _TokenRefused as refused:
+                _log.warning("%s; reading again from page 0", refused)
+                self._landing.begin(self._landing.reading)
             yield BeginAgain()
 
-    def _begin_again(self, shift: _ShiftSeen) -> None:
-        reading = self._landing.reading
-        self._landing.begin(reading % MAX_READINGS + 1)
-        if reading == MAX_READINGS:
-            seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {shift}"
-            remedy = (
-                f"check that the source honours {self._api.pages.offset}; if it does, run this at a quieter "
-                "time or with a larger page_size"
-            )
-            raise self._client.failure(seen, remedy, self._address(0), "pages from 0 on") from None
-        _log.warning("%s: reading again from page 0 (%d of %d)", shift, reading + 1, MAX_READINGS)
+    @property
+    def _is_overlapping(self) -> bool:
+        return isinstance(self._shape, OverlappingShape)
 
-    def _new_reading(self) -> Reading:
-        key_type = self._dataset.schema.field(self._dataset.key).type
-        return Reading(Keys(key_type), Parser(self._dataset))
+    def _prepare(self) -> None:
+        size = self._selection.page_size
+        self._total.is_moving = False
+        self._shape: Shape = shape_of(self._api, size)
+        if self._landing.reading > MAX_READINGS and isinstance(self._api.pages, Offset):
+            self._shape = OverlappingShape(self._api.pages.offset, min(MOST_OVERLAP, size // 4))
+            self._total.is_moving = True
+        self.reading = Reading(self._dataset)
+        self._fetcher = PageFetcher(self._client, self._dataset, self._requests, self._shape, self._landing)
 
     def _read_once(self) -> Iterator[RawBatch]:
-        self._last_rows = self._last_bytes = 0
-        self._ahead = None
-        if self._landing.total is None:
-            self._landing.keep_total(fetch_total(self._client, self._dataset))
-        self.reading = reading = self._new_reading()
-        while batch := self._page(reading):
-            yield batch
-            reading.add(batch, self._dataset.key)
-            self._check_keys(reading, at_end=False)
-            self._progress(Reached(reading.pages, reading.rows, self._expected()))
-        self._check_keys(reading, at_end=True)
+        self._prepare()
+        self._total.begin()
+        reading = self.reading
+        step: Step | None = self._shape.first(self._selection.since)
+        used = {(repr(step.values), step.link, step.since)}
+        has_blank_end = False
+        while step:
+            page = self._page(step)
+            has_blank_end = page.is_end
+            following = self._following(step, page, used)
+            if page.rows:
+                yield page.batch
+            reading.number += 1
+            self._check_keys(at_end=False)
+            if page.rows:
+                self._progress(Reached(reading.pages, reading.rows, self._total.expected))
+            if following and following.since != step.since:
+                reading.begin_segment()
+            step = following
+        self._check_keys(at_end=True)
         if not self._landing.is_complete:
-            self._check_total(reading)
+            self._total.check_end(reading, is_exact=has_blank_end)
             self._landing.complete()
 
-    def _page(self, reading: Reading) -> RawBatch:
-        """Return the next page's rows, from the server only if the page has not landed."""
-        body = self._landing.read(reading.pages)
-        batch = None if body is None else reading.parser.parse(body, reading.pages)
-        if body is None or batch is None:
-            body, batch = self._fetch(reading)
-        self._last_rows, self._last_bytes = len(batch), len(body)
-        return batch
-
-    def _fetch(self, reading: Reading) -> tuple[bytes, RawBatch]:
-        number = reading.pages
-        url, what = self._address(reading.rows), f"page {number}"
-        if reading.fetched_from is None:
-            reading.fetched_from = number
-            self._landing.reopen(number)
-        answer, staged = self._client.wait(self._begun(url, what), url, what=what)
-        self._look_ahead(answer, number, reading.rows)
-        with self._writing(url, what):
-            self._landing.keep(number, staged)
-        batch = reading.parser.parse(answer.body, number)
-        if batch is None:
-            self._landing.drop(number)
-            remedy = "run this again to request the page again, or open the address in a browser"
-            seen = f"{answer.excerpt()}, which is not a JSON list{json_error(answer.body)}"
-            raise self._client.failure(seen, remedy, url, what)
-        return answer.body, batch
-
-    def _begun(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
-        ahead, self._ahead = self._ahead, None
-        return ahead[1] if ahead and ahead[0] == url else self._begin(url, what)
-
-    def _begin(self, url: str, what: str) -> Future[tuple[Answer, Path]]:
-        """Start to fetch a page and write it to disk; it becomes a landed page only when it is the next."""
-
-        def receive() -> tuple[Answer, Path]:
-            answer = self._client.get(url, what=what, shape="list")
-            with self._writing(url, what):
-                return answer, self._landing.stage(answer.body)
-
-        return self._client.start(receive)
-
-    @contextmanager
-    def _writing(self, url: str, what: str) -> Iterator[None]:
+    def _page(self, step: Step) -> ReceivedPage:
+        """Return the next page, with its rows and its total accounted for."""
+        reading = self.reading
+        request = self._fetcher.request(step, reading.number)
         try:
-            yield
-        except OSError as error:
-            seen = f"a page that cannot be written to {self._landing.folder}: {error.strerror or error}"
-            raise self._client.failure(seen, "check its free space and permissions", url, what) from error
+            page = self._fetcher.page(step, self._expectation())
+            self._total.see(reading, page)
+        except NoTotalError as error:
+            self._landing.drop(reading.number)
+            seen = f"an answer that {error}"
+            raise self._client.failed(request, seen, "compare it with `at` of the dataset's Total") from None
+        except RequestError as error:
+            if reading.number and self._is_refused_token(error):
+                self._has_refused_token = True
+                raise _TokenRefused(str(error)) from None
+            raise
+        keys = reading.add(page.batch) if page.rows else reading.keys.array()[:0]
+        if isinstance(self._shape, OverlappingShape):
+            self._shape.see(keys)
+        return page
 
-    def _look_ahead(self, answer: Answer, number: int, skip: int) -> None:
-        """Start to fetch the next page, assuming that this one has as many rows as the last.
+    def _following(self, step: Step, page: ReceivedPage, used: set[tuple[str, str, str]]) -> Step | None:
+        """Return the step to the next page, requested already if only the answer says which it is."""
+        request = self._fetcher.request(step, self.reading.number)
+        try:
+            is_last = page.is_end and not self._is_overlapping
+            following = None if is_last else self._shape.after(step, page)
+        except ContradictionError as error:
+            if self._is_overlapping:
+                raise _OrderLost from None
+            raise self._client.failed(request, str(error), "compare it with `pages` of the Rest") from None
+        if following is None:
+            return None
+        mark = repr(following.values), following.link, following.since
+        if mark in used and not self._is_overlapping:
+            what = f"the address {following.link!r}" if following.link else f"{dict(following.values)}"
+            seen = f"{what} for the next page, which was that of an earlier page"
+            raise self._client.failed(request, seen, "compare it with `pages` of the dataset's Rest")
+        used.add(mark)
+        if not self._shape.shifts and not self._is_overlapping:
+            self._fetcher.look_ahead(following, self._expectation(self.reading.number + 1))
+        return following
 
-        A wrong guess costs one unused request. If this page has fewer bytes than the last, it is probably the
-        last page: nothing is fetched.
-        """
-        is_likely_full = self._last_rows and len(answer.body) >= _FULL * self._last_bytes
-        if is_likely_full:
-            url, what = self._address(skip + self._last_rows), f"page {number + 1}"
-            self._ahead = url, self._begin(url, what)
+    def _expectation(self, number: int | None = None) -> Expectation:
+        reading = self.reading
+        number = reading.number if number is None else number
+        return Expectation(number, reading.most_rows, self._total.expected, bool(self._selection.since))
 
-    def _check_keys(self, reading: Reading, *, at_end: bool) -> None:
-        total = self._landing.total or 0
-        is_overrun = reading.different_rows > total and not self._landing.is_complete
-        repeated = reading.keys.repeated(now=at_end or is_overrun)
-        if repeated:
-            first, second = repeated.pages
-            raise _ShiftSeen(
-                f"{self._dataset.key} {repeated.key!r} came on page {first} and on page {second}"
-            )
-        if is_overrun:
-            self._check_overrun(reading, total)
+    def _is_refused_token(self, error: RequestError) -> bool:
+        is_refused = 400 <= error.status < 500 and error.status not in _OF_CREDENTIALS_OR_TIME
+        return is_refused and not self._shape.shifts and not self._has_refused_token
 
-    def _check_overrun(self, reading: Reading, total: int) -> None:
-        """Distinguish a source that grew from one that contradicts itself, whose pages may never end."""
-        self._check_total(reading)
-        seen = f"{reading.different_rows:,} different rows, but the source counts only {total:,} in all"
-        pages, counts = self._api.endpoint, declared_total(self._dataset).endpoint
-        remedy = f"compare {pages} with {counts}, and check that the pages end"
-        url = self._address(reading.rows)
-        raise self._client.failure(seen, remedy, url, f"pages 0 to {reading.pages - 1}")
+    def _check_keys(self, *, at_end: bool) -> None:
+        reading = self.reading
+        is_overrun = self._total.is_overrun(reading.most_rows)
+        if self._shape.shifts:
+            reading.check_repeated(now=at_end or is_overrun)
+        if is_overrun and self._total.is_overrun(reading.different_rows):
+            self._total.check_overrun(reading, self._first_address())
 
-    def _check_total(self, reading: Reading) -> None:
-        total = fetch_total(self._client, self._dataset)
-        if total != self._landing.total:
-            raise _ShiftSeen(
-                f"the source's {declared_total(self._dataset).at} went from {self._landing.total} to {total}"
-            )
-        if self._is_sweep and reading.different_rows < total:
-            raise _ShiftSeen(f"received {reading.different_rows:,} rows, but the source counts {total:,}")
+    def _is_good_enough(self, moved: RowsMovedError) -> bool:
+        """Return True if only the total moved in an update, although it was read as often as possible."""
+        is_last = self._landing.reading >= MAX_READINGS
+        if self._selection.is_sweep or not is_last or not isinstance(moved, TotalMovedError):
+            return False
+        if self._can_overlap() and self._landing.reading == MAX_READINGS:
+            return False
+        self.notes.append(f"{moved} in each reading; a row that was skipped is found by the next full sweep")
+        self._landing.complete()
+        return True
 
-    def _expected(self) -> int | None:
-        since = self._api.since
-        return None if since and since.param in self._query else self._landing.total
+    def _can_overlap(self) -> bool:
+        return isinstance(self._api.pages, Offset) and not self._api.window and self._selection.page_size > 1
 
-    def _address(self, skip: int) -> str:
-        return self._client.address(self._api.endpoint, {self._api.pages.offset: skip, **self._query})
+    def _begin_again(self, moved: RowsMovedError) -> None:
+        reading = self._landing.reading
+        if isinstance(moved, MiscountError) and str(moved) == self._miscount:
+            self._landing.begin(1)
+            remedy = f"compare {self._api.endpoint} with {self._total.name}"
+            seen = f"{moved}; nothing moved between two readings"
+            raise self._client.failure(seen, remedy, self._first_address(), "all pages") from None
+        self._miscount = str(moved) if isinstance(moved, MiscountError) else ""
+        self._last_moved = str(moved)
+        if reading >= MAX_READINGS + self._can_overlap():
+            raise self._never_quiet(str(moved)) from None
+        self._landing.begin(reading + 1)
+        is_last = reading == MAX_READINGS
+        how = "each page with rows of the last" if is_last else f"{reading + 1} of {MAX_READINGS}"
+        _log.warning("%s: reading again from page 0 (%s)", moved, how)
+
+    def _never_quiet(self, moved: str) -> RequestError:
+        """Return the error after the last reading; the next try begins anew."""
+        self._landing.begin(1)
+        seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {moved}"
+        remedy = "run this at a quieter time or with a larger page_size"
+        if isinstance(self._api.pages, Offset):
+            remedy = f"check that the source honours {self._api.pages.offset}; if it does, {remedy}"
+        return self._client.failure(seen, remedy, self._first_address(), "pages from 0 on")
+
+    def _first_address(self) -> str:
+        return self._requests.url(self._shape.first(self._selection.since))

@@ -1,12 +1,9 @@
 """How the declared columns appear in the JSON of a page, and numbers with more digits than a float keeps."""
 
-import json
 from collections.abc import Iterable
 
-import orjson
 import pyarrow as pa
 
-from notebook_pipeline.contract.json_values import parse_number
 from notebook_pipeline.declare import column_types
 from notebook_pipeline.declare.column import Column
 from notebook_pipeline.declare.dataset import Dataset
@@ -36,14 +33,6 @@ def loses_digits(rows: Iterable[object], dataset: Dataset) -> bool:
     kept = (column_types.is_text, pa.types.is_decimal, column_types.is_json)
     paths = [column.path("api") for column in dataset.columns if any(test(column.type) for test in kept)]
     return any(_has_float(_at(row, path)) for row in rows for path in paths)
-
-
-def parse_exactly(body: bytes) -> object:
-    """Return the value of valid JSON with the digits of its numbers, at a tenth of the usual speed."""
-    try:
-        return json.loads(body, parse_float=parse_number)
-    except RecursionError:  # nested so deeply that no column takes it
-        return orjson.loads(body)
 
 
 def _at(value: object, path: Iterable[str]) -> object:

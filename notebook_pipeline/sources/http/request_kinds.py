@@ -1,6 +1,6 @@
 """The differences between requests for pages and for files: headers, and what to do after an error."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from requests.utils import DEFAULT_ACCEPT_ENCODING
@@ -45,18 +45,31 @@ FILE = Kind(
 
 @dataclass(frozen=True)
 class Request:
-    """A request; `what` and `shown` are its name and its address in messages."""
+    """A request; `what` and `shown` are its name and its address in messages.
+
+    With a `body`, it is a POST request with this JSON. `statuses` are those that are expected.
+    """
 
     kind: Kind
     url: str
     what: str
     shown: str
     decode: bool = True
+    body: bytes | None = None
+    statuses: frozenset[int] = frozenset({200})
+
+    @property
+    def method(self) -> str:
+        """Return the method of HTTP."""
+        return "GET" if self.body is None else "POST"
 
 
-def page_request(url: str, what: str) -> Request:
-    """Return the request for a page; its query identifies the page, and is shown."""
-    return Request(PAGE, url, what, url)
+def page_request(url: str, what: str, body: bytes | None = None, also: Collection[int] = ()) -> Request:
+    """Return the request for a page; its query identifies the page, and is shown.
+
+    A page is expected with status 200 or 206, or with one of those in `also`.
+    """
+    return Request(PAGE, url, what, url, body=body, statuses=frozenset({200, 206, *also}))
 
 
 def file_request(url: str, what: str, *, decode: bool) -> Request:

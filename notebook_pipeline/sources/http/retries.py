@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -73,7 +74,16 @@ def asked_pause(status: int, headers: Mapping[str, str]) -> float | None:
         return None
     if status == 403 and any(_number(headers[name]) > 0 for name in _REMAINDERS if name in headers):
         return None  # requests remain, so the 403 has another reason
-    return next((_seconds_until(headers[name]) for name in _RESETS if name in headers), None)
+    resets = (_seconds_until(headers[name]) for name in _RESETS if name in headers)
+    return next(resets, _reset_of_limit(headers.get("ratelimit", "")))
+
+
+def _reset_of_limit(text: str) -> float | None:
+    """Return the seconds to wait in a header such as `RateLimit: "default";r=0;t=50`, or None."""
+    fields = dict(item.strip().split("=", 1) for item in re.split("[;,]", text) if "=" in item)
+    if any(_number(fields[name]) > 0 for name in ("r", "remaining") if name in fields):
+        return None
+    return next((_seconds_until(fields[name]) for name in ("t", "reset") if name in fields), None)
 
 
 def _with_timeout(patience: Patience, connection: Connection) -> Patience:
