@@ -111,7 +111,7 @@ def _run(database: Database, run_id: str) -> dict[str, Any] | None:
 
 
 def _values(dataset: Dataset, key: str | Sequence[str]) -> list[object]:
-    """Return the values of the key's columns; raise UsageError if there are more or fewer, or one is wrong."""
+    """Return the values of the key's columns; raise UsageError if they do not fit."""
     parts: Sequence[object] = [key] if isinstance(key, str) else key
     if len(parts) == 1 and len(dataset.keys) > 1:
         try:
