@@ -88,9 +88,16 @@ def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Tr
         row,
         run,
         confirmed_by=row["_source"] if row["_source"] != source else None,
-        # The place of a bulk load that had to wait for another one ends with ~.
-        extracted_by=place.rstrip("~") if is_replay else None,
+        extracted_by=_first_reader(database, table, place) if is_replay else None,
     )
+
+
+def _first_reader(database: Database, table: str, place: str) -> str | None:
+    """Return the run that first read, and rejected, the rows of a replay."""
+    rows = database.execute(
+        "SELECT run_id FROM extraction WHERE dataset = ? AND place = ? AND is_replay = 0", [table, place]
+    )
+    return rows[0][0] if rows else None
 
 
 def _live(source: str | None) -> str | None:
