@@ -230,7 +230,8 @@ def test_time_and_size_of_a_file_are_settable() -> None:
     assert (patience.connect, patience.silence) == (3, 3)
     assert (patience.max_bytes, patience.answer, patience.budget) == (2e9, 90, 90)
     assert page_patience(Connection("api", "http", extra=extra)) == Patience(connect=3, silence=3)
-    assert file_patience(Connection("files", "fs")).max_bytes == 64 * 2**30
+    usual = file_patience(Connection("files", "fs"))
+    assert (usual.max_bytes, usual.answer, usual.budget) == (20e9, 3600, 3600)
 
 
 @pytest.mark.parametrize("value", [0, -1, "many", True, [3], "nan", "inf"])

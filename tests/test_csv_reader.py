@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def read_one(tmp_path: Path, data: bytes, numbers: Sequence[str] = (), **setting
         assert batch.columns is not None
         rows = batch.columns.to_pylist()
         good |= {batch.position(index): list(row.values()) for index, row in enumerate(rows)}
-        malformed += batch.malformed
+        malformed += [replace(row, fields={}) for row in batch.malformed]
     return good, malformed
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import fsspec
@@ -11,7 +12,7 @@ from declared import PLAYER
 from pyarrow import parquet
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.declare import Column, Files
+from notebook_pipeline.declare import Column, Dataset, Files
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.sources.files.bulk_file import fetch_bulk
 from tests.bulk_data import folder, load, parquet_table, player
@@ -137,3 +138,24 @@ def test_repeated_columns_of_parquet_that_nobody_declared_are_left_out(tmp_path:
         table = table.append_column("x", pa.array([1]))
     parquet.write_table(table, tmp_path / "p.parquet")
     assert load("p.parquet", folder(tmp_path), tmp_path / "cache")[0].to_pylist() == [player(1)]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_columns_are_found_under_the_names_that_files_have(tmp_path: Path, name: str) -> None:
+    columns = (
+        Column("team_id", pa.int64(), nullable=False, at={"files": "Team Id"}),
+        Column("budget", pa.decimal128(12, 2), at="Budget, total"),
+        Column("season", pa.int32(), at={"files": "Season"}),
+    )
+    files = Files(decimal=",", thousands=".", folders=("season",), optional=("budget",))
+    team = Dataset("team", columns, "team_id", files=files)
+    text = '{"Team Id": "1000", "Budget, total": "1234567.50"}\n'
+    if name == "p.csv":
+        text = '"Team Id","Budget, total"\n1.000,"1.234.567,50"\n'
+    (tmp_path / "Season=2025").mkdir()
+    (tmp_path / "Season=2025" / name).write_text(text)
+    good, rejected, _ = load(f"Season=2025/{name}", folder(tmp_path), tmp_path / "cache", team)
+    assert (good.to_pylist(), rejected) == (
+        [{"team_id": 1000, "budget": Decimal("1234567.50"), "season": 2025}],
+        [],
+    )

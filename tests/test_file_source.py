@@ -55,7 +55,7 @@ def test_a_snapshot_tells_the_keys_of_all_its_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"x,,A,B,QB,2026-01-01\n", b",,A,B,QB,2026-01-01\n", b"4,,A\n", b"4,\xff,A,B,QB,2026-01-01\n"]
+    "line", [b"x,,A,B,QB,2026-01-01\n", b",,A,B,QB,2026-01-01\n", b"4,,A\n", b"4\xff,,A,B,QB,2026-01-01\n"]
 )
 def test_while_a_key_cannot_be_read_nothing_is_missing(tmp_path: Path, line: bytes) -> None:
     put(tmp_path, "a.csv", csv_bytes([player(1)]) + line)
@@ -66,6 +66,26 @@ def test_while_a_key_cannot_be_read_nothing_is_missing(tmp_path: Path, line: byt
         "1 rows of this snapshot have no key that can be read, so no stored row is deleted: it may be one "
         "of them; fix them, and load the snapshot again"
     ]
+
+
+def test_a_rejected_row_whose_key_can_be_read_is_present(tmp_path: Path) -> None:
+    lines = [
+        b"1;;A;B;QB;2026-01-01;1,5",
+        b"2;;A;B;QB;2026-01-01;1.5",
+        b'"3";;A;B;GOALIE;2026-01-01;2',
+        b"1.5;;A;B;QB;2026-01-01;2",
+    ]
+    columns = (*PLAYER.columns, Column("score", pa.float64()))
+    files = Files(snapshot=True, decimal=",", delimiter=";")
+    scored = replace(PLAYER, columns=columns, files=files)
+    put(tmp_path, "a.csv", ";".join(scored.schema.names).encode() + b"\n" + b"\n".join(lines))
+    with loads.open_database(tmp_path) as database:
+        ending = ended(open_source(database, tmp_path, scored))
+    assert (sorted(ending.keys.to_pylist()), ending.shows_missing) == ([1, 2, 3], False)
+    put(tmp_path, "a.csv", csv_bytes([player(1)]) + b"2,\xff,A,B,QB,2026-01-01\n")
+    with loads.open_database(tmp_path) as database:
+        ending = ended(open_source(database, tmp_path))
+    assert (ending.keys.to_pylist(), ending.shows_missing) == ([1, 2], True)
 
 
 def test_an_empty_snapshot_is_refused(tmp_path: Path) -> None:

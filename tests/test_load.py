@@ -152,8 +152,12 @@ def _merge(session: Session, batches: Iterator[Checked]) -> None:
     ("limits", "rejected", "refused"),
     [
         (Limits(), 1, None),
-        (Limits(), 2, r"2 of 101 rows were rejected, more than max_rejected_percent = 1\.0 allows"),
-        (Limits(max_rejected_percent=2.0), 2, None),
+        (Limits(), 2, None),
+        (
+            Limits(max_rejected_percent=0.0),
+            2,
+            r"2 of 101 rows were rejected, more than max_rejected_percent = 0\.0 allows",
+        ),
         (Limits(max_rejected_rows=1, max_rejected_percent=100.0), 1, None),
         (
             Limits(max_rejected_rows=1, max_rejected_percent=100.0),
@@ -165,7 +169,7 @@ def _merge(session: Session, batches: Iterator[Checked]) -> None:
             1,
             "more than max_rejected_rows = 0 allows",
         ),
-        (Limits(max_rejected_rows=5), 2, "more than max_rejected_percent"),
+        (Limits(max_rejected_rows=5, max_rejected_percent=0.0), 2, "more than max_rejected_percent"),
     ],
 )
 def test_more_rejected_rows_than_allowed_are_refused(

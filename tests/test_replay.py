@@ -60,7 +60,7 @@ def test_rows_of_a_csv_file_come_back_with_their_positions(tmp_path: Path) -> No
         run = load_file(database, tmp_path, "p.csv", (HEADER + "\n".join(lines) + "\n").encode("latin-1"))
         rejected = loads.replay(database, PLAYER, run)
         assert (rejected.origin, rejected.rows, rejected.notes) == (
-            Origin(KIND_BULK, place=run, moves_watermark=False), 5, []
+            Origin(KIND_BULK, place=run, is_replay=True, moves_watermark=False), 5, []
         )  # fmt: skip
         rows, still = checked_again(rejected)
         # The file was written in Latin-1, so that José is not UTF-8 and stays out too.
@@ -97,7 +97,7 @@ def test_rows_of_an_api_come_back_as_json(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         run = loads.run(database, API, loads.checked([(1, "a", DAY)], odd))
         rejected = loads.replay(database, PLAYER, run)
-        assert rejected.origin == Origin(KIND_API, place=run, moves_watermark=False)
+        assert rejected.origin == Origin(KIND_API, place=run, is_replay=True, moves_watermark=False)
         rows, still = checked_again(rejected)
         assert rows == [(7, "00-0000001", "José", "O'Neil, Jr", "QB", DAY)]
         found = {row.position: json.loads(row.row) for row in still}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import loads
+import pyarrow as pa
 import pytest
 
 from notebook_pipeline.contract.batch import Origin, RawBatch
@@ -33,6 +34,9 @@ class MemorySource:
     name: str = "a list"
     kind: SourceKind = MEMORY
     acknowledged: list[str] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    keys_again: list[int] | None = None
+    readings: int = 0
 
     def batches(self) -> Iterator[RawBatch | BeginAgain]:
         for number, row in enumerate(self.rows):
@@ -45,7 +49,19 @@ class MemorySource:
 
     def ending(self) -> Ending:
         origin = Origin(self.kind, acknowledge=lambda: self.acknowledged.append("all"))
-        return Ending(origin, ["from memory"], len(self.rows))
+        has_keys = self.keys_again is not None
+        return Ending(
+            origin,
+            ["from memory"],
+            len(self.rows),
+            keys=pa.array(self.keys, pa.int64()),
+            shows_missing=has_keys,
+            read_keys_again=self.read_again if has_keys else None,
+        )
+
+    def read_again(self) -> pa.Array:
+        self.readings += 1
+        return pa.array(self.keys_again, pa.int64())
 
 
 def merge(session: Session, source: MemorySource, limits: Limits = loads.ANY_NUMBER) -> None:
@@ -91,7 +107,8 @@ def test_its_rejected_rows_are_kept_and_replayed(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
         rejecting = run(database, (1, "late", "2999-01-01"), (2, "b", DAY_1))
         replayed = loads.replay(database, loads.PLAYER, rejecting)
-        assert (replayed.rows, replayed.origin.kind.name, replayed.origin.place) == (1, "memory", rejecting)
+        assert (replayed.rows, replayed.origin.kind.name) == (1, "memory")
+        assert rejecting < replayed.origin.place < run(database, (3, "c", DAY_1))
         assert [batch.position(0) for batch in replayed.batches] == ["item 0"]
 
 
@@ -108,3 +125,26 @@ def test_it_is_not_told_that_its_rows_are_safe_if_they_are_refused(tmp_path: Pat
 def test_only_bulk_loads_are_stored_as_bulk(name: str, is_live: bool) -> None:
     with pytest.raises(ValueError, match="bulk kinds, and only those"):
         SourceKind(name, is_live=is_live)
+
+
+@pytest.mark.parametrize(
+    ("keys", "again", "readings", "missing"),
+    [
+        ([1, 2, 3], [1, 2, 3], 0, []),  # the first reading has every stored row
+        ([2, 3], [1, 2], 1, []),  # each row is in one of two readings: rows moved while they were read
+        ([2, 3], [2, 3], 1, [1]),
+    ],
+)
+def test_a_row_is_missing_only_if_two_readings_lack_it(
+    tmp_path: Path, keys: list[int], again: list[int], readings: int, missing: list[int]
+) -> None:
+    with loads.open_database(tmp_path) as database:
+        run(database, (1, "a", DAY_1), (2, "b", DAY_1), (3, "c", DAY_1))
+        source = MemorySource([], keys=keys, keys_again=again)
+        session, _ = loads.start(database)
+        opened = extract.open_source(session, source)
+        with transaction(session, opened.origin, loads.ANY_NUMBER) as merging:
+            merging.merge(opened.batches)
+            merging.compare_keys(opened.keys, delete=True, max_deleted_percent=100.0)
+        assert source.readings == readings
+        assert [row[0] for row in loads.rows_of(database)] == sorted({1, 2, 3} - set(missing))

@@ -116,11 +116,8 @@ def equals(column: str, value: Value) -> Sql:
 
 def on_day(database: Database, dataset: Dataset, column: str, day: date) -> Sql:
     """Return the condition that a day is this one, or that a moment is on it, in UTC."""
-    if not pa.types.is_timestamp(dataset.column(column).type):
-        return equals(column, day.isoformat())
-    first, end = (_midnight(database, dataset, column, each) for each in (day, day + timedelta(1)))
-    text = f"{column_sql(column)} >= {first.text} AND {column_sql(column)} < {end.text}"
-    return Sql(text, (*first.values, *end.values))
+    is_moment = pa.types.is_timestamp(dataset.column(column).type)
+    return _between(database, dataset, column, day, day) if is_moment else equals(column, day.isoformat())
 
 
 def breaks(database: Database, dataset: Dataset, condition: RowCondition, today: date) -> Sql:
@@ -175,9 +172,11 @@ def duplicates(source: Source, columns: Sequence[str]) -> Sql:
 
 
 def among(columns: Sequence[str], found: Sql) -> Sql:
-    """Return the condition that the values of columns are among those that `doubles` finds."""
-    same = " AND ".join(f"d.{quoted(column)} = {column_sql(column)}" for column in columns)
-    return Sql(f"EXISTS (SELECT 1 FROM ({found.text}) d WHERE {same})", found.values)
+    """Return the condition that the values of columns are among those that `duplicates` finds."""
+    here, there = (
+        ", ".join(f"{table}.{quoted(column)}" for column in columns) for table in ("t", "duplicates")
+    )
+    return Sql(f"({here}) IN (SELECT {there} FROM ({found.text}) duplicates)", found.values)
 
 
 def rows_per_day(database: Database, dataset: Dataset, days: Sequence[date]) -> list[int]:
@@ -188,7 +187,7 @@ def rows_per_day(database: Database, dataset: Dataset, days: Sequence[date]) -> 
     cursor = dataset.cursor
     if not cursor or not has_days(dataset.column(cursor).type):
         return [0] * len(days)
-    found = Source(dataset).sql
+    found = Source(dataset).where(_between(database, dataset, cursor, days[0], days[-1]))
     counts = [count(on_day(database, dataset, cursor, day)) for day in days]
     values = [*(value for each in counts for value in each.values), *found.values]
     return list(database.execute(f"SELECT {', '.join(each.text for each in counts)} {found.text}", values)[0])
@@ -209,6 +208,15 @@ def _midnight(database: Database, dataset: Dataset, column: str, day: date) -> S
     zone = UTC if dataset.column(column).type.tz else None
     text, value = database.bound(datetime.combine(day, time(), zone))
     return Sql(text, (value,))
+
+
+def _between(database: Database, dataset: Dataset, column: str, first: date, last: date) -> Sql:
+    """Return the condition that a day, or the day of a moment, is between two days or one of them."""
+    if not pa.types.is_timestamp(dataset.column(column).type):
+        return Sql(f"{column_sql(column)} BETWEEN ? AND ?", (first.isoformat(), last.isoformat()))
+    low, end = (_midnight(database, dataset, column, each) for each in (first, last + timedelta(1)))
+    text = f"{column_sql(column)} >= {low.text} AND {column_sql(column)} < {end.text}"
+    return Sql(text, (*low.values, *end.values))
 
 
 def _after(database: Database, dataset: Dataset, column: str, last: date) -> Sql:

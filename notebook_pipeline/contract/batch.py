@@ -1,7 +1,7 @@
 """Received rows in batches, each row with its position, not checked yet."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import pyarrow as pa
@@ -48,11 +48,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """One row that could not be split into fields, as received, and the reason."""
+    """One row that could not be read, as received, and the reason; `fields` are those that could be."""
 
     position: str
     content: bytes
     reason: str
+    fields: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ class DatasetStatus:
     def freshness(self) -> str:
         """Return the newest cursor value and its age."""
         try:
-            days = (settings.today() - date.fromisoformat(self.newest or "")).days
+            # The watermark of moments begins with a day, too; one that is a number has no age.
+            days = (settings.today() - date.fromisoformat((self.newest or "")[:10])).days
         except ValueError:
             return self.newest or "none yet"
         return f"{self.newest}, " + (f"{counted(days, 'day')} ago" if days else "today")

@@ -7,15 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from notebook_pipeline.contract.columns import from_column
+from notebook_pipeline.contract.columns import from_values
 from notebook_pipeline.contract.source_kind import BULK_MARK
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
-from notebook_pipeline.storage.database import Database, Value, quoted
-from notebook_pipeline.storage.key_order import key_of
-from notebook_pipeline.storage.keys import key_text
+from notebook_pipeline.storage.database import Database, quoted
 
 
 @dataclass(frozen=True)
@@ -61,19 +59,19 @@ def trace_row(database: Database, table: str, key: str | Sequence[str]) -> Trace
     if the table is unknown or the key does not fit.
     """
     dataset = get(table)
-    values = _typed(database, dataset, _parts(dataset, key))
+    values = _values(dataset, key)
     if dataset.name not in database.relations():
         return None
-    same = " AND ".join(f"{quoted(name)} = {value}" for name, value in _casts(database, dataset))
-    rows = database.query(f"SELECT * FROM {quoted(dataset.name)} WHERE {same}", values).to_pylist()
-    given = ", ".join(f"{value} AS {quoted(name)}" for name, value in _casts(database, dataset))
-    [[text]] = database.execute(f"SELECT {key_text(database, dataset, 'k')} FROM (SELECT {given}) k", values)
+    bound = [database.bound(value) for value in values]
+    same = " AND ".join(
+        f"{quoted(name)} = {place}" for name, (place, _) in zip(dataset.keys, bound, strict=True)
+    )
+    stored = [value for _, value in bound]
+    rows = database.query(f"SELECT * FROM {quoted(dataset.name)} WHERE {same}", stored).to_pylist()
+    text = (
+        str(stored[0]) if len(stored) == 1 else json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
+    )
     return _living(database, table, text, rows[0]) if rows else _deleted(database, table, text)
-
-
-def _casts(database: Database, dataset: Dataset) -> list[tuple[str, str]]:
-    """Return the key's columns, each with a parameter of its type."""
-    return [(name, f"CAST(? AS {database.sql_type(dataset.column(name).type)})") for name in dataset.keys]
 
 
 def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Trace:
@@ -90,9 +88,16 @@ def _living(database: Database, table: str, key: str, row: dict[str, Any]) -> Tr
         row,
         run,
         confirmed_by=row["_source"] if row["_source"] != source else None,
-        # The place of a bulk load that had to wait for another one ends with ~.
-        extracted_by=place.rstrip("~") if is_replay else None,
+        extracted_by=_first_reader(database, table, place) if is_replay else None,
     )
+
+
+def _first_reader(database: Database, table: str, place: str) -> str | None:
+    """Return the run that first read, and rejected, the rows of a replay."""
+    rows = database.execute(
+        "SELECT run_id FROM extraction WHERE dataset = ? AND place = ? AND is_replay = 0", [table, place]
+    )
+    return rows[0][0] if rows else None
 
 
 def _live(source: str | None) -> str | None:
@@ -112,30 +117,26 @@ def _run(database: Database, run_id: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _parts(dataset: Dataset, key: str | Sequence[str]) -> list[str]:
-    """Return the values of the key's columns as text; raise UsageError if there are more or fewer."""
-    parts = [key] if isinstance(key, str) else list(key)
-    if len(parts) == 1 and len(dataset.keys) > 1 and parts[0].startswith("["):
+def _values(dataset: Dataset, key: str | Sequence[str]) -> list[object]:
+    """Return the values of the key's columns; raise UsageError if they do not fit."""
+    parts: Sequence[object] = [key] if isinstance(key, str) else key
+    if len(parts) == 1 and len(dataset.keys) > 1:
         try:
-            parts = [str(part) for part in json.loads(parts[0])]
+            parts = json.loads(str(parts[0]))
         except ValueError:
             parts = []
-    if len(parts) != len(dataset.keys):
+    if not isinstance(parts, Sequence) or len(parts) != len(dataset.keys):
         raise UsageError(
-            f"the key of {dataset.name} is {', '.join(dataset.keys)}; expected {len(dataset.keys)} values, "
-            f"got {key!r}"
+            f"{dataset.name} has the key {', '.join(dataset.keys)}; expected a value for each column, or a "
+            f"JSON list such as '[1,2]', got {key!r}"
         )
-    return parts
+    return [_value(dataset, name, part) for name, part in zip(dataset.keys, parts, strict=True)]
 
 
-def _typed(database: Database, dataset: Dataset, parts: Sequence[str]) -> list[Value]:
-    """Return the values of a key as they are stored."""
-    columns: list[pa.Array] = []
-    for name, part in zip(dataset.keys, parts, strict=True):
-        cells = from_column(pa.array([part]), dataset.column(name).type)
-        for breach in cells.breaches:
-            if breach.bad.any():
-                raise UsageError(f"{dataset.name}.{name}: {breach.reason(0)}")
-        columns.append(cells.stored)
-    keys = pa.RecordBatch.from_arrays(columns, list(dataset.keys))
-    return list(key_of(database.encoded(keys), dataset.keys, 0))
+def _value(dataset: Dataset, name: str, part: object) -> object:
+    kind = dataset.column(name).type
+    found = from_values([part], kind, from_text=True).values[0].as_py()
+    if found is None:
+        what = "a whole number" if pa.types.is_integer(kind) else f"a value of {kind}"
+        raise UsageError(f"{dataset.name}.{name} must be {what}, got {part!r}")
+    return found

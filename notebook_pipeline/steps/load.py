@@ -20,6 +20,7 @@ from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, ledger
 from notebook_pipeline.storage.key_order import key_columns
 from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark
+from notebook_pipeline.storage.sweeps import Reading
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Load:
         return moment_of(self.dataset, self.origin, self.newest)
 
     def _reading(self) -> deletions.Reading:
-        return deletions.Reading(self.session.run_id, self.origin, self.place, self._moment())
+        return Reading(self.session.run_id, self.origin, self.place, self._moment())
 
     def compare_count(self, source_count: int | None) -> bool:
         """Save whether the table has as many rows as the source; a difference is only a warning.

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from notebook_pipeline.contract.arrow_functions import pc
+from notebook_pipeline.declare.column_types import has_days
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.number_texts import counted
 
@@ -38,8 +39,10 @@ class Picture:
 
 
 def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
-    """Draw how many of the given rows last changed on each day."""
-    days = pc.drop_null(rows[dataset.cursor])
+    """Draw how many of the given rows last changed on each day, if the cursor says on which."""
+    if not _has_days(dataset):
+        return empty(_no_days(dataset))
+    days = _days_of(rows[dataset.declared_cursor()])
     if not len(days):
         those = f"{dataset.name} rows with a day" if rows.num_rows else f"{dataset.name} rows"
         return empty(f"There are no {those} to look at")
@@ -54,6 +57,8 @@ def rows_per_day(rows: pa.Table | pa.RecordBatch, dataset: Dataset) -> Picture:
 
 def changes_per_day(rows: Mapping[date, int], dataset: Dataset) -> Picture:
     """Draw how many rows last changed on each of the given days, oldest first."""
+    if not _has_days(dataset):
+        return empty(_no_days(dataset))
     changed = [day for day, count in rows.items() if count]
     if changed:
         found = f"Changes came in on {len(changed)} of the last {counted(len(rows), 'day')}"
@@ -95,6 +100,22 @@ def empty(sentence: str) -> Picture:
     axes.set_axis_off()
     axes.text(0.01, 0.5, "No data to plot.", transform=axes.transAxes, color=GREY, va="center")
     return Picture(sentence, figure)
+
+
+def _has_days(dataset: Dataset) -> bool:
+    return bool(dataset.cursor) and has_days(dataset.column(dataset.declared_cursor()).type)
+
+
+def _no_days(dataset: Dataset) -> str:
+    if not dataset.cursor:
+        return f"The rows of {dataset.name} have no cursor, so nothing says when they changed"
+    return f"The cursor of {dataset.name} is a number, so it does not say on which day a row changed"
+
+
+def _days_of(cursors: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return the days of cursors as ISO text: moments are in UTC."""
+    known = pc.drop_null(cursors)
+    return pc.strftime(known, "%Y-%m-%d") if pa.types.is_timestamp(known.type) else known
 
 
 def _days(sentence: str, calendar: Sequence[date], counts: Sequence[int], dataset: Dataset) -> Picture:

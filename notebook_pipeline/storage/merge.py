@@ -13,17 +13,16 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.cursors import as_cursor
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.deletions import (
-    Reading,
     delete_marked,
     has_accepted,
     has_tombstones,
-    last_sweeps,
 )
 from notebook_pipeline.storage.extraction_order import is_behind, rejected_keys
 from notebook_pipeline.storage.fast_merge import is_known, write_newer
 from notebook_pipeline.storage.key_order import ascends, keys_from_text, places_of, repeated, sorted_by_key
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.staging import Staging
+from notebook_pipeline.storage.sweeps import Reading, last_sweeps
 
 
 @dataclass(frozen=True)

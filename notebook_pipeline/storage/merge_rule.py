@@ -11,9 +11,9 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.cursors import typed_cursor
 from notebook_pipeline.storage.database import Database, Value, literal, quoted
-from notebook_pipeline.storage.deletions import Sweep
 from notebook_pipeline.storage.extraction_order import is_alike, is_bulk, is_live, stored_place
 from notebook_pipeline.storage.keys import key_text
+from notebook_pipeline.storage.sweeps import Sweep
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The analytics database in PostgreSQL: rows are written by COPY, and several machines may write at once."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,8 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
 from notebook_pipeline.storage.postgres_errors import explained, message, without_secrets
-from notebook_pipeline.storage.postgres_tables import PostgresTables
+from notebook_pipeline.storage.postgres_locks import HELD, SessionLock, lock_number
+from notebook_pipeline.storage.postgres_tables import PostgresTables, has_json
 
 # How long one writer waits for another's whole transaction.
 LOCK_TIMEOUT_MS = 15 * 60 * 1000
@@ -78,10 +79,6 @@ class PostgresDatabase(Database):
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.postgres_type(kind)
 
-    def encoded(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows of neutral types unchanged: the driver sends them as the server's types."""
-        return rows
-
     def staged_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a temporary table takes encoded columns; COPY takes no jsonb."""
         return 'TEXT COLLATE "C"' if is_json(kind) else self.sql_type(kind)
@@ -103,7 +100,7 @@ class PostgresDatabase(Database):
 
         Return False for a table with a column of JSON, too: COPY takes it only by way of a staged column.
         """
-        if self._has_json(table):
+        if has_json(self, table):
             return False
         columns = {name: dialect.stored(rows.column(name)) for name in rows.schema.names}
         columns |= {name: pa.repeat(pa.scalar(mark), rows.num_rows) for name, mark in marks.items()}
@@ -138,16 +135,16 @@ class PostgresDatabase(Database):
     def lock(self, name: str, *, shared: bool = False) -> None:
         """Take a lock until the transaction ends, waiting for others that hold it; shared ones coexist."""
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        self.execute(f"SELECT CAST({function}(?) AS TEXT)", [_number("lock", name)])
+        self.execute(f"SELECT CAST({function}(?) AS TEXT)", [lock_number("lock", name)])
 
     def hold_run(self, run_id: str, file: Path) -> Lock:
         """Take a run's lock until this session ends; raise PipelineError if it is held."""
-        number = _number("run", run_id)
+        number = lock_number("run", run_id)
         # The server would let one session take a lock twice.
         if number in self._held or not self.execute("SELECT pg_try_advisory_lock(?)", [number])[0][0]:
             raise PipelineError(f"{self.name}: another process is working on run {run_id}")
         self._held.add(number)
-        return _SessionLock(self, number)
+        return SessionLock(partial(self.release, number))
 
     def release(self, number: int) -> None:
         """Release a lock that this session took."""
@@ -159,15 +156,8 @@ class PostgresDatabase(Database):
 
     def is_run_held(self, run_id: str, file: Path) -> bool:
         """Return True if a session holds a run's lock."""
-        number = _number("run", run_id)
-        return bool(
-            self.execute(
-                """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND (CAST(classid AS BIGINT) << 32) | CAST(objid AS BIGINT) = ?""",
-                [number],
-            )[0][0]
-        )
+        number = lock_number("run", run_id)
+        return bool(self.execute(HELD, [number])[0][0])
 
     def relations(self) -> set[str]:
         """Return the names of all tables, indexes and functions."""
@@ -246,14 +236,6 @@ class PostgresDatabase(Database):
         )
         return inserted
 
-    def _has_json(self, table: str) -> bool:
-        [[found]] = self.execute(
-            """SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(?) AND NOT attisdropped
-            AND atttypid = to_regtype('jsonb')""",
-            [quoted(table)],
-        )
-        return bool(found)
-
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
         """Undo a failed statement alone: without a savepoint it would fail the whole transaction."""
@@ -290,21 +272,3 @@ class PostgresDatabase(Database):
 
 class _OvertakenError(Exception):
     """Raised if another writer changed a row after it was compared and before it was written."""
-
-
-class _SessionLock:
-    """An advisory lock of a session."""
-
-    def __init__(self, database: PostgresDatabase, number: int) -> None:
-        self._database = database
-        self._number = number
-
-    def release(self) -> None:
-        """Release the lock; releasing it twice does nothing."""
-        self._database.release(self._number)
-
-
-def _number(kind: str, name: str) -> int:
-    """Return the number of a named advisory lock: PostgreSQL identifies them by 64-bit integers."""
-    digest = hashlib.sha256(f"notebook_pipeline {kind} {name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)

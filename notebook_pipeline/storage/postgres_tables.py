@@ -207,3 +207,13 @@ def _keys(database: Database, table: str) -> tuple[tuple[str, ...], ...]:
     for index, column in database.execute(_KEYS, [table]):
         keys.setdefault(index, []).append(column)
     return tuple(tuple(filter(None, key)) for key in keys.values() if None not in key)
+
+
+def has_json(database: Database, table: str) -> bool:
+    """Return True if a table has a column of the type jsonb."""
+    [[found]] = database.execute(
+        """SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(?) AND NOT attisdropped
+        AND atttypid = to_regtype('jsonb')""",
+        [quoted(table)],
+    )
+    return bool(found)

@@ -66,6 +66,8 @@ def sqlite_value(value: object) -> Bindable:
         return f"{_in_utc(value).date().isoformat()} {_in_utc(value):{_MOMENT}}"
     if isinstance(value, time):
         return f"{value:{_MOMENT}}"
+    if isinstance(value, bool):
+        return int(value)
     return float(value) if isinstance(value, Decimal) else _plain(value)
 
 

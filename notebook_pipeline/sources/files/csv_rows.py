@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,15 @@ from notebook_pipeline.contract.arrow_functions import mask, pc
 from notebook_pipeline.contract.batch import Malformed
 from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.errors import DataRefused
-from notebook_pipeline.sources.files.csv_header import Header
+from notebook_pipeline.sources.files.csv_header import Header, fields_of
 from notebook_pipeline.sources.files.number_text import NumberText
 from notebook_pipeline.sources.files.row_blocks import Block, escape_not_declared
 from notebook_pipeline.sources.files.row_splitter import RowSplitter
 from notebook_pipeline.sources.files.text_stream import TextStream, is_valid
 
+Fields = Mapping[str, str | None]
+
+_REPLACED = "\ufffd"  # what stands for bytes that are not text
 _TRAILING = "\0"  # the column behind a trailing delimiter
 
 
@@ -61,9 +64,15 @@ class RowParser:
             seems_escaped = self._splitter.seems_escaped(block.row(int(given[index])))
             bad[int(given[index])] = reason + (hint if seems_escaped else "")
         given = np.delete(given, [*wrong])
-        batch, given = self._plain_numbers(*self._without_trailing(batch, given, bad), bad)
+        fields = {index: self._legible(block.row(index)) for index in bad}
+        batch, given = self._plain_numbers(*self._without_trailing(batch, given, bad), bad, fields)
         malformed = [
-            Malformed(f"{self._name}:{block.line(index)}", stream.original(block.row(index)), bad[index])
+            Malformed(
+                f"{self._name}:{block.line(index)}",
+                stream.original(block.row(index)),
+                bad[index],
+                fields.get(index, {}),
+            )
             for index in sorted(bad)
         ]
         return Parsed(batch, given, malformed)
@@ -77,6 +86,19 @@ class RowParser:
             if not (row := block.row(index)).isascii() and (found := _invalid(row, stream)):
                 bad[index] = f"found {found}, which is not valid in {self._files.encoding}"
         return bad
+
+    def _legible(self, row: bytes) -> Fields:
+        """Return the values of a row without those that are not text, or none if they are too few or many."""
+        if not self._notation.is_plain:
+            return {}
+        try:
+            values = fields_of(row.decode("utf-8", "replace").encode(), self._files, self._delimiter)
+        except ValueError:
+            return {}
+        if len(values) != len(self._columns) + self._trailing:
+            return {}
+        found = dict(zip(self._columns, values, strict=False))
+        return {one: found[one] for one in self._kept if _REPLACED not in found[one]}
 
     def _stray(self, block: Block, index: int) -> str:
         """Return the reason for a row with text behind a closing quote; raise DataRefused if rows hide."""
@@ -157,7 +179,7 @@ class RowParser:
         return batch.select(self._kept).filter(pa.array(~filled)), given[~filled]
 
     def _plain_numbers(
-        self, batch: pa.RecordBatch, given: np.ndarray, bad: dict[int, str]
+        self, batch: pa.RecordBatch, given: np.ndarray, bad: dict[int, str], fields: dict[int, Fields]
     ) -> tuple[pa.RecordBatch, np.ndarray]:
         """Turn numbers into plain digits, and remove the rows with a number in another notation."""
         if self._notation.is_plain:
@@ -170,7 +192,10 @@ class RowParser:
             for row in np.flatnonzero(wrong & keep).tolist():
                 bad[int(given[row])] = f"{name}: {received[row].as_py()!r} is not a number {self._notation}"
             keep &= ~wrong
+            plain = pc.if_else(pa.array(wrong), pa.scalar(None, pa.string()), plain)
             batch = batch.set_column(place, name, plain)
+        legible = batch.filter(pa.array(~keep)).to_pylist()
+        fields |= zip(given[~keep].tolist(), legible, strict=True)
         return batch.filter(pa.array(keep)), given[keep]
 
 

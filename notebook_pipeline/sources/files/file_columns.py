@@ -42,21 +42,19 @@ def folder_values(path: str, name: str, dataset: Dataset) -> dict[str, str | Non
     Raises DataRefused if there is no such folder, or if its value does not fit.
     """
     found: dict[str, str | None] = {}
-    for received, column in received_names(dataset, "files").items():
-        if column not in dataset.files.folders:
-            continue
+    for column in map(dataset.column, dataset.files.folders):
+        [received] = column.path("files")
         texts = [
             part.partition("=")[2] for part in path.split("/")[:-1] if part.partition("=")[0] == received
         ]
         if not texts:
             raise DataRefused(
                 f"{name}: found no folder {received}=… above this file, expected one because "
-                f"Files(folders=…) names {column}; move the file, or remove the column from folders"
+                f"Files(folders=…) names {column.name}; move the file, or remove the column from folders"
             )
         value = None if texts[-1] == _NULL_FOLDER else unquote(texts[-1])
-        declared = dataset.column(column)
-        written = Written(declared.written("files"), declared.zone)
-        breaches = from_column(pa.array([value], pa.string()), declared.type, written).breaches
+        written = Written(column.written("files"), column.zone)
+        breaches = from_column(pa.array([value], pa.string()), column.type, written).breaches
         wrong = [breach.reason(0) for breach in breaches if breach.bad.any()]
         if wrong:
             raise DataRefused(f"{name}: the folder {received}={texts[-1]}: {wrong[0]}; rename the folder")

@@ -1,15 +1,14 @@
 """The keys of all rows of a snapshot, also of those that are rejected."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 
 import pyarrow as pa
 
 from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.contract.batch import RawBatch
-from notebook_pipeline.contract.columns import Cells, from_column, from_values
+from notebook_pipeline.contract.received_fields import convert
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.sources.undeclared import received_names
 
 
 class SnapshotKeys:
@@ -19,32 +18,32 @@ class SnapshotKeys:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        own_names = {column: name for name, column in received_names(dataset, "files").items()}
-        self._fields = [(own_names[key], dataset.schema.field(key)) for key in dataset.keys]
+        columns = [dataset.column(name) for name in dataset.keys]
+        self._only_keys = Dataset(dataset.name, columns, dataset.key)
         self._batches: list[pa.Array] = []
         self.unreadable = 0
         self.rows = 0
 
     def add(self, batch: RawBatch) -> None:
-        """Add the keys of a batch."""
-        found = [_cells(batch, name, field.type).stored for name, field in self._fields]
-        valid = reduce(pc.and_, (part.is_valid() for part in found))
-        if len(found) == 1:
-            keys = found[0]
-        else:
-            keys = pa.StructArray.from_arrays(found, [field.name for _, field in self._fields])
-        keys = keys.filter(valid)
+        """Add the keys of a batch, also of malformed rows whose key could be read."""
         self.rows += len(batch)
-        self.unreadable += len(batch) - len(keys)
+        self._add(batch)
+        if batch.malformed:
+            fields = [row.fields for row in batch.malformed]
+            self._add(RawBatch(fields, batch.position, from_text=True))
+
+    def _add(self, batch: RawBatch) -> None:
+        if batch.columns is None:
+            objects = [row if isinstance(row, dict) else {} for row in batch.received]
+            batch = replace(batch, received=objects)
+        cells = convert(batch, self._only_keys)
+        found = [cells[name].stored for name in self._only_keys.keys]
+        valid = reduce(pc.and_, (part.is_valid() for part in found))
+        several = pa.StructArray.from_arrays(found, list(self._only_keys.keys))
+        keys = (several if len(found) > 1 else found[0]).filter(valid)
+        self.unreadable += len(batch.received) - len(keys)
         self._batches.append(keys)
 
     def array(self) -> pa.Array:
         """Return the keys of all rows in their order."""
         return pa.concat_arrays(self._batches)
-
-
-def _cells(batch: RawBatch, name: str, declared: pa.DataType) -> Cells:
-    if batch.columns is not None:
-        return from_column(batch.columns.column(name), declared)
-    values: Sequence[object] = [row.get(name) if isinstance(row, dict) else None for row in batch.received]
-    return from_values(values, declared, from_text=batch.from_text)
