@@ -50,15 +50,17 @@ def run_notebook(
 
 def _run(plan: Plan, output: Output, say: Say, stop: Stop, unneeded: Sequence[str]) -> Finished:
     """Start the kernel, and import the modules that drive it while it gets ready, which takes as long."""
-    # Slow to import, and not needed if the request is wrong.
-    from notebook_pipeline.running.run_order import in_order
-
-    plan = in_order(plan, say)
     passed = environment(plan.connections.values(), plan.run_id)
     modules = preload.imports_of(plan.source)
     with Kernel(environment=passed, folder=plan.notebook.parent, modules=modules, spec=plan.kernel) as kernel:
         stop.ends(kernel.kill)
+        # Slow to import, and not needed if the request is wrong.
         with preload.without(unneeded):
             from notebook_pipeline.running.recording import record_run
+            from notebook_pipeline.running.run_order import in_order
 
-        return record_run(plan, output, kernel, say, stop)
+        ordered = in_order(plan, say)
+        if ordered is plan:
+            return record_run(plan, output, kernel, say, stop)
+    # A clock has been set back: the kernel was told an id before those of earlier runs.
+    return _run(ordered, output, say, stop, unneeded)
