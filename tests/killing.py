@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from waiting import family, left_of, until
 
-from notebook_pipeline.connections import API, PREFIX, Connection, variable
+from notebook_pipeline.connections import API, FILES, PREFIX, Connection, variable
 from notebook_pipeline.contract.check_batch import stored_schema
 from notebook_pipeline.storage.database import Database
 from sample import players
@@ -129,6 +129,7 @@ class Scene:
     parameters: dict[str, str]
     before: Path
     fresh: int
+    files: Path | None = None
     served: pa.Table | None = None
     again: dict[str, str] = field(default_factory=dict)
 
@@ -223,6 +224,9 @@ class Runs:
             "TMPDIR": str(self.temporary),
             "NOTEBOOK_PIPELINE_SAVE_SECONDS": "0",
         }
+        if self.scene.files:
+            files = Connection(FILES, "fs", extra={"path": str(self.scene.files)})
+            names[variable(FILES)] = files.to_json()
         if self.server:
             names[variable(API)] = Connection(API, "http", host=self.server.url).to_json()
         if stop_after is not None:

@@ -74,7 +74,7 @@ def test_loads_and_the_other_program_write_side_by_side(tmp_path: Path) -> None:
         assert loads.players(database) == [
             (1, "A", "2024-02-01", api, "api"),
             (2, "theirs", "2024-01-02", None, "api"),
-            (3, "c", "2024-01-03", None, "bulk"),
+            (3, "c", "2024-01-03", None, None),
             (4, "d", "2024-02-01", api, "api"),
             (5, "e", "2024-01-05", bulk, "bulk"),
             (6, "f", "2024-03-01", None, None),

@@ -103,7 +103,7 @@ def test_a_kernel_leaves_no_process_file_or_open_end_behind(
             assert started
         assert left_of(started) == []
     assert scratches(tmp_path) == []
-    assert this.num_fds() == files
+    assert this.num_fds() <= files
     assert threading.active_count() == threads
 
 

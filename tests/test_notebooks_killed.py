@@ -48,7 +48,7 @@ def api_update(folder: Path) -> Scene:
     """Update what a file had brought."""
     with loads.open_database(folder / "before") as database:
         _merge(database, loads.BULK, players(PLAYERS))
-    return Scene("api_incremental_update", {"page_size": PAGE_SIZE}, folder / "before", FRESH, LATER)
+    return Scene("api_incremental_update", {"page_size": PAGE_SIZE}, folder / "before", FRESH, served=LATER)
 
 
 SCENES: dict[str, Callable[[Path], Scene]] = {
@@ -81,8 +81,8 @@ def _merge(database: Database, origin: loads.Origin, players: pa.Table) -> None:
 
 def _load(folder: Path, players: pa.Table) -> Scene:
     parquet.write_table(players, folder / "players.parquet", row_group_size=500)
-    source = {"source": str(folder / "players.parquet")}
-    return Scene("bulk_load", source, folder / "before", FRESH, again={"force": "true"})
+    source = {"source": "players.parquet"}
+    return Scene("bulk_load", source, folder / "before", FRESH, files=folder, again={"force": "true"})
 
 
 @pytest.fixture(scope="module")

@@ -200,7 +200,9 @@ def test_a_deleted_row_leads_to_the_run_that_deleted_it(story: Story) -> None:
 @on_each
 def test_a_replayed_row_names_the_run_that_first_read_it(story: Story) -> None:
     first = story.run(rows=[ADA])
-    second = story.run(rows=[BO], origin=Origin(KIND_BULK, place=first, moves_watermark=False))
+    second = story.run(
+        rows=[BO], origin=Origin(KIND_BULK, place=first, is_replay=True, moves_watermark=False)
+    )
     read, replayed = (trace_row(story.database, "player", key) for key in ("1", "2"))
     assert read is not None
     assert replayed is not None
