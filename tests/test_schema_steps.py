@@ -140,18 +140,18 @@ def test_an_old_database_in_postgres_is_brought_up_to_date(tmp_path: Path) -> No
         assert versions(database) == list(range(1, NEWEST + 1))
         loads.run(database, loads.BULK, loads.checked([(1, "a", "2024-01-01")]))
         database.execute("INSERT INTO player VALUES (2, NULL, 'a', 'b', 'QB', '2024-01-01', NULL, NULL)")
-        database.execute("INSERT INTO deleted_row VALUES ('x', '1', NULL, 'r')")
+        database.execute("INSERT INTO deleted_row VALUES ('x', '1', '', 'r')")
         database.execute("INSERT INTO extraction VALUES ('r', 'x', 'stream', 'p', 0)")
 
 
 def _make_old(database: Database) -> None:
     """Undo the steps: these are the differences of the first engine's tables."""
-    for table in ("schema_version", "run_child", "stream_position", "received_message"):
+    for table in ("schema_version", "run_child", "stream_position", "received_message", "accepted_row"):
         database.execute(f"DROP TABLE {table}")
     for statement in (
-        "ALTER TABLE quality_result DROP COLUMN measured_number",
-        "ALTER TABLE deleted_row ALTER COLUMN cursor SET NOT NULL",
-        "ALTER TABLE sweep ALTER COLUMN cursor SET NOT NULL",
+        "ALTER TABLE quality_result DROP COLUMN measured_number, DROP COLUMN measured_counts",
+        "ALTER TABLE sweep DROP COLUMN source",
+        "ALTER TABLE sweep ADD PRIMARY KEY (dataset)",
         "ALTER TABLE extraction ADD CHECK (source IN ('bulk', 'api'))",
         "ALTER TABLE player ALTER COLUMN _run_id SET NOT NULL, ALTER COLUMN _source SET NOT NULL",
     ):

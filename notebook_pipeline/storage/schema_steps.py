@@ -75,7 +75,8 @@ def _know_more_sources(database: Database) -> None:
     if database.is_shared:
         database.execute("ALTER TABLE extraction DROP CONSTRAINT IF EXISTS extraction_source_check")
         database.execute("ALTER TABLE sweep ADD COLUMN source TEXT NOT NULL DEFAULT 'api'")
-        database.execute("ALTER TABLE sweep DROP CONSTRAINT sweep_pkey, ADD PRIMARY KEY (dataset, source)")
+        database.execute("ALTER TABLE sweep DROP CONSTRAINT IF EXISTS sweep_pkey")
+        database.execute("ALTER TABLE sweep ADD PRIMARY KEY (dataset, source)")
         return
     sweep = Table(_texts("dataset source cursor run_id spared"), ("dataset", "source"))
     extraction = Table((*_texts("run_id dataset source place"), Field("is_replay", INTEGER)), ("run_id",))
