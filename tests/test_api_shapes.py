@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import failing_server as fs
 import pyarrow as pa
@@ -207,7 +207,7 @@ def test_a_repeated_key_is_a_newer_version(api: Api, tmp_path: Path) -> None:
     def answer(api: Api, asked: Any) -> Any:
         """Give a row again when it has changed, as feeds of changes do."""
         status, headers, found = whole(api, asked)
-        rows = next(value for value in found.values() if isinstance(value, list) and value)
+        rows = next(value for value in cast("dict", found).values() if isinstance(value, list) and value)
         rows[:] = [api.rows[3] if row[KEY] == 9_000 else row for row in rows]
         return status, headers, found
 
@@ -243,7 +243,7 @@ def test_a_total_that_never_agrees_is_told_as_it_is(api: Api, full_sweep: bool, 
         headers |= {"X-Total-Count": "55"} if "X-Total-Count" in headers else {}
         if isinstance(found, dict):
             found = found | ({"count": 55} if "count" in found else {})
-            found |= {"hits": found["hits"] | {"total": 55}} if "hits" in found else {}
+            found |= {"hits": cast("dict", found["hits"]) | {"total": 55}} if "hits" in found else {}
             found |= {"meta": {"page": {"total": 55}}} if "meta" in found else {}
         return status, headers, found
 
@@ -255,7 +255,7 @@ def test_a_total_that_never_agrees_is_told_as_it_is(api: Api, full_sweep: bool, 
         read(api, tmp_path, full_sweep=full_sweep)
 
 
-BLANK = {
+BLANK: dict[str, Answer] = {
     "204": (204, {}, b""),
     "404": (404, {}, {"detail": "no such page"}),
     "416": (416, {}, {}),
