@@ -74,10 +74,6 @@ class PostgresDatabase(Database):
             self.close()
             raise
 
-    def define(self, sql: str) -> None:
-        """Run a statement that creates a table or an index."""
-        self.execute(dialect.typed(sql))
-
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.postgres_type(kind)
