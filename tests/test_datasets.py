@@ -51,6 +51,9 @@ def test_one_dataset_is_shown_in_full(home: Path, capsys: pytest.CaptureFixture[
         "name": "gsis_id",
         "type": "string",
         "nullable": True,
+        "at": "",
+        "format": "",
+        "zone": "",
         "doc": "the id in play-by-play statistics; a team's defence has none",
     }
     assert found["api"]["total"] == {
@@ -58,6 +61,30 @@ def test_one_dataset_is_shown_in_full(home: Path, capsys: pytest.CaptureFixture[
         "endpoint": "v0/counts/",
         "of": "everything",
     }
+
+
+def test_keys_types_and_places_are_shown_as_they_are_declared(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "datasets" / "sale.py").write_text(
+        "import pyarrow as pa\nfrom notebook_pipeline.declare import Column, Dataset\n"
+        "SALE = Dataset('sale', [Column('shop', pa.string(), nullable=False),\n"
+        "  Column('no', pa.int64(), nullable=False, at={'files': 'Sale No', 'api': ('sale', 'no')}),\n"
+        "  Column('at', pa.timestamp('us'), format='epoch'), Column('items', pa.json_())], ('shop', 'no'))"
+    )
+    assert main(["datasets", "sale"]) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:4] == ["sale", "key     shop, no", "cursor  —", "files   repository_raw_url"]
+    assert [line.split(maxsplit=2) for line in lines[-4:]] == [
+        ["shop", "string"],
+        ["no", "int64", "at Sale No in files, sale.no in api"],
+        ["at", "timestamp[us]", "may be missing  format epoch"],
+        ["items", "json", "may be missing"],
+    ]
+    assert main(["datasets"]) == 0
+    assert ["sale", "4", "shop,", "no", "—", "repository_raw_url", "—"] in [
+        line.split() for line in capsys.readouterr().out.splitlines()
+    ]
 
 
 def test_nothing_declared_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

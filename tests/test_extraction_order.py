@@ -178,3 +178,15 @@ def test_the_keys_of_rejected_rows_are_found(tmp_path: Path) -> None:
         bad = [loads.rejected((key, "a", DAY)) for key in (3, 5, 5, 20)]
         loads.run(database, BULK, loads.checked([], bad))
         assert sorted(extraction_order.rejected_keys(database, PLAYER)) == ["20", "3", "5"]
+
+
+def test_a_replay_does_not_beat_a_row_confirmed_since_if_keys_of_rejected_rows_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction_order, "are_rejected_keys_readable", lambda dataset: False)
+    rows = [(key, "a", DAY) for key in range(5)]
+    with loads.open_database(tmp_path) as database:
+        loads.run(database, BULK, loads.checked(rows, [loads.rejected((9, "bad", DAY))]))
+        again = loads.run(database, BULK, loads.checked(rows))
+        noted = database.execute("SELECT key, place FROM row_place ORDER BY key")
+        assert noted == [(str(key), again) for key in range(5)]

@@ -545,7 +545,7 @@ def test_an_echoed_credential_is_never_shown(source: fs.Source, parts: dict, sen
 def test_a_short_password_is_not_shown_either(source: fs.Source, caplog: pytest.LogCaptureFixture):
     source.always = fs.instead(b"<html>you are ann:qz7$</html>", "text/html")
     message = error_of(source, login="ann", password="qz7$") + caplog.text
-    assert "you are ann:***" in message
+    assert "you are ***" in message
     assert "qz7$" not in message
 
 

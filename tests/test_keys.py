@@ -10,7 +10,7 @@ import pytest
 from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import quoted
-from notebook_pipeline.storage.keys import is_rejected, key_text, rejected_key
+from notebook_pipeline.storage.keys import are_rejected_keys_readable, is_rejected, key_text, rejected_key
 from notebook_pipeline.storage.tables import create_tables
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -65,3 +65,23 @@ def test_a_key_that_a_rejected_row_has_in_part_is_not_read(tmp_path: Path) -> No
         row = json.dumps({dataset.keys[0]: 1, dataset.keys[1]: None})
         database.execute("INSERT INTO rejected_row VALUES ('r', 'thing', 'f:1', ?, '[]')", [row])
         assert database.execute(f"SELECT {rejected_key(database, dataset)} FROM rejected_row") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "readable"),
+    [
+        (Column("k", pa.int32(), nullable=False), True),
+        (Column("k", pa.string(), nullable=False), True),
+        (Column("k", pa.string(), nullable=False, at={"files": "Key"}), False),
+        (Column("k", pa.string(), nullable=False, at="a.k"), False),
+        (Column("k", pa.decimal128(9, 2), nullable=False), False),
+        (Column("k", pa.date32(), nullable=False), False),
+        (Column("k", pa.timestamp("us", "UTC"), nullable=False), False),
+        (Column("k", pa.bool_(), nullable=False), False),
+    ],
+)
+def test_only_integers_and_texts_under_their_own_names_are_read_from_rejected_rows(
+    column: Column, readable: bool
+) -> None:
+    number = Column("id", pa.int64(), nullable=False)
+    assert are_rejected_keys_readable(Dataset("thing", [number, column], ("id", "k"))) is readable

@@ -93,7 +93,7 @@ def test_what_only_looked_like_a_secret_is_there_at_the_end_of_its_cell(home: Pa
 
 def test_a_secret_under_six_letters_is_warned_of(home: Path) -> None:
     run = execute(home, CONN_ID, "1", connections={"api": Connection("api", "http", password="abcde")})
-    assert [line for line in run.lines if "fewer than 6 characters" in line]
+    assert [line for line in run.lines if "too weak to be masked everywhere" in line]
 
 
 def test_given_parameters_stand_in_their_cell_and_once_in_the_metadata(home: Path) -> None:

@@ -38,7 +38,9 @@ DAY, NEXT = "2024-01-05", "2024-01-06"
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     with loads.open_database(tmp_path) as opened:
-        opened.define("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, weight REAL)")
+        opened.execute(
+            'CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT COLLATE "C", weight DOUBLE PRECISION)'
+        )
         opened.execute("INSERT INTO t VALUES (?, ?, ?)", [1, "one", 1.5])
         yield opened
 
@@ -311,3 +313,14 @@ def test_a_run_is_alive_as_long_as_its_session(tmp_path: Path) -> None:
         lock.release()
         lock.release()
         assert not ledger.is_alive(database, tmp_path, run)
+
+
+def test_a_trigger_that_drops_rows_ends_the_run_with_an_error(database: Database) -> None:
+    loads.run(database, loads.BULK, loads.checked([(1, "a", DAY), (3, "a", DAY)]))
+    database.execute(
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+    )
+    database.execute("CREATE TRIGGER t BEFORE INSERT ON player FOR EACH ROW EXECUTE FUNCTION swallow()")
+    with pytest.raises(PipelineError, match="player: the database wrote fewer rows than it was given"):
+        loads.run(database, loads.BULK, loads.checked([(1, "b", NEXT)]))
+    assert loads.rows_of(database) == [(1, "a", DAY), (3, "a", DAY)]

@@ -127,16 +127,39 @@ def test_data_is_masked_at_any_depth_keys_too() -> None:
     }
 
 
-def test_a_short_secret_is_warned_of_by_its_connection_never_by_value_and_spares_pictures() -> None:
-    short = redactor("xyz12")
-    assert len(short.warnings) == 1
-    assert "'c'" in short.warnings[0]
-    assert "xyz12" not in short.warnings[0]
-    assert short.data({"image/png": "AAxyz12AA", "text/plain": "AAxyz12AA"}) == {
-        "image/png": "AAxyz12AA",
-        "text/plain": f"AA{MASK}AA",
-    }
+@pytest.mark.parametrize("weak", ["xyz12", "player", "Last_Name", "analytics"])
+def test_a_weak_secret_is_masked_only_where_a_credential_stands_and_warned_of_once(weak: str) -> None:
+    words = ("player", "last_name", "analytics_database", "max_rejected_rows")
+    connections = [
+        Connection("c", "http", login="me", password=weak, extra={"token": weak, "more_secret": "a"})
+    ]
+    found = Redactor(connections, words)
+    assert len(found.warnings) == 1
+    assert "connection 'c' has a secret that is too weak to be masked everywhere" in found.warnings[0]
+    assert f" {weak} " not in found.warnings[0]
+    plain = {f"x {weak} y": f"meta{weak}", "image/png": f"AA{weak}AA"}
+    assert found.data(plain) == plain
+    assert not found.is_in(f"the {weak} of it")
+    pair = base64.b64encode(f"me:{weak}".encode()).decode()
+    assert found.text(f"http://me:{weak}@host/{weak} Basic {pair}, Authorization: Bearer {weak}") == (
+        f"http://{MASK}@host/{weak} Basic {MASK}, Authorization: {MASK}"
+    )
     assert redactor(PLAIN).warnings == []
+
+
+@pytest.mark.parametrize("secret", ["metadata", "execution_count", "text/plain", "traceback"])
+def test_a_secret_that_is_a_name_of_the_protocol_leaves_messages_whole(secret: str) -> None:
+    content = {
+        "data": {"text/plain": f"a {secret}", "image/png": "AAAA"},
+        "metadata": {},
+        "execution_count": 1,
+        "traceback": [secret],
+    }
+    assert redactor(secret).message(content) == {
+        **content,
+        "data": {"text/plain": f"a {MASK}", "image/png": "AAAA"},
+        "traceback": [MASK],
+    }
 
 
 def test_without_secrets_everything_passes_at_once() -> None:

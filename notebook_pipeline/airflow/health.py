@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from notebook_pipeline.airflow.connection_lookup import resolve_connection
 from notebook_pipeline.errors import PipelineError
+from notebook_pipeline.secrets.everyday_words import everyday_words
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http.http_client import Client, Patience
 
@@ -39,4 +40,5 @@ class HealthCheckOperator(BaseOperator):
                 answer = client.get_in_time(url, what="health check")
         except PipelineError as error:
             raise AirflowException(f"{error}. Check the connection under Admin > Connections") from None
-        self.log.info("%s answers: %s", url, Redactor([connection]).text(answer.excerpt()))
+        redactor = Redactor([connection], everyday_words())
+        self.log.info("%s answers: %s", url, redactor.text(answer.excerpt()))

@@ -1,11 +1,14 @@
 """Tables of declared datasets, for a terminal or a pipe."""
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from notebook_pipeline import settings
 from notebook_pipeline.commands.console import open_console, pairs, print_section, table
-from notebook_pipeline.declare import Dataset
+from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.declare.catalogue import Catalogue
+from notebook_pipeline.declare.column_types import type_name
 
 
 def print_catalogue(declared: Catalogue) -> None:
@@ -16,8 +19,8 @@ def print_catalogue(declared: Catalogue) -> None:
             (
                 dataset.name,
                 len(dataset.columns),
-                dataset.key,
-                dataset.cursor,
+                ", ".join(dataset.keys),
+                dataset.cursor or "—",
                 dataset.files.conn_id,
                 _address(dataset) or "—",
             )
@@ -34,7 +37,8 @@ def print_dataset(dataset: Dataset) -> None:
     """Print a whole declaration."""
     console = open_console()
     console.print(Text(dataset.name, "bold"))
-    facts = [("key", dataset.key), ("cursor", dataset.cursor), ("files", dataset.files.conn_id)]
+    facts = [("key", ", ".join(dataset.keys)), ("cursor", dataset.cursor or "—")]
+    facts.append(("files", dataset.files.conn_id))
     if dataset.api:
         since, total = dataset.api.since, dataset.api.total
         facts += [
@@ -47,15 +51,33 @@ def print_dataset(dataset: Dataset) -> None:
         facts.append(("ignored", ", ".join(dataset.ignored)))
     console.print(pairs(facts))
     columns = (
-        (column.name, column.type, "may be missing" if column.nullable else "", column.doc)
+        (
+            column.name,
+            type_name(column.type),
+            "may be missing" if column.nullable else "",
+            _written(column),
+            column.doc,
+        )
         for column in dataset.columns
     )
-    print_section(console, "columns", table(("column", "type", "", ""), columns))
+    print_section(console, "columns", table(("column", "type", "", "", ""), columns))
     if dataset.rules:
         print_section(console, "rules for incoming rows", table(("",), zip(dataset.rules, strict=True)))
     if dataset.checks:
         checks = ((check.name, check.severity) for check in dataset.checks)
         print_section(console, "checks of the table", table(("check", "severity"), checks))
+
+
+def _written(column: Column) -> str:
+    """Return where sources have a column and how they write it, as declared."""
+    given = (("at", column.at), ("format", column.format), ("zone", column.zone))
+    return ", ".join(f"{name} {_by_source(value)}" for name, value in given if value)
+
+
+def _by_source(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_by_source(one)} in {source}" for source, one in value.items())
+    return ".".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _address(dataset: Dataset) -> str:

@@ -41,10 +41,20 @@ def show_datasets(arguments: argparse.Namespace) -> int:
 
 def described(dataset: "Dataset") -> dict[str, Any]:
     """Return a declaration as JSON types."""
+    from notebook_pipeline.declare import column_types
+
     return {
         "name": dataset.name,
         "columns": [
-            {"name": column.name, "type": str(column.type), "nullable": column.nullable, "doc": column.doc}
+            {
+                "name": column.name,
+                "type": column_types.type_name(column.type),
+                "nullable": column.nullable,
+                "at": column.at,
+                "format": column.format,
+                "zone": column.zone,
+                "doc": column.doc,
+            }
             for column in dataset.columns
         ],
         "key": dataset.key,

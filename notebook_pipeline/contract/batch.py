@@ -23,10 +23,10 @@ class Origin:
     the run decides. `moves_watermark` is false if the watermark must stay: it is already past replayed rows,
     and must not pass rows that were never read. `day` is the day on which reading began, and `moment` the
     moment (UTC, YYYY-MM-DD HH:MM:SS.ffffff), if the source may have changed since: later changes may be
-    missing from the rows. `highest` is the highest number read if the cursor is a number. With
-    `accept_older`, stored rows that are newer than those read may be replaced. `fingerprint` marks a file as
-    loaded once its rows are committed. `acknowledge` is called after the commit, to tell the source that its
-    rows are safe.
+    missing from the rows. `highest` is the highest number read if the cursor is a number. `since` is the
+    cursor, as text, from which changes were requested, or "" for all rows. With `accept_older`, stored rows
+    that are newer than those read may be replaced. `fingerprint` marks a file as loaded once its rows are
+    committed. `acknowledge` is called after the commit, to tell the source that its rows are safe.
     """
 
     kind: SourceKind
@@ -36,6 +36,7 @@ class Origin:
     day: str = ""
     moment: str = ""
     highest: int | None = None
+    since: str = ""
     accept_older: bool = False
     fingerprint: str | None = None
     acknowledge: Callable[[], object] = nothing

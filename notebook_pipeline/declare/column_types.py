@@ -17,6 +17,11 @@ def is_json(kind: pa.DataType) -> bool:
     return isinstance(kind, pa.JsonType)
 
 
+def type_name(kind: pa.DataType) -> str:
+    """Return the name under which a type is shown; Arrow's own of JSON is not one that is declared."""
+    return "json" if is_json(kind) else str(kind)
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return True if a type is one of the two text types that may be declared."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)

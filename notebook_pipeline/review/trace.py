@@ -14,6 +14,7 @@ from notebook_pipeline.declare.catalogue import get
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.review.queries import artefact
 from notebook_pipeline.storage.database import Database, quoted
+from notebook_pipeline.storage.keys import key_text
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ def trace_row(database: Database, table: str, key: str | Sequence[str]) -> Trace
     )
     stored = [value for _, value in bound]
     rows = database.query(f"SELECT * FROM {quoted(dataset.name)} WHERE {same}", stored).to_pylist()
-    text = (
-        str(stored[0]) if len(stored) == 1 else json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
+    named = ", ".join(
+        f"{place} AS {quoted(name)}" for name, (place, _) in zip(dataset.keys, bound, strict=True)
     )
+    # The text under which deletions are recorded is made by the database.
+    [[text]] = database.execute(f"SELECT {key_text(database, dataset, 'k')} FROM (SELECT {named}) k", stored)
     return _living(database, table, text, rows[0]) if rows else _deleted(database, table, text)
 
 

@@ -69,7 +69,7 @@ class CellOutputs:
             return None
         if kind in _SHOWN and not is_result and not self._is_kept(msg):
             return None
-        msg = {**msg, "content": self._redactor.data(content)}
+        msg = {**msg, "content": self._redactor.message(content)}
         self._take_note(msg["content"])
         return msg
 
@@ -97,7 +97,7 @@ class CellOutputs:
             "evalue": content["evalue"][: 2 * _LONGEST_LINE],
             "traceback": [line[: 2 * _LONGEST_LINE] for line in content["traceback"]],
         }
-        masked = self._redactor.data(long)
+        masked = self._redactor.message(long)
         masked["evalue"] = masked["evalue"][:_LONGEST_LINE]
         masked["traceback"] = [line[:_LONGEST_LINE] for line in masked["traceback"]]
         self.error = f"{masked['ename']}: {masked['evalue']}"

@@ -20,6 +20,7 @@ from notebook_pipeline.running.output_limits import MEGABYTE, OutputLimits
 from notebook_pipeline.running.parameters import check_parameters
 from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.run_identity import Identity, new_run_id
+from notebook_pipeline.secrets.everyday_words import everyday_words
 from notebook_pipeline.secrets.kernel_environment import proxies
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.secrets.store_credentials import credentials
@@ -96,7 +97,7 @@ def make_plan(
     passed = _connections(parameters, connections)
     # Only the runner has the store's credentials, but errors of the store may contain them.
     store = [credentials()] if settings.output_url() else []
-    redactor = Redactor([*passed.values(), *proxies(), *store])
+    redactor = Redactor([*passed.values(), *proxies(), *store], everyday_words(parameters))
     refuse_secrets(parameters, redactor)
     require_local_files(parameters, passed)
     run_id = new_run_id()

@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
-SHORT = 6
+from notebook_pipeline.secrets.everyday_words import SHORT
+
+_SCHEMES = ("Basic", "Bearer", "Token", "ApiKey")
 
 _ESCAPES: tuple[Callable[[str], str], ...] = (
     lambda text: json.dumps(text)[1:-1],
@@ -24,14 +26,22 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
 def forms(secret: str, login: str) -> set[str]:
     """Return the forms of a secret, its lines also alone, and of the pair `login:secret` in base64.
 
-    Escapes are applied once or twice, as for the JSON of an HTML text. A secret of fewer than SHORT
-    characters is not encoded: its encoded form would occur by chance.
+    Escapes are applied once or twice, as for the JSON of an HTML text.
     """
     plain = {secret, *(line for line in secret.splitlines() if len(line) >= SHORT)}
+    return (_escaped(plain) | _encoded(secret) | _base64(f"{login}:{secret}")) - {""}
+
+
+def credential_forms(secret: str, login: str) -> set[str]:
+    """Return the forms of a secret where a credential stands: in an address or in an authorization header."""
+    address = {f"{login}:{secret}" if login else f":{secret}@", f"://{secret}@"}
+    headers = {f"{written} {secret}" for scheme in _SCHEMES for written in (scheme, scheme.lower())}
+    return _escaped(address | headers) | _base64(f"{login}:{secret}")
+
+
+def _escaped(plain: set[str]) -> set[str]:
     once = {escape(text) for text in plain for escape in _ESCAPES}
-    twice = {escape(text) for text in once for escape in _ESCAPES}
-    encoded = _encoded(secret) if len(secret) >= SHORT else set()
-    return (plain | once | twice | encoded | _base64(f"{login}:{secret}")) - {""}
+    return plain | once | {escape(text) for text in once for escape in _ESCAPES}
 
 
 def _encoded(text: str) -> set[str]:

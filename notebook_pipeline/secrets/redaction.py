@@ -1,11 +1,12 @@
 """Masking of secrets in the output of a kernel, in all their known forms (see encodings.py)."""
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from notebook_pipeline.connections import Connection
-from notebook_pipeline.secrets.encodings import SHORT, forms
+from notebook_pipeline.secrets.encodings import credential_forms, forms
+from notebook_pipeline.secrets.everyday_words import SHORT, is_weak
 
 MASK = "***"
 # A truncated text keeps its beginning, so this many characters are enough to recognise a long form.
@@ -15,17 +16,26 @@ _SCHEMES = ("basic", "bearer", "token", "apikey")
 
 
 class Redactor:
-    """Mask the secrets of connections; `warnings` names the secrets that are too short to mask reliably."""
+    """Mask the secrets of connections.
 
-    def __init__(self, connections: Iterable[Connection] = ()) -> None:
+    A weak secret, which is short or within one of `words`, cannot be told from ordinary text: it is masked
+    only where a credential stands, and `warnings` names its connection.
+    """
+
+    def __init__(self, connections: Iterable[Connection] = (), words: Iterable[str] = ()) -> None:
+        words = frozenset(words)
         owned = [(connection, secret) for connection in connections for secret in _secrets(connection)]
+        weak = [(connection, secret) for connection, secret in owned if is_weak(secret, words)]
         self.warnings = [
-            f"connection {connection.conn_id!r} has a secret of fewer than {SHORT} characters: it is masked "
-            "wherever it occurs as plain text, but not in every encoding; use a longer one"
-            for connection, secret in owned
-            if len(secret) < SHORT
+            f"connection {conn_id!r} has a secret that is too weak to be masked everywhere: it has fewer "
+            f"than {SHORT} characters, or is an everyday word here, such as the name of a dataset, a column "
+            "or a parameter. It is masked only where a credential stands, such as in an authorization "
+            "header; use a longer one"
+            for conn_id in dict.fromkeys(connection.conn_id for connection, _ in weak)
         ]
-        found = {form for connection, secret in owned for form in forms(secret, connection.login)}
+        strong = [pair for pair in owned if pair not in weak]
+        found = {form for connection, secret in strong for form in forms(secret, connection.login)}
+        found |= {form for connection, secret in weak for form in credential_forms(secret, connection.login)}
         self._forms = sorted(found, key=lambda form: (-len(form), form))
         self._long_forms = [form for form in self._forms if len(form) >= SHORT]
         self._leads = {form[:LEAD].encode("utf-8", "replace") for form in self._long_forms}
@@ -51,6 +61,18 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.data(inner, binary=binary) for inner in value]
         return value
+
+    def message(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of a kernel's message, masked, with the names that the protocol gives its parts.
+
+        A secret may be one of these names, or that of a MIME type.
+        """
+        return {
+            name: {kind: self.data(inner, binary=_is_picture(kind)) for kind, inner in part.items()}
+            if name in ("data", "metadata") and isinstance(part, dict)
+            else self.data(part)
+            for name, part in content.items()
+        }
 
     def is_in(self, content: str | bytes) -> bool:
         """Return True if a secret of at least SHORT characters occurs in a text or in bytes."""

@@ -14,7 +14,7 @@ from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.number_texts import counted
 from notebook_pipeline.steps.prefetch import prefetched
-from notebook_pipeline.steps.reading_moment import Cursor, moment_of
+from notebook_pipeline.steps.reading_moment import Cursor, moment_of, newest_until_then
 from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, ledger
@@ -25,7 +25,11 @@ from notebook_pipeline.storage.sweeps import Reading
 
 @dataclass
 class Load:
-    """The merge of batches inside one open transaction, with the counts of all rows."""
+    """The merge of batches inside one open transaction, with the counts of all rows.
+
+    `newest` and `oldest` are cursors of all good rows; `newest_until_then` leaves out rows that are later
+    than the moment at which reading began.
+    """
 
     session: Session
     dataset: Dataset
@@ -39,9 +43,12 @@ class Load:
     in_table_and_source: tuple[int, int] | None = None
     merged: MergeCounts = field(default_factory=MergeCounts)
     newest: Cursor | None = None
+    newest_until_then: Cursor | None = None
+    oldest: Cursor | None = None
     noted: Counter[str] = field(default_factory=Counter)
     examples: Mapping[str, Sequence[tuple]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    filter_problem: str = ""
 
     def merge(
         self,
@@ -162,6 +169,8 @@ class Load:
         if self.noted["older"] and self.rows_missing is not None:
             found["rows_older_than_stored"] = self.noted["older"]
             found["older_keys"] = [", ".join(map(str, key)) for key in self.examples["older"]]
+        if self.filter_problem:
+            found["filter"] = self.filter_problem
         return {"dataset": self.dataset.name, **self.counts(), **found, "watermark": watermark}
 
     def _account(self, batch: Checked) -> None:
@@ -169,8 +178,15 @@ class Load:
         self.rows_rejected += batch.rejected_count
         self.rejected += batch.rejected[: ledger.KEPT_REJECTED_ROWS - len(self.rejected)]
         if batch.good.num_rows and self.dataset.cursor:
-            newest = pc.max(batch.good.column(self.dataset.cursor)).as_py()
-            self.newest = newest if self.newest is None else max(self.newest, newest)
+            self._account_cursors(batch.good.column(self.dataset.cursor))
+
+    def _account_cursors(self, cursors: pa.Array) -> None:
+        oldest, newest = pc.min_max(cursors).as_py().values()
+        self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+        self.newest = newest if self.newest is None else max(self.newest, newest)
+        then = newest_until_then(self.dataset, self.origin, cursors)
+        known = [value for value in (self.newest_until_then, then) if value is not None]
+        self.newest_until_then = max(known, default=None)
 
     def _first_rejected(self) -> str:
         if not self.rejected:

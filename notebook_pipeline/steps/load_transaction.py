@@ -5,11 +5,12 @@ from contextlib import contextmanager
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.errors import DataRefused
+from notebook_pipeline.steps.filter_check import filter_problem
 from notebook_pipeline.steps.load import Load
-from notebook_pipeline.steps.reading_moment import watermark_of
 from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import extraction_order, ledger
+from notebook_pipeline.storage.cursors import cursor_text
 from notebook_pipeline.storage.merge import read_watermark, save_watermark
 from notebook_pipeline.storage.tables import add_missing_columns
 
@@ -51,13 +52,14 @@ def _commit(load: Load) -> None:
     before = read_watermark(database, name, origin.source)
     # After a column was added, no live run may start where a file ends: it has to read everything.
     is_whole = origin.kind.is_live or not load.session.missing_columns
-    if load.newest is not None and origin.moves_watermark and is_whole:
-        newest = watermark_of(load.dataset, origin, load.newest)
+    if load.newest_until_then is not None and origin.moves_watermark and is_whole:
+        newest = cursor_text(load.newest_until_then)
         save_watermark(database, load.dataset, origin.source, newest, run_id=run_id, now=ledger.now())
     after = read_watermark(database, name, origin.source)
     if origin.fingerprint:
         ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
     _save_repeated(load)
+    _save_filter_problem(load)
     _save_rejected(load)
     ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
 
@@ -76,6 +78,23 @@ def _save_repeated(load: Load) -> None:
         "sample": [list(key) for key in load.examples["repeated"]],
     }
     ledger.save_results(load.session.database, load.session.run_id, load.dataset.name, [finding])
+
+
+def _save_filter_problem(load: Load) -> None:
+    """Save a finding if the rows do not fit the filter with which they were requested."""
+    if not load.origin.since:
+        return
+    database = load.session.database
+    load.filter_problem = filter_problem(database, load.dataset, load.origin.since, load.oldest)
+    if load.filter_problem:
+        finding = {
+            "check_name": "filter_of_source",
+            "severity": "warn",
+            "passed": False,
+            "measured": load.filter_problem,
+            "expected": f"rows changed since {load.origin.since}, those of this cursor included",
+        }
+        ledger.save_results(database, load.session.run_id, load.dataset.name, [finding])
 
 
 def _save_rejected(load: Load) -> None:

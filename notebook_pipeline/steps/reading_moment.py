@@ -1,10 +1,11 @@
 """The moment of which a reading speaks, and the watermark that it may set, as texts of the cursor."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from notebook_pipeline import settings
+from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.cursors import NO_CURSOR, cursor_text, cursor_type
@@ -27,10 +28,19 @@ def moment_of(dataset: Dataset, origin: Origin, newest: Cursor | None) -> str:
     return max(_began(origin, kind), text) if origin.kind.is_live else text
 
 
-def watermark_of(dataset: Dataset, origin: Origin, newest: Cursor) -> str:
-    """Return the newest cursor, but no day or moment after the one at which reading began."""
-    kind, text = cursor_type(dataset), cursor_text(newest)
-    return text if kind is None or pa.types.is_integer(kind) else min(text, _began(origin, kind))
+def newest_until_then(dataset: Dataset, origin: Origin, cursors: pa.Array) -> Cursor | None:
+    """Return the newest of some cursors that is no day or moment after the one at which reading began.
+
+    A row that is dated later proves nothing about the changes up to its date: they are not read yet.
+    """
+    newest, kind = pc.max(cursors).as_py(), cursor_type(dataset)
+    if newest is None or kind is None or pa.types.is_integer(kind):
+        return newest
+    began = _began(origin, kind)
+    if cursor_text(newest) <= began:
+        return newest
+    until = began if pa.types.is_date(kind) else datetime.fromisoformat(began).replace(tzinfo=UTC)
+    return pc.max(cursors.filter(pc.less_equal(cursors, pa.scalar(until, cursors.type)))).as_py()
 
 
 def _began(origin: Origin, kind: pa.DataType) -> str:

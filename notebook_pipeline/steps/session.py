@@ -27,6 +27,7 @@ from notebook_pipeline.running.parameters_cell import read_parameters
 from notebook_pipeline.running.plan import refuse_secrets
 from notebook_pipeline.running.run_identity import new_run_id
 from notebook_pipeline.running.run_order import warn_of_clock
+from notebook_pipeline.secrets.everyday_words import everyday_words
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
@@ -83,7 +84,7 @@ class Session:
 
     def fail(self, error: str) -> None:
         """Close a run by hand as failed, unless it is already closed."""
-        self.close("failed", Redactor(_connections(self.parameters)).text(error))
+        self.close("failed", _redactor(self.parameters).text(error))
 
     def close(self, status: str, error: str | None = None) -> None:
         """Write the end of a run by hand to the ledger, unless it is already closed."""
@@ -134,7 +135,7 @@ def _join(run_id: str, parameters: Mapping[str, Any], database: Database) -> Ses
 
 
 def _start_by_hand(notebook: str, parameters: Mapping[str, Any], database: Database) -> Session:
-    refuse_secrets(parameters, Redactor(_connections(parameters)))
+    refuse_secrets(parameters, _redactor(parameters))
     newest = ledger.newest_run_id(database)
     warn_of_clock(newest, print)
     run_id = new_run_id(newest)
@@ -194,6 +195,10 @@ def _readable(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "—"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _redactor(parameters: Mapping[str, Any]) -> Redactor:
+    return Redactor(_connections(parameters), everyday_words(parameters))
 
 
 def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:

@@ -12,8 +12,11 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from notebook_pipeline.connections import resolve
+from notebook_pipeline.contract.columns import from_column
+from notebook_pipeline.contract.neutral_types import stored_type
 from notebook_pipeline.declare import Dataset
-from notebook_pipeline.declare.catalogue import load_all
+from notebook_pipeline.declare.catalogue import get, load_all
+from notebook_pipeline.declare.column import MARKS
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Value, quoted
@@ -59,7 +62,7 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
             table: _copy(source, target, table, [_in_order(source, table)]) for table in _to_copy(source)
         }
         for dataset in datasets:
-            copied[dataset.name] = _copy(source, target, dataset.name, _by_key(source, dataset))
+            copied[dataset.name] = _copy(source, target, dataset.name, _converted(source, target, dataset))
         return copied
 
 
@@ -79,7 +82,8 @@ def _to_copy(source: Database) -> list[str]:
 
 def _copy(source: Database, target: Database, table: str, batches: Iterable[pa.Table]) -> int:
     for rows in batches:
-        target.append(table, rows)
+        if not target.append(table, rows):
+            _append_by_staging(target, table, rows)
     counts = [one.execute(f"SELECT count(*) FROM {quoted(table)}")[0][0] for one in (source, target)]
     if counts[0] != counts[1]:
         raise PipelineError(
@@ -95,19 +99,72 @@ def _in_order(source: Database, table: str) -> pa.Table:
     return source.query(f"SELECT {_columns(source, table)} FROM {table} {order}")
 
 
-def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.Table]:
-    """Yield a dataset's rows in the order of their keys, ROWS_AT_ONCE at a time to limit memory."""
+def _converted(source: Database, target: Database, dataset: Dataset) -> Iterator[pa.Table]:
+    """Yield a dataset's rows as the target stores them, in the order of their keys."""
+    for rows in _by_key(source, dataset):
+        marks = [rows.column(mark).cast(pa.string()) for mark in MARKS]
+        encoded = target.encoded(rows.select(dataset.schema.names))
+        yield pa.table([*encoded.columns, *marks], names=[*encoded.schema.names, *MARKS])
+
+
+def _by_key(source: Database, dataset: Dataset) -> Iterator[pa.RecordBatch]:
+    """Yield a dataset's rows in neutral types by their keys, ROWS_AT_ONCE at a time to limit memory."""
     key, after, values = ", ".join(map(quoted, dataset.keys)), "", list[Value]()
-    marks = ", ".join("?" * len(dataset.keys))
-    columns = _columns(source, dataset.name)
+    columns = ", ".join(map(quoted, (*dataset.schema.names, *MARKS)))
     while True:
         select = f"SELECT {columns} FROM {quoted(dataset.name)} {after} ORDER BY {key} LIMIT {ROWS_AT_ONCE}"
-        rows = source.query(select, values)
+        rows = _neutral(dataset, source.query(select, values))
         if not rows.num_rows:
             return
         yield rows
-        last = [rows.column(name)[-1].as_py() for name in dataset.keys]
-        after, values = f"WHERE ({key}) > ({marks})", last
+        bound = [source.bound(rows.column(name)[-1].as_py()) for name in dataset.keys]
+        after, values = (
+            f"WHERE ({key}) > ({', '.join(sql for sql, _ in bound)})",
+            [value for _, value in bound],
+        )
+
+
+def _neutral(dataset: Dataset, stored: pa.Table) -> pa.RecordBatch:
+    """Return stored rows in neutral types; raise PipelineError if a value does not fit its declared type."""
+    columns = [_neutral_column(dataset, field, stored.column(field.name)) for field in dataset.schema]
+    marks = [_one_array(stored.column(mark)) for mark in MARKS]
+    return pa.RecordBatch.from_arrays([*columns, *marks], [*dataset.schema.names, *MARKS])
+
+
+def _neutral_column(dataset: Dataset, field: pa.Field, stored: pa.ChunkedArray) -> pa.Array:
+    column = _one_array(stored)
+    if column.null_count == len(column):
+        # SQLite gives a column of nulls any type.
+        return pa.nulls(len(column), stored_type(field.type))
+    if pa.types.is_boolean(field.type):
+        return column.cast(pa.bool_())
+    cells = from_column(column, field.type)
+    wrong = [(breach, int(breach.bad.argmax())) for breach in cells.breaches if breach.bad.any()]
+    if wrong:
+        breach, row = wrong[0]
+        raise PipelineError(
+            f"{dataset.name}: column {field.name} is declared as {field.type}, but a stored value "
+            f"{breach.reason(row)}; the copy was rolled back. Correct the value and copy again"
+        )
+    return cells.stored
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    joined = column.combine_chunks()
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _append_by_staging(target: Database, table: str, rows: pa.Table) -> None:
+    """Append rows through a temporary table, for columns that the engine does not take as they are."""
+    dataset = get(table)
+    fields = [*dataset.schema, *(pa.field(mark, pa.string()) for mark in MARKS)]
+    columns = [f"{quoted(field.name)} {target.staged_type(field.type)}" for field in fields]
+    values = [target.from_staged(quoted(field.name), field.type) for field in fields]
+    target.execute(f"CREATE TEMP TABLE _copied ({', '.join(columns)})")
+    target.append("_copied", rows)
+    names = ", ".join(quoted(field.name) for field in fields)
+    target.execute(f"INSERT INTO {quoted(table)} ({names}) SELECT {', '.join(values)} FROM _copied")
+    target.execute("DROP TABLE _copied")
 
 
 def _columns(source: Database, table: str) -> str:

@@ -82,10 +82,6 @@ class Database(ABC):
             raise
 
     @abstractmethod
-    def define(self, sql: str) -> None:
-        """Run a statement that creates a table or an index."""
-
-    @abstractmethod
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
 

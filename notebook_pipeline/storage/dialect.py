@@ -1,4 +1,4 @@
-"""Translation of SQLite's dialect to PostgreSQL's: parameters, types, globs, columns, functions."""
+"""Translation of SQLite's dialect to PostgreSQL's: parameters, globs, columns, functions."""
 
 import itertools
 import re
@@ -7,9 +7,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-# Text is sorted and compared by its bytes, as SQLite does, whatever the server's locale.
-_TYPES = {"TEXT": 'TEXT COLLATE "C"', "INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION"}
-_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?|\b(?:TEXT(?! COLLATE)|INTEGER|REAL)\b""")
+_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\?""")
 ROWS_IN_A_PIECE = 4096
 # Reads a field of a JSON text; null if it is not JSON. U+0000, which PostgreSQL cannot store, is removed.
 JSON_FIELD = r"""CREATE OR REPLACE FUNCTION _json_field(object text, field text) RETURNS text
@@ -38,11 +36,6 @@ def numbered(sql: str) -> str:
     """Return SQL with `$1`, `$2`, … in place of its `?`."""
     numbers = itertools.count(1)
     return _TOKENS.sub(lambda token: f"${next(numbers)}" if token[0] == "?" else token[0], sql)
-
-
-def typed(sql: str) -> str:
-    """Return a definition with PostgreSQL's types."""
-    return _TOKENS.sub(lambda token: _TYPES.get(token[0], token[0]), sql)
 
 
 def stored(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

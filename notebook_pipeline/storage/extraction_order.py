@@ -14,7 +14,7 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.contract.source_kind import BULK_MARK, SourceKind
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, Value, literal
-from notebook_pipeline.storage.keys import is_rejected, key_text, rejected_key
+from notebook_pipeline.storage.keys import are_rejected_keys_readable, is_rejected, key_text, rejected_key
 
 
 def take_place(database: Database, dataset: str, run_id: str, origin: Origin) -> str:
@@ -99,10 +99,13 @@ class Notes:
         self._database = database
         self._dataset = dataset
         self._place = place
-        # Replays confirm at an earlier place than the row's own may be, which is compared below.
-        self.notes_all = origin.is_replay or may_be_followed(database, dataset.name, run_id, origin)
         self.has_notes = self._exists("row_place WHERE dataset = ?", [dataset.name])
         self._has_rejected = self._exists(f"rejected_row WHERE {is_rejected(dataset)}")
+        # Any row may be a version of a rejected one whose key cannot be read.
+        may_be_any = self._has_rejected and not are_rejected_keys_readable(dataset)
+        # Replays confirm at an earlier place than the row's own may be, which is compared below.
+        is_followed = origin.is_replay or may_be_followed(database, dataset.name, run_id, origin)
+        self.notes_all = is_followed or may_be_any
 
     def forget(self, written: str) -> None:
         """Delete the entries of rows that were written; `written` is the query of their keys, as text."""

@@ -4,6 +4,10 @@ The text of a key of one column is its stored value as text; of several it is a 
 stored values, in the order of the key.
 """
 
+import pyarrow as pa
+
+from notebook_pipeline.declare import column_types
+from notebook_pipeline.declare.column import FAMILIES
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.database import Database, literal, quoted
 
@@ -21,6 +25,17 @@ def rejected_key(database: Database, dataset: Dataset) -> str:
     if len(columns) == 1:
         return text
     return f"CASE WHEN {' AND '.join(f'{column} IS NOT NULL' for column in columns)} THEN {text} END"
+
+
+def are_rejected_keys_readable(dataset: Dataset) -> bool:
+    """Return True if `rejected_key` finds the key of a rejected row wherever the row came from.
+
+    It finds integers and texts under the column's own name; sources write other types in several ways.
+    """
+    columns = [dataset.column(name) for name in dataset.keys]
+    return all(
+        pa.types.is_integer(column.type) or column_types.is_text(column.type) for column in columns
+    ) and all(column.path(family) == (column.name,) for column in columns for family in FAMILIES)
 
 
 def is_rejected(dataset: Dataset) -> str:

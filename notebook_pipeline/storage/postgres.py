@@ -25,6 +25,9 @@ LOCK_TIMEOUT_MS = 15 * 60 * 1000
 # A run is alive as long as its session: the server must notice soon if the client's machine has failed.
 _SETTINGS = {
     "client_encoding": "UTF8",
+    # Keys that are moments are recorded as text, which must not depend on the settings of a login.
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "tcp_keepalives_idle": "60",
@@ -70,10 +73,6 @@ class PostgresDatabase(Database):
         except PipelineError:
             self.close()
             raise
-
-    def define(self, sql: str) -> None:
-        """Run a statement that creates a table or an index."""
-        self.execute(dialect.typed(sql))
 
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""

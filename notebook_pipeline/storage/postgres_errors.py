@@ -4,6 +4,8 @@ from adbc_driver_manager import Error
 
 from notebook_pipeline.connections import Connection
 
+# Shorter secrets occur in ordinary words.
+SHORTEST = 6
 _REMEDIES = {
     "23505": "another writer stored it at the same time; run again",
     "25006": "this connection is read-only",
@@ -39,6 +41,9 @@ def _text(part: str | bytes) -> str:
 
 def without_secrets(connection: Connection, said: str) -> str:
     """Return a message without the connection's secrets, which it is not expected to contain anyway."""
+    names = [connection.conn_id, connection.host, connection.login, connection.schema]
     for secret in connection.secrets():
-        said = said.replace(secret, "…")
+        # A password that is a part of these names cannot be told from them.
+        if len(secret) >= SHORTEST and not any(secret in name for name in names):
+            said = said.replace(secret, "…")
     return said

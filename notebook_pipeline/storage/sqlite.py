@@ -72,10 +72,6 @@ class SqliteDatabase(Database):
             self.close()
             raise
 
-    def define(self, sql: str) -> None:
-        """Run a statement that creates a table or an index."""
-        self.execute(sql)
-
     def sql_type(self, kind: pa.DataType) -> str:
         """Return the SQL type in which a column of a declared type is stored."""
         return stored_types.sqlite_type(kind)

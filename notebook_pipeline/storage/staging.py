@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.database import Database, literal, quoted
 from notebook_pipeline.storage.extraction_order import Notes
 from notebook_pipeline.storage.key_order import key_of
@@ -15,6 +16,8 @@ from notebook_pipeline.storage.versions import merge_versions
 
 # Keys that are shown as examples of repeated or older rows.
 EXAMPLES = 5
+# How often a batch is compared again because another writer has changed one of its rows meanwhile.
+ROUNDS = 20
 
 
 class Staging:
@@ -53,8 +56,16 @@ class Staging:
         self._database.empty("_staged")
         self._database.append("_staged", batch.append_column("_seq", pa.array(range(len(batch)), pa.int64())))
         outcomes = self._decided(batch, has_versions=has_versions)
-        while not self._upsert():
+        for _ in range(ROUNDS):
+            if self._upsert():
+                break
             outcomes = self._decided(batch, has_versions=has_versions)
+        else:
+            raise PipelineError(
+                f"{self._dataset.name}: the database wrote fewer rows than it was given, {ROUNDS} times in a "
+                "row; nothing was committed. If a trigger or a rule of the table drops rows, remove it; else "
+                "other writers keep changing the same rows: run again when they are done"
+            )
         # Every row in `_outcome` but the losers has a new place: it was written, or has become a live row.
         changed = "v.outcome IN ('inserted', 'updated', 'adopted')"
         self._notes.forget(

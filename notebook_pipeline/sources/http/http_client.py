@@ -15,6 +15,7 @@ import requests
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.number_texts import in_seconds
+from notebook_pipeline.secrets.everyday_words import everyday_words
 from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
@@ -50,7 +51,8 @@ class Client:
         self._connection = connection
         self._follows = connection_settings.flag(connection, "allow_redirects")
         self._sessions = Sessions(connection)
-        self._redactor = Redactor([connection])
+        self._words = everyday_words()
+        self._redactor = Redactor([connection], self._words)
         self._deadline = time.monotonic() + self._patience.budget
         self._closed = threading.Event()
         self._pause = self._closed.wait if pause is None else pause
@@ -223,7 +225,7 @@ class Client:
         with self._network_errors():
             response = self._sessions.send(request, url, timeout, is_home=is_home)
         if tokens := self._sessions.tokens():
-            self._redactor = Redactor([self._connection, *tokens])
+            self._redactor = Redactor([self._connection, *tokens], self._words)
         return response
 
     def _target(self, response: requests.Response, url: str) -> str | None:

@@ -11,6 +11,7 @@ from notebook_pipeline.connections import Connection
 from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.paths import path_steps
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.http.completeness import Selection
 from notebook_pipeline.sources.http.http_client import Client
@@ -90,6 +91,7 @@ class RestSource:
             moves_watermark=self._skipped_since is None,
             day=self.landing.day,
             moment=self.landing.began,
+            since=self._selection.since,
             accept_older=self._accept_older,
         )
         shows_missing = self._selection.is_sweep and not keys.without_key
@@ -106,7 +108,8 @@ class RestSource:
     @property
     def undeclared(self) -> list[str]:
         """Return the received fields that the dataset neither declares nor ignores."""
-        declared = {*received_names(self._dataset, "api"), *self._dataset.ignored}
+        marker = path_steps(self._dataset.declared_api().deleted_at)[:1]
+        declared = {*received_names(self._dataset, "api"), *self._dataset.ignored, *marker}
         return sorted(self.reader.fields - declared)
 
     @contextmanager
