@@ -29,6 +29,7 @@ def add_declare(commands: Any) -> None:
     source = declare.add_mutually_exclusive_group(required=True)
     source.add_argument("--file", metavar="F", help="path or http address of one file, copied below data/")
     source.add_argument("--api", metavar="CONN/ENDPOINT", help="connection and endpoint of an API")
+    declare.add_argument("--rows", metavar="PATH", default="", help="path of the rows in the API's answer")
     declare.add_argument("--force", action="store_true", help="overwrite the declaration if there is one")
     declare.set_defaults(command=declare_table)
 
@@ -39,7 +40,7 @@ def declare_table(arguments: argparse.Namespace) -> int:
     from notebook_pipeline.discovery.declaration_writer import declaration_text, loaded
 
     if arguments.api is not None:
-        draft, then = _from_api(arguments.name, arguments.api)
+        draft, then = _from_api(arguments.name, arguments.api, arguments.rows)
     else:
         draft, then = _from_file(arguments.name, arguments.file)
     text = declaration_text(draft)
@@ -87,12 +88,12 @@ def _from_file(name: str, file: str) -> tuple["Draft", list[str]]:
     return draft_of(name, placed.source, table, source), [load]
 
 
-def _from_api(name: str, api: str) -> tuple["Draft", list[str]]:
+def _from_api(name: str, api: str, rows: str) -> tuple["Draft", list[str]]:
     from notebook_pipeline.discovery.api_sample import draft_of_api
 
     conn_id, slash, endpoint = api.partition("/")
     if not (conn_id and slash and endpoint):
         raise UsageError(f"--api {api}: expected CONN/ENDPOINT, such as sportsworldcentral_url/v0/things/")
-    return draft_of_api(name, conn_id, endpoint), [
+    return draft_of_api(name, conn_id, endpoint, rows), [
         f"notebook-pipeline run api_incremental_update -p dataset {name}"
     ]

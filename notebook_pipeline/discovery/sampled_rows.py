@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
 
 import pyarrow as pa
 
@@ -47,12 +46,11 @@ def sampled(batches: Iterable[RawBatch]) -> Sampled:
 def _take(found: Sampled, batch: RawBatch, taken: int, *, are_first: bool) -> None:
     count = len(batch.received)
     step = 1 if are_first else max(1, count // taken)
-    received = batch.received
-    if isinstance(received, pa.RecordBatch):
-        kept = received.take(pa.array(range(0, count, step)[:taken], pa.int64()))
-        found.columns.append(kept)
+    kept = range(0, count, step)[:taken]
+    if batch.columns is not None:
+        found.columns.append(batch.columns.take(pa.array(kept, pa.int64())))
     else:
-        found.values += cast("list[object]", received)[::step][:taken]
-    passed_by = count - len(range(0, count, step)[:taken])
+        found.values += [batch.received[index] for index in kept]
+    passed_by = count - len(kept)
     found.passed_by += passed_by
     found.is_whole = found.is_whole and not passed_by

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from notebook_pipeline.declare.paths import Path
 from notebook_pipeline.discovery.text_types import SeenType
 
 
@@ -17,7 +18,7 @@ class SeenColumn:
     has few, `low` and `high` the ends of a column of numbers.
     """
 
-    at: str
+    at: Path
     name: str
     seen: SeenType
     codes: np.ndarray

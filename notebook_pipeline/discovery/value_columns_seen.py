@@ -10,6 +10,7 @@ from notebook_pipeline.contract import scalars
 from notebook_pipeline.contract.arrow_functions import pc
 from notebook_pipeline.contract.scalars import UnfitError
 from notebook_pipeline.declare.column_types import MOST_DIGITS, objection
+from notebook_pipeline.declare.paths import Path
 from notebook_pipeline.discovery.seen_table import SeenColumn, codes_of
 from notebook_pipeline.discovery.text_columns_seen import LONG_TEXT, few_values
 from notebook_pipeline.discovery.text_types import MOMENT, NO_OFFSET, NO_VALUE, SeenType, type_of_days
@@ -17,7 +18,7 @@ from notebook_pipeline.discovery.text_types import MOMENT, NO_OFFSET, NO_VALUE, 
 NESTED = "holds nested values, kept as JSON"
 
 
-def json_column(at: str, name: str, values: Sequence[object]) -> SeenColumn:
+def json_column(at: Path, name: str, values: Sequence[object]) -> SeenColumn:
     """Return a column of JSON values, in which None stands for null and for what is missing."""
     spelt = [None if value is None else value if isinstance(value, str) else repr(value) for value in values]
     clean = [None if text is None else text.encode("utf-8", "replace").decode() for text in spelt]
@@ -55,7 +56,7 @@ def arrow_column(name: str, at: str, column: pa.Array) -> SeenColumn | str:
     return SeenColumn(at, name, seen, codes, low=ends["min"], high=ends["max"])
 
 
-def _of_texts(at: str, name: str, seen: SeenType, codes: np.ndarray, texts: list[str]) -> SeenColumn:
+def _of_texts(at: Path, name: str, seen: SeenType, codes: np.ndarray, texts: list[str]) -> SeenColumn:
     is_long = sum(map(len, texts)) > LONG_TEXT * len(texts)
     return SeenColumn(at, name, seen, codes, few_values(texts, len(codes)), is_long=is_long)
 
@@ -123,9 +124,8 @@ def _type_of_decimals(kind: pa.DataType, column: pa.Array) -> SeenType:
     try:
         column.cast(pa.decimal128(MOST_DIGITS, scale))
     except (pa.ArrowInvalid, ValueError):
-        return SeenType(
-            pa.string(), remarks=(f"is {kind}, of which {MOST_DIGITS} digits fit, so it is text",)
-        )
+        said = f"is {kind}, of which {MOST_DIGITS} digits fit, so it is text"
+        return SeenType(pa.string(), remarks=(said,))
     remark = f"is {kind} in the file; the values seen have at most {MOST_DIGITS} digits"
     return SeenType(pa.decimal128(MOST_DIGITS, scale), remarks=(remark,))
 
