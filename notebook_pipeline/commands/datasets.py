@@ -44,7 +44,15 @@ def described(dataset: "Dataset") -> dict[str, Any]:
     return {
         "name": dataset.name,
         "columns": [
-            {"name": column.name, "type": str(column.type), "nullable": column.nullable, "doc": column.doc}
+            {
+                "name": column.name,
+                "type": str(column.type),
+                "nullable": column.nullable,
+                "at": column.at,
+                "format": column.format,
+                "zone": column.zone,
+                "doc": column.doc,
+            }
             for column in dataset.columns
         ],
         "key": dataset.key,

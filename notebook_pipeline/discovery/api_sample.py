@@ -33,11 +33,8 @@ def draft_of_api(name: str, conn_id: str, endpoint: str, rows: str = "") -> Draf
     table = table_of(sample, is_whole=False)
     total = total_of(first, has_pages=pages is not None)
     since, unsure = _since(table, described)
-    items = [
-        Item(literal(endpoint)),
-        Item(literal(conn_id), "conn_id"),
-        Item(pages or Call("SinglePage"), "pages"),
-    ]
+    items = [Item(literal(endpoint)), Item(literal(conn_id), "conn_id")]
+    items.append(Item(pages or Call("SinglePage"), "pages"))
     optional = (("rows", literal(first.path) if first.path else None), ("since", since), ("total", total))
     items += [Item(value, argument) for argument, value in optional if value is not None]
     remarks = [*_on_pages(pages), *unsure, *_on_total(total, document, has_since=since is not None)]
@@ -52,9 +49,7 @@ def _since(table: SeenTable, described: Sequence[Parameter]) -> tuple[Call | Non
     found = named if len(named) != 1 and not able else named or able
     if not cursor or len(found) != 1:
         among = f" (by {', '.join(one.name for one in able)}?)" if able else ""
-        said = (
-            f"can only changed rows be asked for{among}? Then add since=Since(…); now updates read everything"
-        )
+        said = f"can changed rows alone be asked for{among}? Then add since=Since(…); else all are read"
         return None, [said]
     [parameter] = found
     form = next(_FORMS[one] for one in sorted(parameter.formats) if one in _FORMS)
@@ -71,11 +66,8 @@ def _on_pages(pages: Call | None) -> list[str]:
 
 def _on_total(total: Call | None, document: object, *, has_since: bool) -> list[str]:
     if total is not None:
-        return (
-            ['is the total that of all rows, or of those a request selects (of="answer")?']
-            if has_since
-            else []
-        )
+        said = 'is the total that of all rows, or of those that a request selects? Then add of="answer"'
+        return [said] if has_since else []
     if counts := paths_of_counts(document):
         return [f"does {', '.join(counts)} tell the number of rows? Then add total=Total(…)"]
     return ["does the API tell the number of rows? Then add total=Total(…), which proves that all came"]

@@ -8,25 +8,8 @@ from notebook_pipeline.discovery.api_answers import Endpoint, SeenAnswer, beside
 from notebook_pipeline.discovery.python_layout import Call, Item, call, literal
 from notebook_pipeline.sources.http.paging_shapes import next_of
 
-_LINKS = {
-    "next",
-    "next_url",
-    "nexturl",
-    "next_link",
-    "nextlink",
-    "@odata.nextlink",
-    "next_page_url",
-    "nextpageurl",
-}
-_TOKENS = {
-    "next_cursor",
-    "nextcursor",
-    "next_token",
-    "nexttoken",
-    "next_page_token",
-    "nextpagetoken",
-    "cursor",
-}
+_LINKS = {"next", "nexturl", "nextlink", "@odata.nextlink", "nextpageurl"}
+_TOKENS = {"cursor", "nextcursor", "nexttoken", "nextpagetoken"}
 _TOKEN_PARAMETERS = ("cursor", "page_token", "pageToken", "token", "next_token", "after", "next_cursor")
 _OFFSETS = ("skip", "offset", "$skip", "start")
 _SIZES = ("limit", "per_page", "page_size", "pageSize", "size", "$top", "count")
