@@ -74,15 +74,15 @@ def test_keys_types_and_places_are_shown_as_they_are_declared(
     )
     assert main(["datasets", "sale"]) == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines[:4] == ["sale", "key     shop, no", "cursor  —", "files   repository_raw_url"]
+    assert lines[:4] == ["sale", "key     shop, no", "cursor  -", "files   repository_raw_url"]
     assert [line.split(maxsplit=2) for line in lines[-4:]] == [
         ["shop", "string"],
-        ["no", "int64", "at Sale No in files, sale.no in api"],
+        ["no", "int64", "at files: Sale No, api: sale.no"],
         ["at", "timestamp[us]", "may be missing  format epoch"],
         ["items", "json", "may be missing"],
     ]
     assert main(["datasets"]) == 0
-    assert ["sale", "4", "shop,", "no", "—", "repository_raw_url", "—"] in [
+    assert ["sale", "4", "shop,", "no", "-", "repository_raw_url", "-"] in [
         line.split() for line in capsys.readouterr().out.splitlines()
     ]
 

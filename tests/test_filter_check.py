@@ -12,6 +12,7 @@ from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare import Column, Dataset
 from notebook_pipeline.sources.http.rest import API
 from notebook_pipeline.steps.filter_check import filter_problem
+from notebook_pipeline.steps.reading_moment import Cursor
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_table, create_tables
 
@@ -38,7 +39,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     ],
 )
 def test_a_filter_that_is_ignored_or_leaves_out_its_own_cursor_is_a_problem(
-    tmp_path: Path, kind: pa.DataType, stored: object, older: object, later: object
+    tmp_path: Path, kind: pa.DataType, stored: Cursor, older: Cursor, later: Cursor
 ) -> None:
     dataset = Dataset(
         "thing",

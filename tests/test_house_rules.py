@@ -26,6 +26,7 @@ ROOMS = [
     "storage",
     "secrets",
     "sources",
+    "discovery",
     "running",
     "steps",
     "checks",

@@ -1,12 +1,13 @@
 """Tables of declared datasets, for a terminal or a pipe."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 
 from rich.text import Text
 
 from notebook_pipeline import settings
 from notebook_pipeline.commands.console import open_console, pairs, print_section, table
-from notebook_pipeline.declare import Column, Dataset
+from notebook_pipeline.declare import Column, Dataset, Files
 from notebook_pipeline.declare.catalogue import Catalogue
 from notebook_pipeline.declare.column_types import type_name
 
@@ -20,9 +21,9 @@ def print_catalogue(declared: Catalogue) -> None:
                 dataset.name,
                 len(dataset.columns),
                 ", ".join(dataset.keys),
-                dataset.cursor or "—",
+                dataset.cursor or "-",
                 dataset.files.conn_id,
-                _address(dataset) or "—",
+                _address(dataset) or "-",
             )
             for dataset in declared.datasets.values()
         )
@@ -37,8 +38,11 @@ def print_dataset(dataset: Dataset) -> None:
     """Print a whole declaration."""
     console = open_console()
     console.print(Text(dataset.name, "bold"))
-    facts = [("key", ", ".join(dataset.keys)), ("cursor", dataset.cursor or "—")]
-    facts.append(("files", dataset.files.conn_id))
+    facts = [
+        ("key", ", ".join(dataset.keys)),
+        ("cursor", dataset.cursor or "-"),
+        ("files", ", ".join([dataset.files.conn_id, *_settings(dataset.files)])),
+    ]
     if dataset.api:
         since, total = dataset.api.since, dataset.api.total
         facts += [
@@ -68,15 +72,23 @@ def print_dataset(dataset: Dataset) -> None:
         print_section(console, "checks of the table", table(("check", "severity"), checks))
 
 
+def _settings(files: Files) -> list[str]:
+    """Return the settings of files that differ from the usual ones."""
+    usual, conn_id = Files(), "conn_id"
+    given = {one.name: getattr(files, one.name) for one in fields(files) if one.name != conn_id}
+    return [f"{name}={value!r}" for name, value in given.items() if value != getattr(usual, name)]
+
+
 def _written(column: Column) -> str:
-    """Return where sources have a column and how they write it, as declared."""
+    """Return where and how sources have a column, if not as usual."""
     given = (("at", column.at), ("format", column.format), ("zone", column.zone))
     return ", ".join(f"{name} {_by_source(value)}" for name, value in given if value)
 
 
 def _by_source(value: object) -> str:
+    """Return a value, or the one of each kind of source."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{_by_source(one)} in {source}" for source, one in value.items())
+        return ", ".join(f"{source}: {_by_source(one)}" for source, one in value.items())
     return ".".join(value) if isinstance(value, tuple) else str(value)
 
 

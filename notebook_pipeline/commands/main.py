@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from notebook_pipeline.commands.adopt import add_adopt
 from notebook_pipeline.commands.datasets import add_datasets
+from notebook_pipeline.commands.declare import add_declare
 from notebook_pipeline.commands.review import add_commands
 from notebook_pipeline.commands.run_output import Terminal
 from notebook_pipeline.commands.sample import add_sample
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     add_commands(commands)
     add_datasets(commands)
+    add_declare(commands)
     add_adopt(commands)
     _add_prune(commands)
     add_sample(commands)
