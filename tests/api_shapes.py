@@ -43,7 +43,7 @@ class Api:
     """What happens before the n-th request for a page is answered."""
     instead: dict[int, Answer] = field(default_factory=dict)
     """The answers to the n-th request for a page."""
-    faults: dict[int, fs.Failure] = field(default_factory=dict)
+    failures: dict[int, fs.Failure] = field(default_factory=dict)
     """What happens to the answer to the n-th request for a page."""
     closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -272,7 +272,7 @@ SHAPES = [
 
 
 class Handler(fs.Handler):
-    """Answer one connection's requests; a fault may take an answer over."""
+    """Answer one connection's requests; a failure may take an answer over."""
 
     server: "Server"  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -288,10 +288,10 @@ class Handler(fs.Handler):
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         with api.lock:
             status, more, answer = api.answer(Asked(parts.path, query, body, headers))
-            fault = api.faults.pop(len(api.pages_asked) - 1, None)
+            failure = api.failures.pop(len(api.pages_asked) - 1, None)
         sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        if fault:
-            fault(self, sent)
+        if failure:
+            failure(self, sent)
         elif status == 204:
             self.send_response(204)
             self.end_headers()

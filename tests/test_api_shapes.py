@@ -394,12 +394,12 @@ TOLD = ("400", "404", "broken JSON", "another object")
 
 @only("size only", "token", "next link", "OData", "search by POST")
 @pytest.mark.parametrize("number", [0, 2, 4])
-@pytest.mark.parametrize("fault", MENU)
-def test_a_fault_is_passed_or_told(api: Api, fault: str, number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", MENU)
+def test_a_fault_is_passed_or_told(api: Api, failure: str, number: int, tmp_path: Path) -> None:
     """An extraction equals the source, or it failed, and the next try equals it."""
-    api.faults = {number: MENU[fault]}
-    reads_again = number and fault in READS_AGAIN.get(api.shape.name, ())
-    if fault in TOLD and not reads_again:
+    api.failures = {number: MENU[failure]}
+    reads_again = number and failure in READS_AGAIN.get(api.shape.name, ())
+    if failure in TOLD and not reads_again:
         with pytest.raises(PipelineError, match=rf"page {number}: (GET|POST) {api.url}/things.*; "):
             read(api, tmp_path)
     rows, _ = read(api, tmp_path)

@@ -155,7 +155,7 @@ def test_empty_parts_are_passed_over_with_a_note(tmp_path: Path) -> None:
     for name, data in {"a.csv": b"", "b.csv": CSV, "c.csv": b""}.items():
         (tmp_path / "in" / name).write_bytes(data)
     bulk = fetch_bulk("in", folder(tmp_path), tmp_path / "cache", PLAYER)
-    assert bulk.notes == ["passed over, because they are empty: a.csv, c.csv"]
+    assert bulk.notes == ["skipped, because they are empty: a.csv, c.csv"]
     assert load("in", folder(tmp_path), tmp_path / "cache")[0].to_pylist() == ROWS
     (tmp_path / "in" / "b.csv").write_bytes(b"")
     with pytest.raises(PipelineError, match=r"^in: all 3 files are empty; expected the dataset's columns$"):
@@ -166,7 +166,7 @@ def test_a_note_says_that_trailing_delimiters_were_passed_over(tmp_path: Path) -
     lines = CSV.decode().splitlines()
     (tmp_path / "p.csv").write_text("\n".join([lines[0], *(f"{line}," for line in lines[1:])]))
     bulk = fetch_bulk("p.csv", folder(tmp_path), tmp_path / "cache", PLAYER)
-    assert bulk.notes == ["p.csv: every row ends with one more delimiter, which was passed over"]
+    assert bulk.notes == ["p.csv: every row ends with one more delimiter, which was ignored"]
     assert load("p.csv", folder(tmp_path), tmp_path / "cache")[0].to_pylist() == ROWS
 
 

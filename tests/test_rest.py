@@ -513,7 +513,7 @@ def test_one_bad_value_spoils_at_most_its_row(source: fs.Source, name: str, fiel
         assert "123456789012345678901234567890" in checked.good.column("first_name").to_pylist()
 
 
-# The fault menu: an extraction equals the source, or it failed and says where, what came and what to do
+# The menu of failures: an extraction equals the source, or it failed and says where, what came and what to do
 
 
 MENU: dict[str, fs.Failure] = {

@@ -37,7 +37,7 @@ def plan_adoption(database: Database, dataset: Dataset) -> Adoption:
     stored = database.tables.read(dataset.name)
     if not stored:
         raise UsageError(
-            f"{database.name}: no table {dataset.name}; nothing is to be adopted: the first load creates it"
+            f"{database.name}: no table {dataset.name}; there is nothing to adopt: the first load creates it"
         )
     if not is_foreign(stored) and not list(differences(database, dataset, stored)):
         raise UsageError(f"{database.name}: table {dataset.name} is adopted already; load it")

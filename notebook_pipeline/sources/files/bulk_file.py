@@ -65,7 +65,7 @@ def fetch_bulk(source: str, connection: Connection, cache: Path, dataset: Datase
         rows=sum(rows) if rows else None,
         bytes=sum(part.bytes for part in parts),
         notes=[
-            *([f"passed over, because they are empty: {', '.join(empty)}"] if empty else []),
+            *([f"skipped, because they are empty: {', '.join(empty)}"] if empty else []),
             *(note for part in parts for note in part.notes),
         ],
     )

@@ -57,9 +57,9 @@ def missing_columns(
     if not found:
         return "found no columns", ""
     if len(found) == 1 and (other := _other_delimiter(found[0], wanted, delimiter)):
-        told = "\\t" if other == "\t" else other
-        seen = f"columns found: {_shown(found[0].split(other), told)}"
-        return seen, f"Is the delimiter `{told}`? Declare Files(delimiter='{told}')"
+        written = "\\t" if other == "\t" else other
+        seen = f"columns found: {_shown(found[0].split(other), written)}"
+        return seen, f"Is the delimiter `{written}`? Declare Files(delimiter='{written}')"
     if wanted.isdisjoint(found) and not wanted.isdisjoint(name.strip("'") for name in found):
         seen = f"columns found: {_shown([name.strip(chr(39)) for name in found], ', ')}, in single quotes"
         return seen, 'Are they quoted? Declare Files(quote="\'")'

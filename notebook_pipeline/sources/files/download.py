@@ -21,7 +21,7 @@ _OVERTIME = 1.0  # seconds after the limit, in which the copy itself should have
 
 @dataclass(frozen=True)
 class Download:
-    """A copy of a remote file: its path, its checksum, and what the server told of it.
+    """A copy of a remote file: its path, its checksum, and what the server reported of it.
 
     `has_length` is false if the server told neither the length nor the end of the file, so that nothing but
     its content can show that it is complete.

@@ -153,7 +153,7 @@ def _as_sent(promised: Format, path: Path, name: str, copy: Download) -> Format:
 
 
 def _check_end(copy: Download, name: str, promised: Format) -> None:
-    """Raise PipelineError if a file whose length nobody told ends within a row."""
+    """Raise PipelineError if a file of unknown length ends within a row."""
     if promised.kind == "parquet" or promised.compression:
         return  # which end with their own mark
     with copy.path.open("rb") as file:
@@ -169,7 +169,7 @@ def _check_end(copy: Download, name: str, promised: Format) -> None:
 def _with_columns(part: Part, cache: Path, dataset: Dataset) -> Part:
     if part.format.kind == "csv":
         header = csv_reader.read_header(_csv(part, dataset))
-        notes = ["every row ends with one more delimiter, which was passed over"] if header.trailing else []
+        notes = ["every row ends with one more delimiter, which was ignored"] if header.trailing else []
         noted = [*part.notes, *(f"{part.name}: {note}" for note in notes)]
         schema = pa.schema([(column, pa.string()) for column in header.names])
         return replace(part, header=header, schema=schema, notes=noted)

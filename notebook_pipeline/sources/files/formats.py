@@ -1,4 +1,4 @@
-"""File formats: told by the declaration, a name or a server's answer, and checked by the first bytes."""
+"""File formats: known from the declaration, a name or a server's answer, and checked by the first bytes."""
 
 import lzma
 import zipfile
@@ -119,7 +119,7 @@ def _of_word(word: str) -> Format:
 
 
 def _merged(*told: Format) -> Format:
-    """Return the kind that is told first, and the compression that is told first."""
+    """Return the first kind and the first compression that are known."""
     kind = next((one for one in told if one.kind), Format(None))
     return replace(kind, compression=next((one.compression for one in told if one.compression), None))
 
