@@ -218,8 +218,8 @@ class Dataset(Declaration):
             unknown = sorted({*columns} - {*self.schema.names})
             if unknown:
                 raise UsageError(
-                    f"dataset {self.name!r}: parent of the child {child.dataset!r} names {unknown}; it declares "
-                    f"{sorted(self.schema.names)}"
+                    f"dataset {self.name!r}: parent of the child {child.dataset!r} names {unknown}; "
+                    f"it declares {sorted(self.schema.names)}"
                 )
             missing = [name for name in self.keys if name not in columns]
             if missing:

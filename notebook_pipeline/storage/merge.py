@@ -128,7 +128,7 @@ class Merge:
         order = pc.sort_indices(encoded, [(name, "ascending") for name in keys])
         rows = encoded.take(order)
         counts = self._stage(rows, has_versions=bool(repeated(rows, keys).any()))
-        return counts, pc.sort(order.take(pa.array(self._staging.winners(), pa.int64())).cast(pa.int64()))
+        return counts, order.take(pa.array(self._staging.winners(), pa.int64()))
 
     @property
     def is_behind(self) -> bool:
