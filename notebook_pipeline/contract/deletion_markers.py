@@ -1,5 +1,6 @@
 """Rows that a live source has marked as deleted: of such a row only the key need be valid."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -16,30 +17,33 @@ from notebook_pipeline.declare.dataset import Dataset
 def split_markers(raw: RawBatch) -> tuple[RawBatch, RawBatch]:
     """Return the rows of a batch that are not marked as deleted, with malformed ones, and those that are."""
     marked = np.zeros(len(raw.received), bool) if raw.deletions is None else mask(raw.deletions)
-    return _those(raw, ~marked), replace(_those(raw, marked), malformed=())
+    return chosen(raw, ~marked), replace(chosen(raw, marked), malformed=())
 
 
-def keys_of_markers(marked: RawBatch, dataset: Dataset) -> tuple[pa.RecordBatch, Mask]:
-    """Return the keys of marked rows in stored types, and which rows have a valid one."""
+def readable_keys(
+    raw: RawBatch, dataset: Dataset, given: Mapping[str, pa.Array] | None = None
+) -> tuple[pa.RecordBatch, Mask]:
+    """Return the keys of rows that have a valid one, in stored types, and which rows these are."""
     columns = [dataset.column(name) for name in dataset.keys]
-    cells = received_fields.convert(marked, Dataset(dataset.name, columns, dataset.key))
+    cells = received_fields.convert(raw, Dataset(dataset.name, columns, dataset.key), given or {})
     valid = np.logical_and.reduce([mask(cells[name].stored.is_valid()) for name in dataset.keys])
     schema = pa.schema([(name, stored_type(dataset.column(name).type)) for name in dataset.keys])
     keys = pa.RecordBatch.from_arrays([cells[name].stored for name in dataset.keys], schema=schema)
     return keys.filter(pa.array(valid)), valid
 
 
-def _those(raw: RawBatch, chosen: Mask) -> RawBatch:
-    kept = np.flatnonzero(chosen).tolist()
+def chosen(raw: RawBatch, rows: Mask) -> RawBatch:
+    """Return the marked rows of a batch alone, with its malformed ones."""
+    kept = np.flatnonzero(rows).tolist()
     received = raw.received
     if isinstance(received, pa.RecordBatch):
-        taken: pa.RecordBatch | list[object] = cast("pa.RecordBatch", received).filter(pa.array(chosen))
+        taken: pa.RecordBatch | list[object] = cast("pa.RecordBatch", received).filter(pa.array(rows))
     else:
         taken = [received[index] for index in kept]
     return replace(
         raw,
         received=taken,
-        typed=None if raw.typed is None else raw.typed.filter(pa.array(chosen)),
+        typed=None if raw.typed is None else raw.typed.filter(pa.array(rows)),
         position=lambda row: raw.position(kept[row]),
         deletions=None,
     )

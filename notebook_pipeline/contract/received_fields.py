@@ -25,11 +25,23 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def convert(raw: RawBatch, dataset: Dataset) -> dict[str, Cells]:
-    """Convert the declared columns of a batch; JSON rows must be objects."""
+def convert(raw: RawBatch, dataset: Dataset, given: Mapping[str, pa.Array] | None = None) -> dict[str, Cells]:
+    """Convert the declared columns of a batch; JSON rows must be objects.
+
+    Columns that are `given` in stored types are not looked for in the batch.
+    """
+    return {
+        column.name: from_column(given[column.name], column.type)
+        if given and column.name in given
+        else _received(raw, column)
+        for column in dataset.columns
+    }
+
+
+def _received(raw: RawBatch, column: Column) -> Cells:
     if raw.columns is not None:
-        return {column.name: _column(raw.columns, column, raw) for column in dataset.columns}
-    return {column.name: _field(raw.received, column, raw) for column in dataset.columns}  # type: ignore[arg-type]
+        return _column(raw.columns, column, raw)
+    return _field(raw.received, column, raw)  # type: ignore[arg-type]
 
 
 def _written(column: Column, raw: RawBatch) -> Written:

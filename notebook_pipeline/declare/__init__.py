@@ -1,6 +1,7 @@
 """The classes with which a project declares its tables, one table per file: see catalogue.py."""
 
 from notebook_pipeline.declare.api_declarations import Rest, Since, Total
+from notebook_pipeline.declare.child import Child
 from notebook_pipeline.declare.column import Column
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.file_declaration import Files
@@ -29,6 +30,7 @@ from notebook_pipeline.declare.rules_and_checks import (
 
 __all__ = [
     "AllowedValues",
+    "Child",
     "Column",
     "Condition",
     "Dataset",

@@ -5,6 +5,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -50,6 +51,17 @@ def load_all() -> Catalogue:
         except UsageError as error:
             problems[path.stem] = str(error)
     return Catalogue(datasets, problems)
+
+
+def declaring(*words: str) -> list[Dataset]:
+    """Return the datasets whose files contain all of these words; files that cannot be used are left out."""
+    found: list[Dataset] = []
+    for path in _files():
+        with suppress(UsageError, OSError):
+            text = path.read_bytes()
+            if all(word.encode() in text for word in words):
+                found.append(read_declaration(path))
+    return found
 
 
 def read_declaration(path: Path) -> Dataset:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from notebook_pipeline.declare.api_declarations import Rest
 from notebook_pipeline.declare.arguments import Declaration
+from notebook_pipeline.declare.child import Child
 from notebook_pipeline.declare.column import MARKS, Column
 from notebook_pipeline.declare.column_types import can_be_cursor, can_be_key, has_days
 from notebook_pipeline.declare.file_declaration import Files
@@ -53,7 +54,7 @@ BOOKKEEPING = frozenset(
 )
 """The engine's own tables."""
 _INDEXES = {"pipeline_run_running", "quality_result_run", "extraction_place"}
-_RESERVED = ("sqlite_", "pg_", "rejected_row_")
+_RESERVED = ("sqlite_", "pg_", "rejected_row_", "parents_of_")
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Dataset(Declaration):
 
     `columns` are in the table's order; docs/types.md describes their types. The key is one column or several,
     the cursor a day, a moment or an integer, and none of them may be null. A row with null in any other
-    column that is not nullable is rejected. `ignored` columns may arrive and are dropped; any other unknown
-    column is reported as drift.
+    column that is not nullable is rejected. `children` are the datasets of rows that are nested in these.
+    `ignored` columns may arrive and are dropped; any other unknown column is reported as drift.
 
     Raises UsageError if the declaration contradicts itself.
     """
@@ -75,12 +76,13 @@ class Dataset(Declaration):
     _: KW_ONLY
     files: Files = Files()
     api: Rest | None = None
+    children: Sequence[Child] = ()
     rules: Sequence[Rule] = ()
     checks: Sequence[Check] = ()
     ignored: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("columns", "rules", "checks", "ignored"):
+        for name in ("columns", "children", "rules", "checks", "ignored"):
             given = getattr(self, name)
             if isinstance(given, Iterable) and not isinstance(given, str):
                 object.__setattr__(self, name, tuple(given))
@@ -89,6 +91,7 @@ class Dataset(Declaration):
         self._check_columns()
         self._check_key_and_cursor()
         self._check_files()
+        self._check_children()
         self._check_rules()
 
     @cached_property
@@ -194,8 +197,8 @@ class Dataset(Declaration):
             unknown = sorted({*getattr(self.files, name)} - {*self.schema.names})
             if unknown:
                 raise UsageError(
-                    f"dataset {self.name!r}: {name} of its files names {unknown}; it declares "
-                    f"{sorted(self.schema.names)}"
+                    f"dataset {self.name!r}: {name} of its files names {unknown}; "
+                    f"it declares {sorted(self.schema.names)}"
                 )
         needed = [name for name in self.files.optional if not self.schema.field(name).nullable]
         if needed:
@@ -203,6 +206,27 @@ class Dataset(Declaration):
                 f"dataset {self.name!r}: optional of its files names {needed}, which must not be null; "
                 "declare them with nullable=True, or remove them from optional"
             )
+
+    def _check_children(self) -> None:
+        names = [child.dataset for child in self.children]
+        if len(set(names)) < len(names) or self.name in names:
+            raise UsageError(
+                f"dataset {self.name!r} has the children {names}; expected different datasets, and not itself"
+            )
+        for child in self.children:
+            columns = list(child.parent.values())
+            unknown = sorted({*columns} - {*self.schema.names})
+            if unknown:
+                raise UsageError(
+                    f"dataset {self.name!r}: parent of the child {child.dataset!r} names {unknown}; "
+                    f"it declares {sorted(self.schema.names)}"
+                )
+            missing = [name for name in self.keys if name not in columns]
+            if missing:
+                raise UsageError(
+                    f"dataset {self.name!r}: parent of the child {child.dataset!r} lacks {missing}; expected "
+                    f"all columns of the key, {list(self.keys)}, so that each nested row names its parent"
+                )
 
     def _check_rules(self) -> None:
         for declared in (*self.rules, *self.checks):

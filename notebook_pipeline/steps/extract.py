@@ -1,6 +1,6 @@
 """The source of a run, a bulk file or the API, opened as checked batches with their origin."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -12,7 +12,9 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import resolve
 from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.check_batch import Checked, check_batch, stored_schema
+from notebook_pipeline.contract.child_rows import with_children
 from notebook_pipeline.contract.source_kind import BULK_MARK
+from notebook_pipeline.declare.child_datasets import Nested
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.running.run_identity import place_of_reading
@@ -127,13 +129,15 @@ def open_source(run: Session, source: Source) -> Extract:
     dataset = run.dataset
     place, highest = place_of_reading(run.run_id) if source.kind.is_live else "", None
     if source.kind.is_read_first:
-        spool = Spool(landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS)
+        spool = Spool(
+            landings(), dataset, settings.today(), keep=ledger.KEPT_REJECTED_ROWS, nested=run.children
+        )
         _fill(spool, source.batches())
         ending, batches = source.ending(), spool.batches()
         highest = spool.highest
     else:
         # Only a kind that is read first may begin again.
-        batches = _checked(cast("Iterator[RawBatch]", source.batches()), dataset)
+        batches = _checked(cast("Iterator[RawBatch]", source.batches()), dataset, run.children)
         ending = source.ending()
     if not ending.origin.is_replay:
         ending = replace(ending, origin=replace(ending.origin, place=place, highest=highest))
@@ -231,10 +235,11 @@ def _of_columns(run: Session, origin: Origin) -> Iterator[str]:
         )
 
 
-def _checked(raw: Iterable[RawBatch], dataset: Dataset) -> Iterator[Checked]:
+def _checked(raw: Iterable[RawBatch], dataset: Dataset, nested: Sequence[Nested]) -> Iterator[Checked]:
     today = settings.today()
+    keep = ledger.KEPT_REJECTED_ROWS
     kept = 0
     for batch in raw:
-        checked = check_batch(batch, dataset, today, keep=max(ledger.KEPT_REJECTED_ROWS - kept, 0))
+        checked = check_batch(batch, dataset, today, keep=max(keep - kept, 0))
         kept += len(checked.rejected)
-        yield checked
+        yield with_children(checked, nested, today, keep=keep)

@@ -13,11 +13,13 @@ from notebook_pipeline.contract.check_batch import Checked, Rejected
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused, PipelineError
 from notebook_pipeline.number_texts import counted
+from notebook_pipeline.steps.child_load import ChildLoad
 from notebook_pipeline.steps.prefetch import prefetched
 from notebook_pipeline.steps.reading_moment import Cursor, moment_of, newest_until_then
 from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, ledger
+from notebook_pipeline.storage.children import Children
 from notebook_pipeline.storage.key_order import key_columns
 from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark
 from notebook_pipeline.storage.sweeps import Reading
@@ -49,6 +51,7 @@ class Load:
     examples: Mapping[str, Sequence[tuple]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     filter_problem: str = ""
+    children: dict[str, ChildLoad] = field(default_factory=dict)
 
     def merge(
         self,
@@ -67,21 +70,46 @@ class Load:
             origin=self.origin,
             place=self.place,
             accepted_until=self._moment() if self.origin.accept_older else None,
+            parents=self.session.parents,
         )
+        self._open_children(is_behind=merge.is_behind)
         with closing(prefetched(batches)) as ahead:
             for batch in ahead:
-                self.merged += merge.add(batch.good)
+                self._merge_batch(merge, batch)
                 self._account(batch)
                 if batch.marked:
                     self._delete_marked(merge, batch.marked)
                 progress(batch.read, batch.share)
         self.noted, self.examples = merge.noted, merge.examples
 
+    def _open_children(self, *, is_behind: bool) -> None:
+        for number, nested in enumerate(self.session.children):
+            children = Children(
+                self.session.database,
+                nested,
+                number=number,
+                run_id=self.session.run_id,
+                origin=self.origin,
+                place=self.place,
+                is_behind=is_behind,
+            )
+            self.children[nested.dataset.name] = ChildLoad(children)
+
+    def _merge_batch(self, merge: Merge, batch: Checked) -> None:
+        if not self.children:
+            self.merged += merge.add(batch.good)
+            return
+        counts, winners = merge.add_parents(batch.good)
+        self.merged += counts
+        for name, rows in batch.children.items():
+            self.children[name].replace(rows, batch.good, winners)
+
     def _delete_marked(self, merge: Merge, keys: pa.RecordBatch) -> None:
         distinct = pa.Table.from_batches([keys]).group_by(keys.schema.names).aggregate([])
         counts = MergeCounts(unchanged=len(keys) - distinct.num_rows)
         for batch in distinct.select(keys.schema.names).to_batches():
             counts += merge.delete(batch, self._moment())
+            self._delete_children()
         self.merged += counts
         self.rows_deleted += counts.updated
 
@@ -99,6 +127,12 @@ class Load:
             self.rows_deleted += deletions.delete_missing(
                 database, self.dataset, reading, max_percent=max_deleted_percent
             )
+            self._delete_children()
+
+    def _delete_children(self) -> None:
+        """Delete the children of the parents that were deleted last."""
+        for child in self.children.values():
+            child.delete_missing()
 
     def _moment(self) -> str:
         return moment_of(self.dataset, self.origin, self.newest)
@@ -131,19 +165,24 @@ class Load:
 
         Raises DataRefused above a limit, PipelineError if the counts do not add up.
         """
-        exceeded = self.limits.exceeded_by(
-            self.rows_rejected, self.rows_read, is_live=self.origin.kind.is_live
-        )
-        if exceeded:
-            raise DataRefused(
-                f"{self.dataset.name}: {self.rows_rejected:,} of {self.rows_read:,} rows were rejected, "
-                f"more than {exceeded} allows; nothing was merged. The first is {self._first_rejected()}. "
-                f"List them with `notebook-pipeline show {self.session.run_id}`; fix them or raise the limit"
-            )
+        self._check_rejected(self.dataset.name, self.rows_rejected, self.rows_read, self.rejected)
+        for name, child in self.children.items():
+            self._check_rejected(name, child.rows_rejected, child.rows_read, child.rejected)
+            child.verify(name)
         if self.merged.total + self.rows_rejected != self.rows_read:
             raise PipelineError(
                 f"{self.dataset.name}: read {counted(self.rows_read, 'row')}, merged {self.merged.total:,} "
                 f"and rejected {self.rows_rejected:,}; nothing was committed. This is a bug in the pipeline"
+            )
+
+    def _check_rejected(self, name: str, rejected: int, read: int, kept: Sequence[Rejected]) -> None:
+        """Raise DataRefused if a dataset has too many rejected rows."""
+        exceeded = self.limits.exceeded_by(rejected, read, is_live=self.origin.kind.is_live)
+        if exceeded:
+            raise DataRefused(
+                f"{name}: {rejected:,} of {read:,} rows were rejected, "
+                f"more than {exceeded} allows; nothing was merged. The first is {_first(kept)}. "
+                f"List them with `notebook-pipeline show {self.session.run_id}`; fix them or raise the limit"
             )
 
     def counts(self) -> dict[str, int]:
@@ -171,6 +210,8 @@ class Load:
             found["older_keys"] = [", ".join(map(str, key)) for key in self.examples["older"]]
         if self.filter_problem:
             found["filter"] = self.filter_problem
+        if self.children:
+            found["children"] = {name: child.counts() for name, child in self.children.items()}
         return {"dataset": self.dataset.name, **self.counts(), **found, "watermark": watermark}
 
     def _account(self, batch: Checked) -> None:
@@ -188,8 +229,6 @@ class Load:
         known = [value for value in (self.newest_until_then, then) if value is not None]
         self.newest_until_then = max(known, default=None)
 
-    def _first_rejected(self) -> str:
-        if not self.rejected:
-            return "not stored"
-        first = self.rejected[0]
-        return f"{first.position}: {'; '.join(first.reasons)}"
+
+def _first(rejected: Sequence[Rejected]) -> str:
+    return f"{rejected[0].position}: {'; '.join(rejected[0].reasons)}" if rejected else "not stored"

@@ -1,9 +1,10 @@
 """The one transaction of a run: its rows, deletions, watermark and counts are committed together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.steps.filter_check import filter_problem
 from notebook_pipeline.steps.load import Load
@@ -11,8 +12,9 @@ from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import extraction_order, ledger
 from notebook_pipeline.storage.cursors import cursor_text
+from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.merge import read_watermark, save_watermark
-from notebook_pipeline.storage.tables import add_missing_columns
+from notebook_pipeline.storage.tables import add_missing_columns, missing_columns, read_everything
 
 
 @contextmanager
@@ -27,9 +29,12 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
         with database.transaction():
             # Loads of some kinds may run side by side if the database supports that; others run alone.
             is_shared = origin.kind.side_by_side and not origin.is_replay and not added
-            database.lock(dataset.name, shared=is_shared)
+            written = [dataset, *(nested.dataset for nested in session.children)]
+            # Always in the same order: two runs must not wait for each other.
+            for one in sorted(written, key=lambda one: one.name):
+                database.lock(one.name, shared=is_shared and len(written) == 1)
             if added:
-                add_missing_columns(database, dataset)
+                _add_columns(database, written)
             place = extraction_order.take_place(database, dataset.name, session.run_id, origin)
             extraction_order.save_extraction(database, session.run_id, dataset.name, origin, place)
             load = Load(session, dataset, origin, limits, place)
@@ -44,6 +49,15 @@ def transaction(session: Session, origin: Origin, limits: Limits) -> Iterator[Lo
                 _save_rejected(load)
                 ledger.refuse_run(database, session.run_id, load.rows_read, load.rows_rejected)
         raise
+
+
+def _add_columns(database: Database, datasets: Sequence[Dataset]) -> None:
+    """Add the missing columns of a dataset and of its children, which the dataset's source fills."""
+    added = [dataset for dataset in datasets if missing_columns(database, dataset)]
+    for dataset in added:
+        add_missing_columns(database, dataset)
+    if added:
+        read_everything(database, datasets[0].name)
 
 
 def _commit(load: Load) -> None:
@@ -61,6 +75,8 @@ def _commit(load: Load) -> None:
     _save_repeated(load)
     _save_filter_problem(load)
     _save_rejected(load)
+    for child, rows in load.children.items():
+        ledger.save_child(database, run_id, child, rows.counts())
     ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
 
 
@@ -98,7 +114,8 @@ def _save_filter_problem(load: Load) -> None:
 
 
 def _save_rejected(load: Load) -> None:
-    database, run_id, name = load.session.database, load.session.run_id, load.dataset.name
-    ledger.save_rejected(
-        database, run_id, name, [(row.position, row.row, row.reasons) for row in load.rejected]
-    )
+    database, run_id = load.session.database, load.session.run_id
+    rejected = {load.dataset.name: load.rejected}
+    rejected |= {name: child.rejected for name, child in load.children.items()}
+    for name, rows in rejected.items():
+        ledger.save_rejected(database, run_id, name, [(row.position, row.row, row.reasons) for row in rows])

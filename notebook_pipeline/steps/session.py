@@ -3,7 +3,7 @@
 import atexit
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from notebook_pipeline import settings
 from notebook_pipeline.connections import DATABASE, Connection, resolve
 from notebook_pipeline.declare import Dataset
 from notebook_pipeline.declare.catalogue import get
+from notebook_pipeline.declare.child_datasets import Nested, children_of, parents_of
 from notebook_pipeline.errors import EndRun, PipelineError, UsageError
 from notebook_pipeline.outputs.output_store import open_output
 from notebook_pipeline.running.artefacts import settle_lost
@@ -32,9 +33,11 @@ from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database, Lock
+from notebook_pipeline.storage.row_counts import short_name
 from notebook_pipeline.storage.tables import (
     create_table,
     create_tables,
+    index_parents,
     missing_columns,
     refuse_foreign,
 )
@@ -63,8 +66,26 @@ class Session:
 
     @cached_property
     def missing_columns(self) -> list[str]:
-        """Return the declared columns that the table lacked when first asked; the run's load adds them."""
-        return [column.name for column in missing_columns(self.database, self.dataset)]
+        """Return the declared columns that the table lacked when first asked; the run's load adds them.
+
+        Those of children's tables are named with the table.
+        """
+        own = [column.name for column in missing_columns(self.database, self.dataset)]
+        return own + [
+            f"{nested.dataset.name}.{column.name}"
+            for nested in self.children
+            for column in missing_columns(self.database, nested.dataset)
+        ]
+
+    @cached_property
+    def children(self) -> Sequence[Nested]:
+        """Return the children of the dataset, as declared when first used."""
+        return children_of(self.dataset)
+
+    @cached_property
+    def parents(self) -> Sequence[Nested]:
+        """Return the dataset as a child, once for each dataset of which it is one."""
+        return parents_of(self.dataset)
 
     @property
     def is_open_by_hand(self) -> bool:
@@ -110,11 +131,15 @@ def join_run(notebook: str, namespace: Mapping[str, Any]) -> Session:
     database = connect(resolve(str(parameters.get("database_conn_id") or DATABASE)))
     try:
         dataset = get(parameters["dataset"]) if parameters.get("dataset") else None
-        if dataset:
-            refuse_foreign(database, dataset.name)
+        children = children_of(dataset) if dataset else []
+        written = [dataset, *(nested.dataset for nested in children)] if dataset else []
+        for one in written:
+            refuse_foreign(database, one.name)
         create_tables(database)
-        if dataset:
-            create_table(database, dataset)
+        for one in written:
+            create_table(database, one)
+        for nested in children:
+            index_parents(database, nested)
         run_id = os.environ.get(RUN_ID)
         begin = _join if run_id else _start_by_hand
         run = begin(run_id or notebook, parameters, database)
@@ -194,11 +219,17 @@ def _readable(value: object) -> str:
         return {True: "yes", False: "no", None: "—"}[value]
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "—"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_in_words(counts)}" for name, counts in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _redactor(parameters: Mapping[str, Any]) -> Redactor:
     return Redactor(_connections(parameters), everyday_words(parameters))
+
+
+def _in_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {short_name(name)}" for name, count in counts.items() if count) or "no rows"
 
 
 def _connections(parameters: Mapping[str, Any]) -> Iterator[Connection]:

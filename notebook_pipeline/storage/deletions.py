@@ -22,7 +22,7 @@ from notebook_pipeline.storage.sweeps import Reading, save_sweep
 
 def lacks_stored(database: Database, dataset: Dataset, present: pa.RecordBatch) -> bool:
     """Return True if any stored row has a key that is not present."""
-    _write_keys(database, dataset, "_present", present)
+    write_keys(database, dataset, "_present", present)
     same = " AND ".join(f"q.{name} = p.{name}" for name in _names(dataset))
     lacking = f"NOT EXISTS (SELECT 1 FROM _present q WHERE {same})"
     sql = f"SELECT EXISTS (SELECT 1 FROM {quoted(dataset.name)} p WHERE {lacking})"
@@ -36,7 +36,7 @@ def find_missing(database: Database, dataset: Dataset, present: pa.RecordBatch, 
     and live rows that are not older than a snapshot. The keys found are in the temporary table `_missing`.
     """
     keys = _names(dataset)
-    _write_keys(database, dataset, "_present", present)
+    write_keys(database, dataset, "_present", present)
     _create_keys(database, dataset, "_missing", "cursor TEXT")
     conditions, values = _may_be_deleted(database, dataset, reading)
     same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
@@ -71,7 +71,7 @@ def delete_marked(
     Return the numbers of rows that were deleted, and of markers that lost to a later or newer row.
     """
     keys = _names(dataset)
-    _write_keys(database, dataset, "_marked", marked)
+    write_keys(database, dataset, "_marked", marked)
     _create_keys(database, dataset, "_missing", "cursor TEXT")
     conditions, values = _may_be_deleted(database, dataset, reading)
     same = " AND ".join(f"q.{name} = p.{name}" for name in keys)
@@ -172,7 +172,7 @@ def _create_keys(database: Database, dataset: Dataset, table: str, *more: str) -
     database.execute(f"CREATE TEMP TABLE {table} ({definition})")
 
 
-def _write_keys(database: Database, dataset: Dataset, table: str, keys: pa.RecordBatch) -> None:
+def write_keys(database: Database, dataset: Dataset, table: str, keys: pa.RecordBatch) -> None:
     """Write keys, in neutral types, to a new temporary table, each once."""
     distinct = pa.Table.from_batches([keys]).group_by(keys.schema.names).aggregate([])
     _create_keys(database, dataset, table)

@@ -72,15 +72,15 @@ def may_be_followed(database: Database, dataset: str, run_id: str, origin: Origi
     return bool(rows[0][0])
 
 
-def stored_place(database: Database, dataset: Dataset) -> str:
-    """Return the SQL for the place of the stored row `p`.
+def stored_place(database: Database, dataset: Dataset, alias: str = "p") -> str:
+    """Return the SQL for the place of a stored row; `alias` names it.
 
     A bulk row that a live source has confirmed is a live row, but has no live place unless one is noted.
     """
-    noted = f"dataset = {literal(dataset.name)} AND key = {key_text(database, dataset, 'p')}"
-    is_alike = f"({is_live('source')}) = ({is_live('p._source')})"
+    noted = f"dataset = {literal(dataset.name)} AND key = {key_text(database, dataset, alias)}"
+    is_alike = f"({is_live('source')}) = ({is_live(f'{alias}._source')})"
     return f"""coalesce((SELECT place FROM row_place WHERE {noted}),
-        (SELECT place FROM extraction WHERE run_id = p._run_id AND {is_alike}), '')"""
+        (SELECT place FROM extraction WHERE run_id = {alias}._run_id AND {is_alike}), '')"""
 
 
 def rejected_keys(database: Database, dataset: Dataset) -> list[str]:

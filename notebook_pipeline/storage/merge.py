@@ -6,8 +6,9 @@ from dataclasses import astuple, dataclass, replace
 
 import pyarrow as pa
 
-from notebook_pipeline.contract.arrow_functions import Mask, mask
+from notebook_pipeline.contract.arrow_functions import Mask, mask, pc
 from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.declare.child_datasets import Nested
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.cursors import as_cursor
@@ -21,6 +22,7 @@ from notebook_pipeline.storage.extraction_order import is_behind, rejected_keys
 from notebook_pipeline.storage.fast_merge import is_known, write_newer
 from notebook_pipeline.storage.key_order import ascends, keys_from_text, places_of, repeated, sorted_by_key
 from notebook_pipeline.storage.merge_rule import Circumstances
+from notebook_pipeline.storage.parent_rows import ruling_parents
 from notebook_pipeline.storage.staging import Staging
 from notebook_pipeline.storage.sweeps import Reading, last_sweeps
 
@@ -49,7 +51,8 @@ class Merge:
     Every row follows the merge rule (see merge_rule.py). Three kinds need no staging for that: rows with keys
     greater than the table's last are new, rows that are stored already are unchanged, and rows with a greater
     cursor than the stored ones win if nothing is recorded of deletions and `row_place` is empty. With
-    `accepted_until`, the moment of a sweep, rows older than the stored ones are accepted as well.
+    `accepted_until`, the moment of a sweep, rows older than the stored ones are accepted as well. `parents`
+    are the datasets of which this one is a child: a stored parent may decide over rows of the child's files.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Merge:
         origin: Origin,
         place: str,
         accepted_until: str | None = None,
+        parents: Sequence[Nested] = (),
     ) -> None:
         self._database = database
         self._dataset = dataset
@@ -75,6 +79,7 @@ class Merge:
             has_accepted=has_accepted(database, dataset.name),
             sweeps=last_sweeps(database, dataset.name),
             accepted_until=accepted_until,
+            parents=ruling_parents(database, parents, origin),
         )
         self._marks = {"_run_id": run_id, "_source": origin.source}
         # If the last batch had no row that is stored already, the next one is likely to have none either.
@@ -95,10 +100,8 @@ class Merge:
 
     def add(self, batch: pa.RecordBatch) -> MergeCounts:
         """Merge one batch, with the dataset's columns in stored types, and return the counts."""
+        self._refuse_nulls(batch)
         keys = self._dataset.keys
-        for name in keys:
-            if batch.column(name).null_count:
-                raise PipelineError(f"{self._dataset.name}: a row without {name} cannot be merged")
         if not len(batch):
             return MergeCounts()
         rows = sorted_by_key(self._database.encoded(batch), keys)
@@ -113,6 +116,25 @@ class Merge:
             self._last_key = last
         return counts
 
+    def add_parents(self, batch: pa.RecordBatch) -> tuple[MergeCounts, pa.Array]:
+        """Merge one batch as `add` does; return also the numbers of the rows whose children follow them.
+
+        These are the rows that are now stored, each key once: no later reading has another version of them.
+        """
+        self._refuse_nulls(batch)
+        keys, encoded = self._dataset.keys, self._database.encoded(batch)
+        if not len(batch):
+            return MergeCounts(), pa.array([], pa.int64())
+        order = pc.sort_indices(encoded, [(name, "ascending") for name in keys])
+        rows = encoded.take(order)
+        counts = self._stage(rows, has_versions=bool(repeated(rows, keys).any()))
+        return counts, order.take(pa.array(self._staging.winners(), pa.int64()))
+
+    @property
+    def is_behind(self) -> bool:
+        """Return True if rows of a later extraction may be stored."""
+        return self._found.is_behind
+
     def delete(self, keys: pa.RecordBatch, moment: str) -> MergeCounts:
         """Delete the rows that a live source has marked as deleted, each key once, and return the counts.
 
@@ -122,6 +144,11 @@ class Merge:
         reading = Reading(self._found.run_id, self._found.origin, self._found.place, moment)
         deleted, lost = delete_marked(self._database, self._dataset, keys, reading)
         return MergeCounts(updated=deleted, stale=lost, unchanged=len(keys) - deleted - lost)
+
+    def _refuse_nulls(self, batch: pa.RecordBatch) -> None:
+        for name in self._dataset.keys:
+            if batch.column(name).null_count:
+                raise PipelineError(f"{self._dataset.name}: a row without {name} cannot be merged")
 
     def _read_last_key(self) -> pa.RecordBatch | None:
         """Return the greatest key of the table, or None if it is empty."""

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from notebook_pipeline.contract.batch import Origin
+from notebook_pipeline.declare.child_datasets import Nested
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.storage.cursors import typed_cursor
 from notebook_pipeline.storage.database import Database, Value, literal, quoted
 from notebook_pipeline.storage.extraction_order import is_alike, is_bulk, is_live, stored_place
 from notebook_pipeline.storage.keys import key_text
+from notebook_pipeline.storage.parent_rows import has_winner
 from notebook_pipeline.storage.sweeps import Sweep
 
 
@@ -21,7 +23,8 @@ class Circumstances:
     """What the rule depends on besides the rows: where they come from, and what is recorded of deletions.
 
     `is_behind` is True if rows of a later extraction may be stored. `accepted_until` is the moment of a sweep
-    that accepts older rows, as a cursor's text, else None.
+    that accepts older rows, as a cursor's text, else None. Rows that `follow` their parents were nested in
+    parents that have won; rows of a child's own source have `parents` instead, which may decide over them.
     """
 
     origin: Origin
@@ -32,11 +35,13 @@ class Circumstances:
     has_accepted: bool
     sweeps: Sequence[Sweep]
     accepted_until: str | None = None
+    follow: Nested | None = None
+    parents: Sequence[Nested] = ()
 
     @property
     def has_statements(self) -> bool:
-        """Return True if rows may lose to what is recorded of deletions or acceptances."""
-        return self.has_tombstones or self.has_accepted or bool(self.sweeps)
+        """Return True if rows may lose to parents, or to what is recorded of deletions or acceptances."""
+        return self.has_tombstones or self.has_accepted or bool(self.sweeps) or bool(self.parents)
 
 
 Rule = tuple[str, Sequence[Value]]
@@ -58,16 +63,18 @@ def outcome(database: Database, dataset: Dataset, found: Circumstances) -> tuple
     rules += [
         (f"{condition} THEN 'stale'", values)
         for condition, values in (
+            *_of_parents(database, found),
             *_recorded(database, dataset, found),
             *_swept(database, dataset, found, missing),
         )
     ]
     rules.append((f"{missing} THEN 'inserted'", []))
-    rules += _by_cursor(database, dataset, found)
-    rules += _ties(database, dataset, found)
+    if not found.follow:
+        rules += _by_cursor(database, dataset, found)
+        rules += _ties(database, dataset, found)
     if live:
         rules.append((f"{same} THEN 'adopted'", []))
-    else:
+    elif not found.follow:
         rules.append((f"{_tied(dataset)} AND p._run_id = {literal(found.run_id)} THEN 'repeated'", []))
     sql = " ".join(f"WHEN {rule}" for rule, _ in rules)
     return f"CASE {sql} ELSE 'updated' END", [value for _, values in rules for value in values]
@@ -84,6 +91,20 @@ def recorded_joins(database: Database, dataset: Dataset, found: Circumstances) -
         joins += f""" LEFT JOIN accepted_row a ON a.dataset = {name} AND a.key = {key}
             LEFT JOIN extraction f ON f.run_id = a.run_id"""
     return joins
+
+
+def _of_parents(database: Database, found: Circumstances) -> list[Rule]:
+    """Return the conditions on which a row loses to its stored parent.
+
+    A row that follows another parent now loses to the one that it has in the table.
+    """
+    sides = [(found.follow, "p", found.is_behind)] if found.follow else []
+    sides += [(nested, "s", found.origin.is_replay) for nested in found.parents]
+    rules = [
+        has_winner(database, nested, alias, found.origin, found.place, is_behind=is_behind)
+        for nested, alias, is_behind in sides
+    ]
+    return [rule for rule in rules if rule]
 
 
 def _recorded(database: Database, dataset: Dataset, found: Circumstances) -> list[Rule]:

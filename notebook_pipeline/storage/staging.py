@@ -12,6 +12,7 @@ from notebook_pipeline.storage.extraction_order import Notes
 from notebook_pipeline.storage.key_order import key_of
 from notebook_pipeline.storage.keys import key_text
 from notebook_pipeline.storage.merge_rule import Circumstances, outcome, recorded_joins
+from notebook_pipeline.storage.parent_rows import stays
 from notebook_pipeline.storage.versions import merge_versions
 
 # Keys that are shown as examples of repeated or older rows.
@@ -24,10 +25,14 @@ class Staging:
     """The temporary tables for one batch at a time, which must be in the order of its keys.
 
     `noted` counts the rows with an outcome that is worth a note, `repeated` or `older`; `examples` has the
-    keys of the first ones.
+    keys of the first ones. Several at a time have tables with different `suffix`es.
     """
 
-    def __init__(self, database: Database, dataset: Dataset, found: Circumstances) -> None:
+    def __init__(
+        self, database: Database, dataset: Dataset, found: Circumstances, *, suffix: str = ""
+    ) -> None:
+        # No dataset's name begins with _, so these never hide a dataset's table.
+        self._staged, self._outcome = f"_staged{suffix}", f"_outcome{suffix}"
         self._database = database
         self._dataset = dataset
         self._found = found
@@ -53,8 +58,9 @@ class Staging:
 
     def merge(self, batch: pa.RecordBatch, *, has_versions: bool = False) -> Counter[str]:
         """Merge the batch, in stored form, and count the outcomes; with `has_versions`, keys may repeat."""
-        self._database.empty("_staged")
-        self._database.append("_staged", batch.append_column("_seq", pa.array(range(len(batch)), pa.int64())))
+        self._database.empty(self._staged)
+        numbered = batch.append_column("_seq", pa.array(range(len(batch)), pa.int64()))
+        self._database.append(self._staged, numbered)
         outcomes = self._decided(batch, has_versions=has_versions)
         for _ in range(ROUNDS):
             if self._upsert():
@@ -69,15 +75,16 @@ class Staging:
         # Every row in `_outcome` but the losers has a new place: it was written, or has become a live row.
         changed = "v.outcome IN ('inserted', 'updated', 'adopted')"
         self._notes.forget(
-            f"""SELECT {key_text(self._database, self._dataset, "s")} FROM _staged s
-            JOIN _outcome v ON v._seq = s._seq WHERE {changed}"""
+            f"""SELECT {key_text(self._database, self._dataset, "s")} FROM {self._staged} s
+            JOIN {self._outcome} v ON v._seq = s._seq WHERE {changed}"""
         )
         if outcomes["adopted"]:
             self._adopt()
         if outcomes["unchanged"] or outcomes["adopted"]:
             self._notes.confirm(
-                f"""FROM _staged s JOIN {self._table} p ON {self._same_key("s", "p")}
-                LEFT JOIN _outcome v ON v._seq = s._seq WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
+                f"""FROM {self._staged} s JOIN {self._table} p ON {self._same_key("s", "p")}
+                LEFT JOIN {self._outcome} v ON v._seq = s._seq
+                WHERE coalesce(v.outcome, 'adopted') = 'adopted'"""
             )
         if self._found.accepted_until is not None:
             self._record_accepted(self._found.accepted_until)
@@ -89,40 +96,65 @@ class Staging:
             stale=outcomes["stale"] + outcomes["older"],
         )
 
+    def winners(self) -> list[int]:
+        """Return the numbers of the rows merged last that hold: those written, and those that are stored.
+
+        An identical stored row of a later reading, or of a live source where these rows are from a file, wins
+        itself.
+        """
+        lost = f"SELECT _seq FROM {self._outcome} WHERE outcome IN ('stale', 'older')"
+        if self._lasts is None:
+            found = self._database.execute(f"SELECT _seq FROM {self._staged} WHERE _seq NOT IN ({lost})")
+            self._lasts = [int(row) for (row,) in found]
+        origin, place = self._found.origin, self._found.place
+        stored = stays(self._database, self._dataset, "p", origin, place, is_behind=self._found.is_behind)
+        if stored is None:
+            return self._lasts
+        condition, values = stored
+        beaten = self._database.execute(
+            f"""SELECT s._seq FROM {self._staged} s JOIN {self._table} p ON {self._same_key("s", "p")}
+            WHERE {condition}""",
+            values,
+        )
+        return sorted({*self._lasts} - {int(row) for (row,) in beaten})
+
     def _decided(self, batch: pa.RecordBatch, *, has_versions: bool) -> Counter[str]:
         """Apply the merge rule to the staged rows; return the counts of all outcomes.
 
         Afterwards `_outcome` has the rows to write and to adopt, each key once.
         """
-        self._database.empty("_outcome")
+        self._database.empty(self._outcome)
+        self._lasts: list[int] | None = None
         if has_versions:
             self._database.execute(self._compare, self._values)
             return self._decided_in_order(batch)
         self._database.execute(f"{self._compare} WHERE outcome <> 'unchanged'", self._values)
-        counted = self._database.execute("SELECT outcome, count(*) FROM _outcome GROUP BY 1")
+        counted = self._database.execute(f"SELECT outcome, count(*) FROM {self._outcome} GROUP BY 1")
         outcomes = Counter({str(name): int(count) for name, count in counted})
         outcomes["unchanged"] = len(batch) - outcomes.total()
         for name in self.examples.keys() & outcomes.keys():
-            limit = [name, EXAMPLES]
-            rows = self._database.execute("SELECT _seq FROM _outcome WHERE outcome = ? LIMIT ?", limit)
+            first = f"SELECT _seq FROM {self._outcome} WHERE outcome = ? LIMIT ?"
+            rows = self._database.execute(first, [name, EXAMPLES])
             self._keep_examples(batch, name, [int(row) for (row,) in rows])
         if outcomes["repeated"]:
-            self._database.execute("UPDATE _outcome SET outcome = 'updated' WHERE outcome = 'repeated'")
+            updated = f"UPDATE {self._outcome} SET outcome = 'updated' WHERE outcome = 'repeated'"
+            self._database.execute(updated)
         return outcomes
 
     def _decided_in_order(self, batch: pa.RecordBatch) -> Counter[str]:
         """Follow the versions of each key, given the outcome of each against the stored row."""
-        found = self._database.query("SELECT * FROM _outcome ORDER BY _seq")
+        found = self._database.query(f"SELECT * FROM {self._outcome} ORDER BY _seq")
         alone = found["outcome"].to_numpy()
         is_bulk = not self._found.origin.kind.is_live
         merged = merge_versions(batch, self._dataset.keys, self._dataset.cursor, alone, is_bulk=is_bulk)
+        self._lasts = merged.lasts
         self._keep_examples(batch, "repeated", merged.repeated)
         self._keep_examples(batch, "older", np.flatnonzero(alone == "older").tolist())
-        self._database.empty("_outcome")
+        self._database.empty(self._outcome)
         kept = found.take(pa.array(list(merged.winners), pa.int64()))
         place = kept.schema.get_field_index("outcome")
         outcomes = pa.array(list(merged.winners.values()), pa.string())
-        self._database.append("_outcome", kept.set_column(place, "outcome", outcomes))
+        self._database.append(self._outcome, kept.set_column(place, "outcome", outcomes))
         return merged.outcomes
 
     def _keep_examples(self, batch: pa.RecordBatch, outcome: str, rows: list[int]) -> None:
@@ -130,23 +162,22 @@ class Staging:
         kept += [key_of(batch, self._dataset.keys, row) for row in rows[: EXAMPLES - len(kept)]]
 
     def _create_tables(self) -> None:
-        # No dataset's name begins with _, so these never hide a dataset's table.
         fields = {quoted(field.name): field.type for field in self._dataset.schema}
         staged = [f"{name} {self._database.staged_type(kind)}" for name, kind in fields.items()]
         keys = [f"{name} {self._database.sql_type(fields[name])}" for name in self._keys]
         # In SQLite, only a column of the type INTEGER is the row's own number.
         number = f"_seq {self._database.sql_type(pa.int64())} PRIMARY KEY"
         definitions = {
-            "_staged": [number, *staged],
-            "_outcome": [number, "outcome TEXT", "seen TEXT"],
+            self._staged: [number, *staged],
+            self._outcome: [number, "outcome TEXT", "seen TEXT"],
         }
         if self._database.is_shared:
-            definitions["_outcome"] += keys
+            definitions[self._outcome] += keys
         for name, columns in definitions.items():
             self._database.execute(f"DROP TABLE IF EXISTS {name}")
             self._database.execute(f"CREATE TEMP TABLE {name} ({', '.join(columns)})")
         if self._database.is_shared:
-            self._database.execute(f"CREATE INDEX ON _outcome ({', '.join(self._keys)})")
+            self._database.execute(f"CREATE INDEX ON {self._outcome} ({', '.join(self._keys)})")
 
     def _comparison(self) -> tuple[str, list]:
         """Return the SQL that fills `_outcome` with the outcome of every row."""
@@ -155,9 +186,9 @@ class Staging:
         keys = "".join(f", s.{name} AS {name}" for name in self._keys) if shared else ""
         seen = "p._run_id" if shared else "NULL"
         return (
-            f"""INSERT INTO _outcome SELECT * FROM (
+            f"""INSERT INTO {self._outcome} SELECT * FROM (
                 SELECT s._seq AS _seq, {rule} AS outcome, {seen} AS seen{keys}
-                FROM _staged s LEFT JOIN {self._table} p ON {self._same_key("s", "p")}
+                FROM {self._staged} s LEFT JOIN {self._table} p ON {self._same_key("s", "p")}
                 {recorded_joins(self._database, self._dataset, self._found)}
             ) compared""",
             values,
@@ -168,9 +199,8 @@ class Staging:
 
         Rows are written in the order of their keys to avoid deadlocks between writers.
         """
-        winners = (
-            "FROM _outcome v JOIN _staged s ON s._seq = v._seq WHERE v.outcome IN ('inserted', 'updated')"
-        )
+        winners = f"""FROM {self._outcome} v JOIN {self._staged} s ON s._seq = v._seq
+            WHERE v.outcome IN ('inserted', 'updated')"""
         expected = self._database.execute(f"SELECT count(*) {winners}")[0][0]
         names = [*self._columns, "_run_id", "_source"]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in self._keys)
@@ -180,7 +210,7 @@ class Staging:
         if self._database.is_shared:
             order = "ORDER BY v._seq"
             same = " AND ".join(f"w.{name} = excluded.{name}" for name in self._keys)
-            seen = f"(SELECT w.seen FROM _outcome w WHERE {same})"
+            seen = f"(SELECT w.seen FROM {self._outcome} w WHERE {same})"
             as_compared = f"WHERE {self._table}._run_id IS NOT DISTINCT FROM {seen}"
         return not expected or self._database.upsert(
             f"""INSERT INTO {self._table} ({", ".join(names)})
@@ -191,7 +221,7 @@ class Staging:
 
     def _adopt(self) -> None:
         columns = ", ".join(f"s.{name}" for name in self._keys)
-        adopted = f"""SELECT {columns} FROM _staged s JOIN _outcome v ON v._seq = s._seq
+        adopted = f"""SELECT {columns} FROM {self._staged} s JOIN {self._outcome} v ON v._seq = s._seq
             WHERE v.outcome = 'adopted'"""
         self._database.execute(
             f"""UPDATE {self._table} SET _source = {self._marks[1]}
@@ -203,7 +233,7 @@ class Staging:
         key = key_text(self._database, self._dataset, "s")
         self._database.execute(
             f"""INSERT INTO accepted_row (dataset, key, cursor, run_id) SELECT DISTINCT ?, {key}, ?, ?
-            FROM _staged s WHERE true ON CONFLICT (dataset, key)
+            FROM {self._staged} s WHERE true ON CONFLICT (dataset, key)
             DO UPDATE SET cursor = excluded.cursor, run_id = excluded.run_id""",
             [self._dataset.name, until, self._found.run_id],
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from notebook_pipeline.declare.child_datasets import Nested
 from notebook_pipeline.declare.column import MARKS, Column
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import PipelineError, UsageError
@@ -71,6 +72,18 @@ def create_table(database: Database, dataset: Dataset) -> None:
         table_comparison.check_table(database, dataset, created)
 
 
+def index_parents(database: Database, nested: Nested) -> None:
+    """Create the index by which the rows of a parent are found, unless the child's key begins with it."""
+    columns = nested.key_of_parent
+    index = f"parents_of_{nested.dataset.name}"
+    if {*nested.dataset.keys[: len(columns)]} == {*columns} or index in database.relations():
+        return
+    listed = ", ".join(map(quoted, columns))
+    with database.transaction():
+        database.lock("tables")
+        _create(database, {}, {index: f"{quoted(nested.dataset.name)} ({listed})"})
+
+
 def refuse_foreign(database: Database, table: str) -> None:
     """Raise UsageError if a table exists that another program made and that was not adopted."""
     stored = database.tables.read(table)
@@ -102,8 +115,13 @@ def add_missing_columns(database: Database, dataset: Dataset) -> None:
                 f"may not add it ({error}). Nothing was written. Have the table's owner run: "
                 f"ALTER TABLE {quoted(dataset.name)} ADD COLUMN {definition}"
             ) from None
-        for table in ("watermark", "stream_position"):
-            database.execute(f"DELETE FROM {table} WHERE dataset = ?", [dataset.name])
+        read_everything(database, dataset.name)
+
+
+def read_everything(database: Database, dataset: str) -> None:
+    """Remove the watermarks of a dataset, so that its next live run reads everything."""
+    for table in ("watermark", "stream_position"):
+        database.execute(f"DELETE FROM {table} WHERE dataset = ?", [dataset])
 
 
 def forget(database: Database, dataset: str) -> None:

@@ -14,11 +14,15 @@ WRITTEN = ("inserted", "updated", "repeated")
 
 @dataclass(frozen=True)
 class Merged:
-    """The outcome of every version, and for each key that changes the version to write or to adopt."""
+    """The outcome of every version, and for each key that changes the version to write or to adopt.
+
+    `lasts` are the versions that hold in the end, also of keys that do not change.
+    """
 
     outcomes: Counter[str]
     winners: dict[int, str]
     repeated: list[int]
+    lasts: list[int]
 
 
 def merge_versions(
@@ -38,16 +42,17 @@ def merge_versions(
     outcomes[lives & ~applied] = "stale"
     index = np.flatnonzero(applied)
     if not len(index):
-        return Merged(Counter(outcomes.tolist()), {}, [])
+        return Merged(Counter(outcomes.tolist()), {}, [], [])
     is_first = np.r_[True, group[index][1:] != group[index][:-1]]
     later = np.flatnonzero(~is_first)
     now, before = index[later], index[later - 1]
     changed = np.where((age[now] == age[before]) & is_bulk, "repeated", "updated")
-    outcomes[now] = np.where(_are_same(rows, now, before), "unchanged", changed)
+    outcomes[now] = np.where(are_same(rows, now, before), "unchanged", changed)
     return Merged(
         Counter(outcomes.tolist()),
         _winners(outcomes, index, is_first),
         np.flatnonzero(outcomes == "repeated").tolist(),
+        _lasts(index, is_first).tolist(),
     )
 
 
@@ -65,7 +70,7 @@ def _newest_so_far(age: np.ndarray, group: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(age + step) - step
 
 
-def _are_same(rows: pa.RecordBatch, some: np.ndarray, others: np.ndarray) -> Mask:
+def are_same(rows: pa.RecordBatch, some: np.ndarray, others: np.ndarray) -> Mask:
     """Return whether the rows at two lists of indexes are the same, pair by pair; null equals null."""
     same = np.ones(len(some), bool)
     for column in rows.columns:
@@ -74,10 +79,14 @@ def _are_same(rows: pa.RecordBatch, some: np.ndarray, others: np.ndarray) -> Mas
     return same
 
 
+def _lasts(applied: np.ndarray, is_first: Mask) -> np.ndarray:
+    """Return the last applied version of each key."""
+    return applied[np.r_[np.flatnonzero(is_first)[1:], len(applied)] - 1]
+
+
 def _winners(outcomes: np.ndarray, applied: np.ndarray, is_first: Mask) -> dict[int, str]:
     """Return the last applied version of each key that is written, or only adopted, and which of these."""
-    begins = np.flatnonzero(is_first)
-    lasts = applied[np.r_[begins[1:], len(applied)] - 1]
+    begins, lasts = np.flatnonzero(is_first), _lasts(applied, is_first)
     found = outcomes[applied]
     written = np.logical_or.reduceat(np.isin(found, WRITTEN), begins)
     inserted = np.logical_or.reduceat(found == "inserted", begins)

@@ -14,6 +14,7 @@ from notebook_pipeline.sources.files.file_columns import names_in_file
 from notebook_pipeline.sources.files.file_parts import Part, fetch_part, read_part
 from notebook_pipeline.sources.files.formats import Kind
 from notebook_pipeline.sources.files.locations import locate, shown
+from notebook_pipeline.sources.undeclared import nested_names
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def unknown_columns(bulk: BulkFile, dataset: Dataset) -> list[str]:
     for part in bulk.parts:
         for name, count in Counter(part.schema.names).items():
             found[name] = max(count, found.get(name, 0))
-    known = {*names_in_file(dataset), *dataset.ignored}
+    known = {*names_in_file(dataset), *dataset.ignored, *nested_names(dataset, "files")}
     return [_with_count(name, count) for name, count in found.items() if name not in known]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from notebook_pipeline.contract.batch import Origin, RawBatch
 from notebook_pipeline.contract.source_kind import BULK_MARK, SourceKind
+from notebook_pipeline.declare.child_datasets import children_of
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.sources.files import bulk_file
@@ -100,6 +101,7 @@ def contract_fingerprint(dataset: Dataset) -> str:
         sorted(dataset.ignored),
         dataset.rules,
         dataset.files,
+        *((nested.child, contract_fingerprint(nested.dataset)) for nested in children_of(dataset)),
     )
     return hashlib.sha256(repr(contract).encode()).hexdigest()[:16]
 

@@ -11,6 +11,7 @@ from pyarrow import json as arrow_json
 from notebook_pipeline.contract.arrow_functions import all_true, is_number, pc
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.contract.utf8 import is_utf8
+from notebook_pipeline.declare.child_datasets import children_of
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.paths import EACH, Path, path_steps
 from notebook_pipeline.sources.http.answer_json import BOM, parse
@@ -37,8 +38,9 @@ class Parser:
         self._path = path_steps(rows)
         self._deleted_at = path_steps(deleted_at)
         self._dataset = dataset
-        # None if a declared column cannot be read straight from JSON.
-        self._declared = declared_shape(dataset)
+        self._children = children_of(dataset)
+        # None if a declared column cannot be read straight from JSON, and for rows that are nested.
+        self._declared = None if dataset.children else declared_shape(dataset)
         self._shape: pa.Schema | None = None
         self._answer: pa.DataType | None = None
 
@@ -62,7 +64,7 @@ class Parser:
         self.around = _without(answer, self._path)
         self._learn([row for row in rows if isinstance(row, dict)])
         self._answer = _answer_type(self.around, self._path, self._shape)
-        if loses_digits(rows, self._dataset):
+        if loses_digits(rows, self._dataset, self._children):
             rows = cast("list[object]", find(parse(body, exactly=True), self._path))
         return RawBatch(rows, position, deletions=self._marked(rows), family="api")
 

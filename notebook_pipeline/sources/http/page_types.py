@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from notebook_pipeline.declare import column_types
+from notebook_pipeline.declare.child_datasets import Nested
 from notebook_pipeline.declare.column import Column
 from notebook_pipeline.declare.dataset import Dataset
 
@@ -28,11 +29,27 @@ def _field(column: Column) -> pa.Field | None:
     return pa.field(column.name, read)
 
 
-def loses_digits(rows: Iterable[object], dataset: Dataset) -> bool:
-    """Return True if a column that keeps all digits of its numbers has a float, which may have lost some."""
+def loses_digits(rows: Iterable[object], dataset: Dataset, children: Iterable[Nested] = ()) -> bool:
+    """Return True if a column that keeps all digits of its numbers has a float, which may have lost some.
+
+    The columns of the dataset's children, in the lists nested in its rows, count as well.
+    """
+    rows = list(rows) if not isinstance(rows, list) else rows
+    if any(_has_float(_at(row, path)) for path in _exact_paths(dataset) for row in rows):
+        return True
+    return any(_loses_digits_in(rows, nested) for nested in children)
+
+
+def _loses_digits_in(rows: Iterable[object], nested: Nested) -> bool:
+    lists = (_at(row, nested.child.path("api")) for row in rows)
+    items = [item for found in lists if isinstance(found, list) for item in found]
+    return any(_has_float(_at(item, path)) for path in _exact_paths(nested.dataset) for item in items)
+
+
+def _exact_paths(dataset: Dataset) -> list[tuple[str, ...]]:
+    """Return the paths of the columns that keep all digits of numbers."""
     kept = (column_types.is_text, pa.types.is_decimal, column_types.is_json)
-    paths = [column.path("api") for column in dataset.columns if any(test(column.type) for test in kept)]
-    return any(_has_float(_at(row, path)) for row in rows for path in paths)
+    return [column.path("api") for column in dataset.columns if any(test(column.type) for test in kept)]
 
 
 def _at(value: object, path: Iterable[str]) -> object:

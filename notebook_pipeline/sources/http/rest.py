@@ -21,7 +21,7 @@ from notebook_pipeline.sources.http.page_reader import Reached, Reader
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
 from notebook_pipeline.sources.http.retries import Patience
 from notebook_pipeline.sources.source import BeginAgain, Ending
-from notebook_pipeline.sources.undeclared import note_undeclared, received_names
+from notebook_pipeline.sources.undeclared import nested_names, note_undeclared, received_names
 
 PAGE_SIZE = 1_000
 
@@ -110,6 +110,7 @@ class RestSource:
         """Return the received fields that the dataset neither declares nor ignores."""
         marker = path_steps(self._dataset.declared_api().deleted_at)[:1]
         declared = {*received_names(self._dataset, "api"), *self._dataset.ignored, *marker}
+        declared |= nested_names(self._dataset, "api")
         return sorted(self.reader.fields - declared)
 
     @contextmanager
