@@ -435,20 +435,6 @@ def test_a_total_that_always_moves_fails_a_sweep_and_is_said_by_an_update(api: A
         read(api, tmp_path / "sweep", full_sweep=True)
 
 
-@only("skip and limit", "token with has_more", "next link")
-def test_older_rows_than_asked_for_are_counted(api: Api, tmp_path: Path) -> None:
-    since = sorted(row[CURSOR] for row in api.rows)[30]
-    day_before = (date.fromisoformat(since) - timedelta(days=1)).isoformat()
-    older = sum(row[CURSOR] < day_before for row in api.rows)
-    ignored = replace(api.shape.rest, since=Since("another"))
-    _, ending = read(api, tmp_path, rest=ignored, since=since)
-    assert f"{older} rows are older than asked for ({since}): the API does not honour its filter" in str(
-        ending.notes
-    )
-    _, honoured = read(api, tmp_path / "honoured", since=since)
-    assert "older than asked for" not in str(honoured.notes)
-
-
 EVENT = Dataset(
     "event",
     [

@@ -14,7 +14,7 @@ import waiting
 
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.running.run_identity import new_run_id
-from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage import ledger, loaded_files
 from notebook_pipeline.storage.database import Database, Lock
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -146,12 +146,12 @@ def test_a_refused_run_of_the_source_counts_where_it_is_asked_for(tmp_path: Path
 
 def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
     with loads.open_database(tmp_path) as database:
-        assert ledger.loaded_before(database, "player", "sha/contract") is None
+        assert loaded_files.loaded_before(database, "player", "sha/contract") is None
         for run_id in ("a", "b"):
-            ledger.save_loaded_file(database, "player", "sha/contract", run_id)
-        assert ledger.loaded_before(database, "player", "sha/contract") == "b"
-        assert ledger.loaded_before(database, "team", "sha/contract") is None
-        assert ledger.loaded_before(database, "player", "sha/mended") is None
+            loaded_files.save_loaded_file(database, "player", "sha/contract", run_id)
+        assert loaded_files.loaded_before(database, "player", "sha/contract") == "b"
+        assert loaded_files.loaded_before(database, "team", "sha/contract") is None
+        assert loaded_files.loaded_before(database, "player", "sha/mended") is None
 
 
 def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from notebook_pipeline.sources.files.file_source import FileSource
 from notebook_pipeline.sources.http import rest
 from notebook_pipeline.sources.http.landing import remove_landed
 from notebook_pipeline.sources.source import BeginAgain, Ending, Source
-from notebook_pipeline.steps.boundary_check import boundary_notes
 from notebook_pipeline.steps.landing_folder import landing_folder, landings
 from notebook_pipeline.steps.reading_start import as_watermark, go_back, is_later
 from notebook_pipeline.steps.session import Session
@@ -117,11 +116,7 @@ def open_api(
         skipped_since=first if start and is_later(start, first, _cursor_type(dataset)) else None,
         progress=lambda reached: progress(reached.rows, reached.total, reached.pages),
     )
-    opened = open_source(run, source)
-    watermark = first_watermark(run, "")
-    if start and not is_later(start, watermark, _cursor_type(dataset)):
-        opened.notes += boundary_notes(run, watermark, opened.keys)
-    return opened
+    return open_source(run, source)
 
 
 def open_source(run: Session, source: Source) -> Extract:

@@ -10,7 +10,7 @@ from notebook_pipeline.steps.filter_check import filter_problem
 from notebook_pipeline.steps.load import Load
 from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
-from notebook_pipeline.storage import extraction_order, ledger
+from notebook_pipeline.storage import extraction_order, ledger, loaded_files
 from notebook_pipeline.storage.cursors import cursor_text
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.merge import read_watermark, save_watermark
@@ -71,7 +71,7 @@ def _commit(load: Load) -> None:
         save_watermark(database, load.dataset, origin.source, newest, run_id=run_id, now=ledger.now())
     after = read_watermark(database, name, origin.source)
     if origin.fingerprint:
-        ledger.save_loaded_file(database, name, origin.fingerprint, run_id)
+        loaded_files.save_loaded_file(database, name, origin.fingerprint, run_id)
     _save_repeated(load)
     _save_filter_problem(load)
     _save_rejected(load)

@@ -102,7 +102,7 @@ TABLES: Mapping[str, Table] = {
             *_fields("measured_counts", nullable=True),
         )
     ),
-    # Files by their content and the contract under which they were read: see ledger.loaded_before.
+    # Files by their content and the contract under which they were read: see loaded_files.loaded_before.
     "loaded_file": Table(_fields("dataset fingerprint run_id"), ("dataset", "fingerprint")),
     # What a run read, and its place in the order of extractions: see extraction_order.py.
     "extraction": Table(

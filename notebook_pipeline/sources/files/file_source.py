@@ -13,7 +13,7 @@ from notebook_pipeline.sources.files.bulk_file import BulkFile
 from notebook_pipeline.sources.files.snapshot_keys import SnapshotKeys
 from notebook_pipeline.sources.source import Ending
 from notebook_pipeline.sources.undeclared import note_undeclared
-from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage import loaded_files
 from notebook_pipeline.storage.database import Database
 
 BULK = SourceKind(BULK_MARK, is_live=False, side_by_side=True, is_text=True)
@@ -35,8 +35,8 @@ class FileSource:
         self._dataset = dataset
         self._keys = SnapshotKeys(dataset)
         self._fingerprint = f"{bulk.sha256}/{contract_fingerprint(dataset)}"
-        loaded_by = None if force else ledger.loaded_before(database, dataset.name, self._fingerprint)
-        is_current = not dataset.files.snapshot or loaded_by == ledger.last_loading_run(
+        loaded_by = None if force else loaded_files.loaded_before(database, dataset.name, self._fingerprint)
+        is_current = not dataset.files.snapshot or loaded_by == loaded_files.last_loading_run(
             database, dataset.name
         )
         self._loaded_by = loaded_by if is_current else None

@@ -13,7 +13,6 @@ from notebook_pipeline.sources.http.completeness import (
     Selection,
     TotalCheck,
 )
-from notebook_pipeline.sources.http.filter_check import FilterCheck
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
 from notebook_pipeline.sources.http.overlapping_pages import OverlappingShape
@@ -135,7 +134,6 @@ class Reader:
             self._total.is_moving = True
             self.notes.append("rows kept moving between pages, so each was read from rows of the last one on")
         self.reading = Reading(self._dataset)
-        self.filter = FilterCheck(self._dataset, self._selection.since)
         self._fetcher = PageFetcher(self._client, self._dataset, self._requests, self._shape, self._landing)
 
     def _read_once(self) -> Iterator[RawBatch]:
@@ -181,7 +179,6 @@ class Reader:
             raise
         if self._is_last_page_again(page):
             return replace(page, batch=RawBatch([], str), is_end=True)
-        self.filter.add(page.batch)
         keys = reading.add(page.batch) if page.rows else reading.keys.array()[:0]
         if isinstance(self._shape, OverlappingShape):
             self._shape.see(keys)

@@ -152,7 +152,6 @@ class RestSource:
         if not reader.is_proven:
             yield "read to its end; nothing proves that this is all, because the source gives no total of it"
         yield from reader.notes
-        yield from reader.filter.notes()
         for host in sorted(reader.other_hosts):
             yield (
                 f"the server's addresses of next pages name another host, {host}; only their path and query "
