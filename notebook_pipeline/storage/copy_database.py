@@ -19,6 +19,7 @@ from notebook_pipeline.declare.catalogue import get, load_all
 from notebook_pipeline.declare.column import MARKS
 from notebook_pipeline.errors import PipelineError, UsageError
 from notebook_pipeline.storage.connect import connect
+from notebook_pipeline.storage.copied_keys import rewrite_recorded_keys
 from notebook_pipeline.storage.database import Database, Value, quoted
 from notebook_pipeline.storage.tables import bookkeeping, create_table, create_tables
 
@@ -61,6 +62,7 @@ def copy_all(source: Database, target: Database) -> dict[str, int]:
         copied = {
             table: _copy(source, target, table, [_in_order(source, table)]) for table in _to_copy(source)
         }
+        rewrite_recorded_keys(target, datasets)
         for dataset in datasets:
             copied[dataset.name] = _copy(source, target, dataset.name, _converted(source, target, dataset))
         return copied
