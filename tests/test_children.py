@@ -235,6 +235,36 @@ def test_a_deleted_team_takes_its_rows_along(source: Source) -> None:
     assert children(run) == [("team_player", 1, 0, 0, 1, 0, 0, 1), ("team_week", 1, 0, 0, 1, 0, 0, 1)]
 
 
+def test_a_team_marked_as_deleted_takes_its_rows_along(source: Source, declared: Path) -> None:
+    marking = TEAM.replace('"v0/teams/", ', '"v0/teams/", deleted_at="gone", ')
+    (declared / "datasets" / "team.py").write_text(marking)
+    source.rows = [team(1, "2024-03-01", [11], {"202401": 1}), team(2, "2024-03-01", [21])]
+    update()
+    source.rows = [{"team_id": 1, "last_changed_date": "2024-03-05", "gone": True}]
+    run, merged = update()
+    assert (merged.counts()["rows_updated"], merged.counts()["rows_deleted"]) == (1, 1)
+    assert (rosters(run), scores(run)) == ([(2, 21, "2024-03-01", "api")], [])
+    assert children(run) == [("team_player", 0, 0, 0, 0, 0, 0, 1), ("team_week", 0, 0, 0, 0, 0, 0, 1)]
+    # A file of the child that knows nothing of this does not bring the rows back.
+    own = "team_id,player_id,last_changed_date\n1,11,2024-03-01\n9,91,2024-03-01\n"
+    (declared / "data" / "own.csv").write_text(own)
+    run, merged = load("own.csv", "team_player")
+    assert [row[:2] for row in rosters(run)] == [(2, 21), (9, 91)]
+    assert merged.counts()["rows_stale"] == 1
+
+
+def test_a_column_that_a_child_gains_is_filled_by_reading_everything(source: Source, declared: Path) -> None:
+    source.rows = [team(1, "2024-03-01", [11], {"202401": 1}), team(2, "2024-03-09", [], {"202401": 2})]
+    update()
+    for row in source.rows:
+        row["weekly_scores"][0]["rank"] = 4  # type: ignore[index]
+    wider = TEAM_WEEK.replace("    ),\n    key", '        Column("rank", pa.int64()),\n    ),\n    key')
+    (declared / "datasets" / "team_week.py").write_text(wider)
+    run, merged = update()
+    assert merged.counts()["rows_read"] == 2
+    assert run.database.execute('SELECT team_id, "rank" FROM team_week ORDER BY 1') == [(1, 4), (2, 4)]
+
+
 def test_a_row_that_moves_follows_its_last_parent(source: Source, declared: Path) -> None:
     (declared / "datasets" / "team_player.py").write_text(ONE_TEAM)
     source.rows = [team(1, "2024-03-01", [11, 12]), team(2, "2024-03-01", [21])]
