@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,19 @@ from failing_server import Request, Source, serving
 from pyarrow import parquet
 
 from notebook_pipeline.connections import API, DATABASE, variable
+from notebook_pipeline.contract.batch import Origin, RawBatch
+from notebook_pipeline.contract.source_kind import SourceKind
 from notebook_pipeline.errors import DataRefused, UsageError
+from notebook_pipeline.running.run_identity import new_run_id
+from notebook_pipeline.sources.http.rest import API as KIND_API
+from notebook_pipeline.sources.source import Ending
 from notebook_pipeline.steps import extract, session
 from notebook_pipeline.steps.load import Load
 from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
+from notebook_pipeline.storage import ledger
+from notebook_pipeline.storage.connect import connect
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 ANY_NUMBER = Limits(max_rejected_percent=100.0)
@@ -228,6 +235,36 @@ def test_a_deleted_team_takes_its_rows_along(source: Source) -> None:
     assert children(run) == [("team_player", 1, 0, 0, 1, 0, 0, 1), ("team_week", 1, 0, 0, 1, 0, 0, 1)]
 
 
+def test_a_team_marked_as_deleted_takes_its_rows_along(source: Source, declared: Path) -> None:
+    marking = TEAM.replace('"v0/teams/", ', '"v0/teams/", deleted_at="gone", ')
+    (declared / "datasets" / "team.py").write_text(marking)
+    source.rows = [team(1, "2024-03-01", [11], {"202401": 1}), team(2, "2024-03-01", [21])]
+    update()
+    source.rows = [{"team_id": 1, "last_changed_date": "2024-03-05", "gone": True}]
+    run, merged = update()
+    assert (merged.counts()["rows_updated"], merged.counts()["rows_deleted"]) == (1, 1)
+    assert (rosters(run), scores(run)) == ([(2, 21, "2024-03-01", "api")], [])
+    assert children(run) == [("team_player", 0, 0, 0, 0, 0, 0, 1), ("team_week", 0, 0, 0, 0, 0, 0, 1)]
+    # A file of the child that knows nothing of this does not bring the rows back.
+    own = "team_id,player_id,last_changed_date\n1,11,2024-03-01\n9,91,2024-03-01\n"
+    (declared / "data" / "own.csv").write_text(own)
+    run, merged = load("own.csv", "team_player")
+    assert [row[:2] for row in rosters(run)] == [(2, 21), (9, 91)]
+    assert merged.counts()["rows_stale"] == 1
+
+
+def test_a_column_that_a_child_gains_is_filled_by_reading_everything(source: Source, declared: Path) -> None:
+    source.rows = [team(1, "2024-03-01", [11], {"202401": 1}), team(2, "2024-03-09", [], {"202401": 2})]
+    update()
+    for row in source.rows:
+        row["weekly_scores"][0]["rank"] = 4  # type: ignore[index]
+    wider = TEAM_WEEK.replace("    ),\n    key", '        Column("rank", pa.int64()),\n    ),\n    key')
+    (declared / "datasets" / "team_week.py").write_text(wider)
+    run, merged = update()
+    assert merged.counts()["rows_read"] == 2
+    assert run.database.execute('SELECT team_id, "rank" FROM team_week ORDER BY 1') == [(1, 4), (2, 4)]
+
+
 def test_a_row_that_moves_follows_its_last_parent(source: Source, declared: Path) -> None:
     (declared / "datasets" / "team_player.py").write_text(ONE_TEAM)
     source.rows = [team(1, "2024-03-01", [11, 12]), team(2, "2024-03-01", [21])]
@@ -389,6 +426,85 @@ def test_a_rejected_nested_row_is_replayed_unless_its_team_changed(source: Sourc
     run, merged = load(f"rejected:{rejecting.run_id}", "team_week")
     assert scores(run) == [(1, "202402", 5.0, "api"), (2, "202401", -2.0, "api")]
     assert (merged.counts()["rows_inserted"], merged.counts()["rows_stale"]) == (1, 1)
+
+
+@dataclass
+class Given:
+    """Give rows as an API does, without a server."""
+
+    rows: list[Row]
+    kind: SourceKind = KIND_API
+    name: str = "given"
+
+    def batches(self) -> Iterator[RawBatch]:
+        yield RawBatch(self.rows, lambda row: f"row {row}", family="api")
+
+    def ending(self) -> Ending:
+        return Ending(Origin(self.kind), rows=len(self.rows))
+
+
+def begun(home: Path, rows: list[Row]) -> tuple[Session, extract.Extract]:
+    """Begin a run, and read its rows, but merge nothing."""
+    database = connect(databases.connection(home))
+    run_id = new_run_id()
+    ledger.start_run(
+        database,
+        run_id=run_id,
+        dag_id="manual",
+        dag_run_id=run_id,
+        task_id="load",
+        notebook="load",
+        notebook_sha256="0" * 64,
+        parameters={"dataset": "team", "source": "given"},
+        artifact=None,
+    )
+    run = Session(run_id, {"dataset": "team"}, database, None)
+    return run, extract.open_source(run, Given(rows))
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_of_two_readings_the_one_that_began_later_has_the_children(declared: Path, is_stored: bool) -> None:
+    (declared / "datasets" / "team_player.py").write_text(ONE_TEAM)
+    session.join_run("bulk_load", {"dataset": "team"})
+    session._leave()
+    if is_stored:
+        run, opened = begun(declared, [team(1, "2024-03-01", [11]), team(2, "2024-03-01", [21])])
+        finished(run, opened, ANY_NUMBER)
+    early, late = (
+        begun(declared, [team(1, "2024-03-01", [11, 12]), team(3, "2024-03-01", [13])]),
+        begun(declared, [team(1, "2024-03-01", [11, 13]), team(2, "2024-03-01", [21])]),
+    )
+    finished(*late, ANY_NUMBER)
+    run, merged = finished(*early, ANY_NUMBER)
+    # The first team was read later by the other run, and so was the player that moved.
+    assert [row[:2] for row in rosters(run)] == [(1, 11), (1, 13), (2, 21)]
+    assert children(run)[0] == ("team_player", 3, 0, 0, 0, 3, 0, 0)
+    assert {name: count for name, count in merged.counts().items() if count} == {
+        "rows_read": 2,
+        "rows_inserted": 1,
+        "rows_unchanged": 1,
+    }
+    for opened in (early, late):
+        opened[0].database.close()
+
+
+def test_of_several_versions_of_a_parent_the_last_has_the_children(declared: Path) -> None:
+    versions = [
+        team(1, "2024-03-02", [11, 12], {"202401": 1}),
+        team(1, "2024-03-01", [13]),
+        team(2, "2024-03-01", [21]),
+        team(2, "2024-03-02", [22, 22]),
+    ]
+    run, _ = load(write(declared, "a.jsonl", *versions))
+    assert [row[:3] for row in rosters(run)] == [
+        (1, 11, "2024-03-02"),
+        (1, 12, "2024-03-02"),
+        (2, 22, "2024-03-02"),
+    ]
+    assert children(run) == [("team_player", 6, 3, 0, 1, 2, 0, 0), ("team_week", 1, 1, 0, 0, 0, 0, 0)]
+    run, merged = load(write(declared, "b.jsonl", *versions, team(3, "2024-03-01")))
+    assert merged.counts()["rows_inserted"] == 1
+    assert children(run)[0] == ("team_player", 6, 0, 0, 4, 2, 0, 0)
 
 
 KILLED = """

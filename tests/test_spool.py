@@ -1,5 +1,6 @@
 """Checked batches come back from disk as they went, and nothing is left behind."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from declared import PLAYER
 
 from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.contract.check_batch import check_batch
+from notebook_pipeline.contract.child_rows import with_children
 from notebook_pipeline.steps.spool import Spool
+from tests.test_child_rows import NESTED, ORDER
 
 TODAY = date(2024, 9, 24)
 
@@ -92,3 +95,18 @@ def test_good_rows_do_not_stay_in_memory(spool: Spool):
         spool.add(large)
     assert pa.total_allocated_bytes() - before < 1_000_000
     assert sum(checked.good.num_rows for checked in spool.batches()) == 10_000
+
+
+def test_nested_rows_come_back_with_their_parents(tmp_path: Path):
+    spool = Spool(tmp_path, ORDER, TODAY, keep=100, nested=[NESTED])
+    batches = [
+        raw({"id": 1, "day": "2024-09-01", "detail": {"lines": [{"number": {"value": n}} for n in (1, 2)]}}),
+        raw({"id": None}, {"id": 2, "day": "2024-09-02", "detail": {"lines": []}}),
+        raw({"id": 3, "day": "2024-09-03", "detail": {"lines": [{"number": {"value": 5}}, 7]}}),
+    ]
+    batches = [replace(batch, family="api") for batch in batches]
+    for batch in batches:
+        spool.add(batch)
+    expected = [with_children(check_batch(batch, ORDER, TODAY), [NESTED], TODAY) for batch in batches]
+    assert [found.children for found in spool.batches()] == [checked.children for checked in expected]
+    assert [found.children["line"].good.num_rows for found in spool.batches()] == [2, 0, 1]

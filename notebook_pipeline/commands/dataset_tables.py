@@ -51,6 +51,8 @@ def print_dataset(dataset: Dataset) -> None:
             ("since", since.param if since else "not declared: every update reads everything"),
             ("total", f"{total.at} of {total.endpoint or 'each page'}" if total else "not declared"),
         ]
+    if dataset.children:
+        facts.append(("children", ", ".join(child.dataset for child in dataset.children)))
     if dataset.ignored:
         facts.append(("ignored", ", ".join(dataset.ignored)))
     console.print(pairs(facts))

@@ -11,6 +11,7 @@ from notebook_pipeline.steps.load import Load
 from notebook_pipeline.steps.rejection_limits import Limits
 from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import extraction_order, ledger, loaded_files
+from notebook_pipeline.storage.child_counts import save_child
 from notebook_pipeline.storage.cursors import cursor_text
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.merge import read_watermark, save_watermark
@@ -76,7 +77,7 @@ def _commit(load: Load) -> None:
     _save_filter_problem(load)
     _save_rejected(load)
     for child, rows in load.children.items():
-        ledger.save_child(database, run_id, child, rows.counts())
+        save_child(database, run_id, child, rows.counts())
     ledger.commit_run(database, run_id, load.counts(), watermark_before=before, watermark_after=after)
 
 

@@ -14,14 +14,13 @@ from notebook_pipeline.storage.database import Database, literal, quoted
 
 def key_text(database: Database, dataset: Dataset, alias: str) -> str:
     """Return the SQL of the key, as text, of a row that has the dataset's key columns; `alias` names it."""
-    columns = [f"{alias}.{quoted(name)}" for name in dataset.keys]
-    return _text(database, dataset, columns)
+    return text_of(database, dataset, [f"{alias}.{quoted(name)}" for name in dataset.keys])
 
 
 def rejected_key(database: Database, dataset: Dataset) -> str:
     """Return the SQL of the key, as text, of a row of `rejected_row`; it is null if it cannot be read."""
     columns = [database.json_key("row", name, dataset.schema.field(name).type) for name in dataset.keys]
-    text = _text(database, dataset, columns)
+    text = text_of(database, dataset, columns)
     if len(columns) == 1:
         return text
     return f"CASE WHEN {' AND '.join(f'{column} IS NOT NULL' for column in columns)} THEN {text} END"
@@ -43,7 +42,8 @@ def is_rejected(dataset: Dataset) -> str:
     return f"dataset = {literal(dataset.name)}"
 
 
-def _text(database: Database, dataset: Dataset, columns: list[str]) -> str:
+def text_of(database: Database, dataset: Dataset, columns: list[str]) -> str:
+    """Return the SQL of a key, as text, given the SQL of its columns in the order of the key."""
     if len(columns) == 1:
         return f"CAST({columns[0]} AS TEXT)"
     return database.json_list(columns, [dataset.schema.field(name).type for name in dataset.keys])

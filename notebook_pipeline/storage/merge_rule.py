@@ -14,7 +14,7 @@ from notebook_pipeline.storage.cursors import typed_cursor
 from notebook_pipeline.storage.database import Database, Value, literal, quoted
 from notebook_pipeline.storage.extraction_order import is_alike, is_bulk, is_live, stored_place
 from notebook_pipeline.storage.keys import key_text
-from notebook_pipeline.storage.parent_rows import has_winner
+from notebook_pipeline.storage.parent_rows import has_winner, lost_its_parent
 from notebook_pipeline.storage.sweeps import Sweep
 
 
@@ -96,7 +96,8 @@ def recorded_joins(database: Database, dataset: Dataset, found: Circumstances) -
 def _of_parents(database: Database, found: Circumstances) -> list[Rule]:
     """Return the conditions on which a row loses to its stored parent.
 
-    A row that follows another parent now loses to the one that it has in the table.
+    A row that follows another parent now loses to the one that it has in the table; a row of the child's own
+    source also loses to the deletion of its parent.
     """
     sides = [(found.follow, "p", found.is_behind)] if found.follow else []
     sides += [(nested, "s", found.origin.is_replay) for nested in found.parents]
@@ -104,6 +105,7 @@ def _of_parents(database: Database, found: Circumstances) -> list[Rule]:
         has_winner(database, nested, alias, found.origin, found.place, is_behind=is_behind)
         for nested, alias, is_behind in sides
     ]
+    rules += [lost_its_parent(database, nested, "s", found.origin, found.place) for nested in found.parents]
     return [rule for rule in rules if rule]
 
 

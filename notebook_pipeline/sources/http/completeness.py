@@ -104,8 +104,7 @@ class TotalCheck:
     """The comparison of a reading with the source's own total, as far as that counts the same rows.
 
     A total of everything counts the rows of a reading without a filter. It is a reason to read again only in
-    a sweep; in an update it is compared with the table after the merge. With `is_moving`, the source is known
-    never to be quiet, and its total proves nothing.
+    a sweep; in an update it is compared with the table after the merge.
     """
 
     def __init__(self, client: Client, api: Rest, selection: Selection, landing: Landing) -> None:
@@ -114,7 +113,6 @@ class TotalCheck:
         self._declared = api.total
         self._selection = selection
         self._landing = landing
-        self.is_moving = False
 
     def begin(self) -> None:
         """Ask for the total before the first page, if it has an endpoint of its own."""
@@ -168,7 +166,7 @@ class TotalCheck:
         A number that is no reason to read again is a note, unless `is_exact`.
         """
         first = self.expected
-        last = None if first is None or self.is_moving else self._current(reading)
+        last = None if first is None else self._current(reading)
         if first is None or last is None:
             return []
         if first != last:
@@ -185,7 +183,7 @@ class TotalCheck:
         """Return True if a total that is not the number of rows is a reason to read again."""
         declared = self._declared
         is_compared = declared is not None and (declared.of == "answer" or self._selection.is_sweep)
-        return is_compared and not self.is_moving
+        return is_compared
 
     def _current(self, reading: Reading) -> int | None:
         declared = self._declared

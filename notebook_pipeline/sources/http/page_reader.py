@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.declare.paging import Offset, PageNumber
 from notebook_pipeline.sources.http.completeness import (
     Reading,
     RowsMovedError,
@@ -15,7 +14,6 @@ from notebook_pipeline.sources.http.completeness import (
 )
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.overlapping_pages import OverlappingShape
 from notebook_pipeline.sources.http.page_fetcher import Expectation, PageFetcher, ReceivedPage
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
 from notebook_pipeline.sources.http.paging_shapes import ContradictionError, Shape, shape_of
@@ -23,8 +21,6 @@ from notebook_pipeline.sources.http.reading_attempts import Attempts
 from notebook_pipeline.sources.http.responses import RequestError
 from notebook_pipeline.sources.http.source_total import NoTotalError
 from notebook_pipeline.sources.source import BeginAgain
-
-MOST_OVERLAP = 100
 
 _OF_CREDENTIALS_OR_TIME = (401, 403, 407, 408, 425, 429)
 _log = logging.getLogger(__name__)
@@ -37,10 +33,6 @@ class Reached:
     pages: int
     rows: int
     total: int | None
-
-
-class _OrderLost(Exception):
-    """Pages that overlap do not continue each other."""
 
 
 class _TokenRefused(Exception):
@@ -113,26 +105,14 @@ class Reader:
                     self.notes.append(note)
                     return
                 self._attempts.begin_again(moved)
-            except _OrderLost:
-                raise self._attempts.failure() from None
             except _TokenRefused as refused:
                 _log.warning("%s; reading again from page 0", refused)
                 self._landing.begin(self._landing.reading)
             yield BeginAgain()
 
-    @property
-    def _is_overlapping(self) -> bool:
-        return isinstance(self._shape, OverlappingShape)
-
     def _prepare(self) -> None:
         self.notes: list[str] = []
-        size = self._selection.page_size
-        self._total.is_moving = False
-        self._shape: Shape = shape_of(self._api, size)
-        if self._attempts.is_overlapping and isinstance(self._api.pages, Offset):
-            self._shape = OverlappingShape(self._api.pages.offset, min(MOST_OVERLAP, size // 4))
-            self._total.is_moving = True
-            self.notes.append("rows kept moving between pages, so each was read from rows of the last one on")
+        self._shape: Shape = shape_of(self._api, self._selection.page_size)
         self.reading = Reading(self._dataset)
         self._fetcher = PageFetcher(self._client, self._dataset, self._requests, self._shape, self._landing)
 
@@ -179,38 +159,33 @@ class Reader:
             raise
         if self._is_last_page_again(page):
             return replace(page, batch=RawBatch([], str), is_end=True)
-        keys = reading.add(page.batch) if page.rows else reading.keys.array()[:0]
-        if isinstance(self._shape, OverlappingShape):
-            self._shape.see(keys)
+        if page.rows:
+            reading.add(page.batch)
         return page
 
     def _is_last_page_again(self, page: ReceivedPage) -> bool:
-        """Return True if a server gives its last page for all later numbers, and its total says so."""
-        if not isinstance(self._api.pages, PageNumber) or not page.rows or self._total.expected is None:
+        """Return True if a server gives its last rows again instead of an end, and its total says so."""
+        if not self._shape.shifts or not page.rows or self._total.expected is None:
             return False
         reading = self.reading
-        is_behind = reading.most_rows >= self._total.expected
-        return is_behind and reading.keys.are_those_of_last_page(page.batch)
+        return reading.most_rows >= self._total.expected and reading.keys.has_all(page.batch)
 
     def _following(self, step: Step, page: ReceivedPage, used: set[tuple[str, str, str]]) -> Step | None:
         """Return the step to the next page, requested already if only the answer says which it is."""
         request = self._fetcher.request(step, self.reading.number)
         try:
-            is_last = page.is_end and not self._is_overlapping
-            following = None if is_last else self._shape.after(step, page)
+            following = None if page.is_end else self._shape.after(step, page)
         except ContradictionError as error:
-            if self._is_overlapping:
-                raise _OrderLost from None
             raise self._client.failed(request, str(error), "compare it with `pages` of the Rest") from None
         if following is None:
             return None
         mark = repr(following.values), following.link, following.since
-        if mark in used and not self._is_overlapping:
+        if mark in used:
             what = f"the address {following.link!r}" if following.link else f"{dict(following.values)}"
             seen = f"{what} for the next page, which was that of an earlier page"
             raise self._client.failed(request, seen, "compare it with `pages` of the dataset's Rest")
         used.add(mark)
-        if not self._shape.shifts and not self._is_overlapping:
+        if not self._shape.shifts:
             self._fetcher.look_ahead(following, self._expectation(self.reading.number + 1))
         return following
 

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Attempts:
-    """The readings of one run: a few as usual, then one with overlapping pages if offsets allow that."""
+    """The readings of one run, of which one in which no row moved is enough."""
 
     def __init__(
         self, client: Client, api: Rest, selection: Selection, landing: Landing, address: str
@@ -33,14 +33,9 @@ class Attempts:
         self._last = ""
         self._miscount = ""
 
-    @property
-    def is_overlapping(self) -> bool:
-        """Return True if this reading is the one with overlapping pages."""
-        return self._landing.reading > MAX_READINGS
-
     def accept(self, moved: RowsMovedError) -> str:
         """Return a note if this reading is accepted nevertheless: in an update, if only the total moved."""
-        is_last = self._landing.reading >= MAX_READINGS + self._can_overlap
+        is_last = self._landing.reading >= MAX_READINGS
         if self._selection.is_sweep or not is_last or not isinstance(moved, TotalMovedError):
             return ""
         self._landing.complete()
@@ -58,14 +53,12 @@ class Attempts:
             raise self._client.failure(seen, remedy, self._address, "all pages") from None
         self._miscount = said if isinstance(moved, MiscountError) else ""
         self._last = said
-        if reading >= MAX_READINGS + self._can_overlap:
-            raise self.failure() from None
+        if reading >= MAX_READINGS:
+            raise self._failure() from None
         self._landing.begin(reading + 1)
-        is_last = reading == MAX_READINGS
-        how = "each page with rows of the last" if is_last else f"{reading + 1} of {MAX_READINGS}"
-        _log.warning("%s: reading again from page 0 (%s)", said, how)
+        _log.warning("%s: reading again from page 0 (%d of %d)", said, reading + 1, MAX_READINGS)
 
-    def failure(self) -> RequestError:
+    def _failure(self) -> RequestError:
         """Return the error after the last reading; the next try begins anew."""
         self._landing.begin(1)
         seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {self._last}"
@@ -73,8 +66,3 @@ class Attempts:
         if isinstance(self._api.pages, Offset):
             remedy = f"check that the source honours {self._api.pages.offset}; if it does, {remedy}"
         return self._client.failure(seen, remedy, self._address, "pages from 0 on")
-
-    @property
-    def _can_overlap(self) -> bool:
-        pages = self._api.pages
-        return isinstance(pages, Offset) and not self._api.window and self._selection.page_size > 1

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from notebook_pipeline.contract import received_fields
+from notebook_pipeline.contract.arrow_functions import all_true
 from notebook_pipeline.contract.batch import RawBatch
 from notebook_pipeline.declare.dataset import Dataset
 
@@ -56,11 +57,10 @@ class Keys:
             self._highest = high
         return page
 
-    def are_those_of_last_page(self, batch: RawBatch) -> bool:
-        """Return True if a batch has the keys of the last page and no other."""
-        page = _comparable(_unique(self._usable(batch)))
-        last = _comparable(self._pages[-1]) if self._pages else page[:0]
-        return len(page) == len(last) > 0 and pc.all(pc.is_in(page, last)).as_py()
+    def has_all(self, batch: RawBatch) -> bool:
+        """Return True if every row of a page has a key that was seen before."""
+        page = _comparable(self._usable(batch))
+        return len(page) == len(batch) and all_true(pc.is_in(page, _comparable(self.array())))
 
     def array(self) -> pa.Array:
         """Return each key once, in any order."""
@@ -101,7 +101,7 @@ def _unique(keys: pa.Array) -> pa.Array:
     """Return each key once; Arrow does not compare structs."""
     if not pa.types.is_struct(keys.type):
         return keys.unique()
-    table = pa.table({"key": _comparable(keys), "row": pa.array(range(len(keys)))})
+    table = pa.table({"key": _comparable(keys), "row": pa.array(range(len(keys)), pa.int64())})
     return keys.take(table.group_by("key").aggregate([("row", "min")])["row_min"].combine_chunks().sort())
 
 
