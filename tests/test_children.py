@@ -539,7 +539,15 @@ def test_a_load_that_is_killed_leaves_nothing_and_the_next_makes_it_good(declare
 @pytest.mark.only("sqlite")
 def test_what_does_not_fit_refuses_the_run_in_words(declared: Path) -> None:
     bad = declared / "datasets" / "team_week.py"
+    parent = '{"team_id": "team_id", "week_number": "week_number"}'
+    grandchild = f'    children=[Child("team_day", at="days", parent={parent})],\n    key='
     for text, reason in (
+        (
+            TEAM_WEEK.replace("import", "import Child,", 2)
+            .replace("import Child, pyarrow", "import pyarrow")
+            .replace("    key=", grandchild),
+            r"child 'team_week', which has children itself \(team_day\); rows nested in nested rows are not",
+        ),
         ("x = 1", "dataset 'team' has the child 'team_week': .*declares 0 datasets"),
         (
             TEAM_WEEK.replace('"team_id"', '"id"'),

@@ -17,6 +17,7 @@ from notebook_pipeline.sources.http.page_parser import Parser, parse
 from notebook_pipeline.sources.http.page_types import loses_digits
 from tests.bulk_data import TODAY, player
 from tests.test_check_batch import MEASURE, measure
+from tests.test_child_rows import NESTED, ORDER
 
 GAMES = [{"week": 1, "points": 2.5, "played": "2024-09-01", "gsis_id": "00-0000001"}]
 
@@ -406,3 +407,12 @@ def test_deletion_markers_in_columns(mark: object, none: object) -> None:
     last = parser.parse(orjson.dumps([player(5, gone=None)]), 2)
     assert last is not None
     assert last.deletions is None
+
+
+def test_numbers_of_nested_rows_keep_their_digits_too():
+    def orders(price: object) -> list[object]:
+        return [{"id": 1}, {"id": 2, "detail": {"lines": [7, {"price": price}]}}]
+
+    assert loses_digits(orders(1.5), ORDER, [NESTED])
+    assert not loses_digits(orders("1.5"), ORDER, [NESTED])
+    assert not loses_digits(orders(1.5), ORDER)
