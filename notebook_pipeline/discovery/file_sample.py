@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.discovery.column_names import column_names
-from notebook_pipeline.discovery.dialect import Dialect, dialect_of
+from notebook_pipeline.discovery.csv_dialect import Dialect, dialect_of
 from notebook_pipeline.discovery.draft import SourceDraft
 from notebook_pipeline.discovery.encoding_seen import encoding_of
 from notebook_pipeline.discovery.python_layout import call
