@@ -288,14 +288,14 @@ def test_a_row_that_moves_follows_its_last_parent(source: Source, declared: Path
 def test_lists_that_say_nothing_and_rows_that_are_rejected(source: Source) -> None:
     source.rows = [team(1, "2024-03-01", [11, 12, 13], {"202401": 1}), team(2, "2024-03-01", [21])]
     update()
-    source.rows = [team(1, "2024-03-05") | {"weekly_scores": None}, team(2, "2024-03-05", [])]
+    source.rows = [{**team(1, "2024-03-05"), "weekly_scores": None}, team(2, "2024-03-05", [])]
     run, _ = update()
     assert [row[:2] for row in rosters(run)] == [(1, 11), (1, 12), (1, 13)]
     assert scores(run) == [(1, "202401", 1.0, "api")]
     first = team(1, "2024-03-06", [12, 14], {"202401": 2, "202402": 3})
     first["weekly_scores"][0]["fantasy_points"] = "many"
     first["players"] += [{"player_id": None}, 7]
-    source.rows = [first, team(2, "2024-03-06") | {"players": "none"}]
+    source.rows = [first, {**team(2, "2024-03-06"), "players": "none"}]
     run, _ = update()
     # While a nested row has no key that can be read, none of its team is deleted.
     assert [row[:2] for row in rosters(run)] == [(1, 11), (1, 12), (1, 13), (1, 14)]
@@ -395,7 +395,8 @@ def test_a_rejected_team_is_replayed_with_its_rows(source: Source, declared: Pat
     )
     declaration.write_text(strict.replace("Rest, Since", "Pattern, Rest, Since"))
     odd = {"team_name": "Odd"}
-    source.rows = [team(1, "2024-03-01", [11]) | odd, team(2, "2024-03-01", [21], {"202401": 2}) | odd]
+    teams = [team(1, "2024-03-01", [11]), team(2, "2024-03-01", [21], {"202401": 2})]
+    source.rows = [{**one, **odd} for one in teams]
     rejecting, _ = update()
     assert (rosters(rejecting), children(rejecting)) == (
         [],

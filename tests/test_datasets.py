@@ -87,6 +87,36 @@ def test_keys_types_and_places_are_shown_as_they_are_declared(
     ]
 
 
+def test_what_differs_from_the_usual_is_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "datasets" / "player.py").unlink()
+    (home / "datasets" / "line.py").write_text(
+        "import pyarrow as pa\n"
+        "from notebook_pipeline.declare import Column, Dataset, Files\n"
+        "LINE = Dataset('line', (\n"
+        "    Column('order', pa.int64(), False, at={'files': 'Order Id', 'api': ('order', 'id')}),\n"
+        "    Column('number', pa.int64(), False),\n"
+        "    Column('day', pa.date32(), format='%d.%m.%Y', zone='Europe/Berlin'),\n"
+        "), ('order', 'number'), files=Files(delimiter=';'))\n"
+    )
+    assert main(["datasets"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == ["line", "3", "order,", "number", "-", "repository_raw_url", "-"]
+    assert main(["datasets", "line"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["line"],
+        ["key", "order,", "number"],
+        ["cursor", "-"],
+        ["files", "repository_raw_url,", "delimiter=';'"],
+        [],
+        ["columns"],
+        ["column", "type"],
+        ["order", "int64", "at", "files:", "Order", "Id,", "api:", "order.id"],
+        ["number", "int64"],
+        ["day", "date32[day]", "may", "be", "missing", "format", "%d.%m.%Y,", "zone", "Europe/Berlin"],
+    ]
+
+
 def test_nothing_declared_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "datasets" / "player.py").unlink()
     assert main(["datasets"]) == 0

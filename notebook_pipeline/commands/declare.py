@@ -94,6 +94,5 @@ def _from_api(name: str, api: str, rows: str) -> tuple["Draft", list[str]]:
     conn_id, slash, endpoint = api.partition("/")
     if not (conn_id and slash and endpoint):
         raise UsageError(f"--api {api}: expected CONN/ENDPOINT, such as sportsworldcentral_url/v0/things/")
-    return draft_of_api(name, conn_id, endpoint, rows), [
-        f"notebook-pipeline run api_incremental_update -p dataset {name}"
-    ]
+    update = f"notebook-pipeline run api_incremental_update -p dataset {name} -p api_conn_id {conn_id}"
+    return draft_of_api(name, conn_id, endpoint, rows), [update]

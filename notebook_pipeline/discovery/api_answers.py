@@ -97,15 +97,18 @@ def as_path(steps: Sequence[str]) -> Path:
 
 
 def beside(answer: SeenAnswer) -> Iterator[tuple[Path, object]]:
-    """Yield what stands beside the rows of an answer: paths and values, two levels deep."""
-    if not isinstance(answer.value, Mapping):
+    """Yield what stands beside the rows of an answer: paths and values, three levels deep."""
+    yield from _beside(answer.value, (), answer.path)
+
+
+def _beside(value: object, above: tuple[str, ...], rows: Path) -> Iterator[tuple[Path, object]]:
+    if not isinstance(value, Mapping) or len(above) == _DEEPEST:
         return
-    for name, value in answer.value.items():
-        if as_path([name]) == answer.path:
-            continue
-        yield as_path([name]), value
-        if isinstance(value, Mapping):
-            yield from ((as_path([name, inner]), value[inner]) for inner in value)
+    for name, inner in value.items():
+        path = as_path([*above, name])
+        if path != rows:
+            yield path, inner
+            yield from _beside(inner, (*above, name), rows)
 
 
 def _seen(answer: Answer, value: object, path: Path, rows: Sequence[Mapping[str, object]]) -> SeenAnswer:

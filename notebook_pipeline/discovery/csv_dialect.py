@@ -18,6 +18,7 @@ from notebook_pipeline.sources.files.row_splitter import RowSplitter
 _DELIMITERS = "\t;|,"
 _ROWS = 1_000
 _MOST_SKIPPED = 50
+_SEPARATOR = "sep="  # how a spreadsheet is told the delimiter, on a line of its own
 _LEAST = 0.6  # the least share of rows with the same number of fields
 _AS_GOOD = 0.02  # the difference in that share which says nothing
 _PLAIN, _COMMA = NumberText(".", ""), NumberText(",", ".")
@@ -94,7 +95,7 @@ class _Try:
         for place, (_, fields) in enumerate(self._split):
             below = self._split[place + 1][1] if place + 1 < len(self._split) else []
             is_title = self.width > 2 and _is_sparse(fields) and not _is_sparse(below)
-            if self._fits(fields) and not is_title:
+            if self._fits(fields) and not is_title and not fields[0].startswith(_SEPARATOR):
                 return place
         return 0
 

@@ -9,7 +9,7 @@ from notebook_pipeline.discovery.python_layout import Call, Item, call, literal
 from notebook_pipeline.sources.http.paging_shapes import next_of
 
 _LINKS = {"next", "nexturl", "nextlink", "@odata.nextlink", "nextpageurl"}
-_TOKENS = {"cursor", "nextcursor", "nexttoken", "nextpagetoken"}
+_TOKENS = {"next", "after", "cursor", "nextcursor", "nexttoken", "nextpagetoken"}
 _TOKEN_PARAMETERS = ("cursor", "page_token", "pageToken", "token", "next_token", "after", "next_cursor")
 _OFFSETS = ("skip", "offset", "$skip", "start")
 _SIZES = ("limit", "per_page", "page_size", "pageSize", "size", "$top", "count")
@@ -82,9 +82,25 @@ def _by_number(endpoint: Endpoint, first: SeenAnswer, known: Collection[str]) ->
             if _gives(endpoint, first, {page: number, limit: size}, 0, size) and _gives(
                 endpoint, first, {page: number + 1, limit: size}, size, size
             ):
-                named = {} if number else {"first": 0}
-                return call("PageNumber", page, limit, **named)
+                return _page_number(page, limit, number)
+    return _of_fixed_size(endpoint, first, known)
+
+
+def _of_fixed_size(endpoint: Endpoint, first: SeenAnswer, known: Collection[str]) -> Call | None:
+    """Return pages by number whose size is the server's own, if the next number gives other rows."""
+    for page in _named(_PAGES, known):
+        for number in (1, 0):
+            if not _gives(endpoint, first, {page: number}, 0, len(first.rows)):
+                continue
+            second = endpoint.ask({page: number + 1}, first.path)
+            if second and second.rows and not any(row in first.rows for row in second.rows):
+                return _page_number(page, "", number)
     return None
+
+
+def _page_number(page: str, size: str, first: int) -> Call:
+    given = (page, size) if (page, size) != ("page", "per_page") else ()
+    return call("PageNumber", *given, **({} if first else {"first": 0}))
 
 
 def _gives(endpoint: Endpoint, first: SeenAnswer, query: dict[str, object], start: int, size: int) -> bool:
