@@ -15,14 +15,7 @@ from notebook_pipeline.declare.column_types import can_be_cursor, can_be_key, ha
 from notebook_pipeline.declare.dataset_names import refuse_name
 from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.declare.rule_values import mismatch
-from notebook_pipeline.declare.rules_and_checks import (
-    Check,
-    EveryRow,
-    Fresh,
-    Rule,
-    UsualChanges,
-    columns_of,
-)
+from notebook_pipeline.declare.rules_and_checks import Check, EveryRow, Fresh, Rule, UsualChanges, columns_of
 from notebook_pipeline.errors import UsageError
 
 _KEY_TYPES = "an integer, text, a bool, a day, a moment, a time or a decimal"
