@@ -13,15 +13,13 @@ from notebook_pipeline import checks
 from notebook_pipeline.checks import CheckResult, Report
 from notebook_pipeline.connections import Connection
 from notebook_pipeline.declare import Column, Dataset
+from notebook_pipeline.declare.row_conditions import Glob, NotInFuture, NotNull
 from notebook_pipeline.declare.rules_and_checks import (
     Check,
     EveryRow,
     Fresh,
-    Glob,
     MatchesSource,
     NoRows,
-    NotInFuture,
-    NotNull,
     RejectedShare,
     RowCount,
     Unique,

@@ -22,7 +22,7 @@ from notebook_pipeline.contract.batch import Malformed, RawBatch
 from notebook_pipeline.contract.check_batch import Rejected, check_batch, stored_schema
 from notebook_pipeline.contract.neutral_types import stored_type
 from notebook_pipeline.declare import Column, Dataset
-from notebook_pipeline.declare.rules_and_checks import AllowedValues, NotInFuture, Pattern, Range
+from notebook_pipeline.declare.row_conditions import AllowedValues, NotInFuture, Pattern, Range
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.sources.files import csv_reader, row_blocks
 from tests.bulk_data import HEADER, TODAY, csv_bytes, folder, join, load, parquet_bytes, parquet_table, player

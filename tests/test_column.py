@@ -7,7 +7,8 @@ import pytest
 
 from notebook_pipeline.declare import Column, Dataset, Fresh, NotInFuture, Range, Unique, UsualChanges
 from notebook_pipeline.declare.column import FAMILIES
-from notebook_pipeline.declare.rules_and_checks import AllowedValues, Rule
+from notebook_pipeline.declare.row_conditions import AllowedValues
+from notebook_pipeline.declare.rules_and_checks import Rule
 from notebook_pipeline.errors import UsageError
 
 ID = Column("id", pa.int64(), False)

@@ -21,8 +21,7 @@ from notebook_pipeline.contract.check_batch import Checked
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.steps.load_transaction import transaction
 from notebook_pipeline.steps.session import Session
-from notebook_pipeline.storage import ledger
-from notebook_pipeline.storage import postgres as module
+from notebook_pipeline.storage import ledger, postgres_session
 from notebook_pipeline.storage.connect import connect
 from notebook_pipeline.storage.database import Database
 from notebook_pipeline.storage.tables import create_tables
@@ -117,7 +116,7 @@ def test_what_cannot_be_reached_is_named_without_its_password(tmp_path: Path) ->
 
 def test_a_writer_that_waited_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = databases.connection(tmp_path)  # before: it waits for others that make theirs
-    monkeypatch.setattr(module, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(postgres_session, "LOCK_TIMEOUT_MS", 50)
     with connect(found) as holder, connect(found) as waiting_one:
         with holder.transaction():
             holder.lock("player", shared=True)

@@ -18,7 +18,8 @@ from parts import (
 
 from notebook_pipeline import checks
 from notebook_pipeline.checks.results_table import show_failing_rows, show_results
-from notebook_pipeline.declare.rules_and_checks import EveryRow, Fresh, Glob, NotNull, RowCount
+from notebook_pipeline.declare.row_conditions import Glob, NotNull
+from notebook_pipeline.declare.rules_and_checks import EveryRow, Fresh, RowCount
 from notebook_pipeline.errors import DataRefused
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.database import Database

@@ -16,19 +16,16 @@ from parts import (
 )
 
 from notebook_pipeline.checks import CheckResult
-from notebook_pipeline.declare.rules_and_checks import (
+from notebook_pipeline.declare.row_conditions import (
     AllowedValues,
-    Check,
     Condition,
-    EveryRow,
     Glob,
-    NoRows,
     NotInFuture,
     NotNull,
     Range,
     References,
-    Unique,
 )
+from notebook_pipeline.declare.rules_and_checks import Check, EveryRow, NoRows, Unique
 from notebook_pipeline.storage.database import Database
 
 

@@ -6,7 +6,8 @@ import pytest
 from declared import PLAYER
 from parts import PART
 
-from notebook_pipeline.declare.rules_and_checks import EveryRow, NotNull
+from notebook_pipeline.declare.row_conditions import NotNull
+from notebook_pipeline.declare.rules_and_checks import EveryRow
 from notebook_pipeline.errors import UsageError
 
 

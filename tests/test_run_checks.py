@@ -25,15 +25,8 @@ from parts import (
 )
 
 from notebook_pipeline import checks
-from notebook_pipeline.declare.rules_and_checks import (
-    Condition,
-    EveryRow,
-    Fresh,
-    NoRows,
-    NotNull,
-    RowCount,
-    Unique,
-)
+from notebook_pipeline.declare.row_conditions import Condition, NotNull
+from notebook_pipeline.declare.rules_and_checks import EveryRow, Fresh, NoRows, RowCount, Unique
 from notebook_pipeline.errors import UsageError
 from notebook_pipeline.storage.database import Database
 

@@ -5,19 +5,17 @@ from datetime import date, timedelta
 from notebook_pipeline.checks import scan
 from notebook_pipeline.checks.check_input import Finding, Subject
 from notebook_pipeline.checks.scan import ROWS, Source
-from notebook_pipeline.declare.rules_and_checks import (
+from notebook_pipeline.declare.row_conditions import (
     AllowedValues,
     Condition,
-    EveryRow,
     Glob,
-    NoRows,
     NotInFuture,
     NotNull,
     Range,
     References,
     RowCondition,
-    Unique,
 )
+from notebook_pipeline.declare.rules_and_checks import EveryRow, NoRows, Unique
 from notebook_pipeline.number_texts import counted, percentage
 
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from notebook_pipeline.declare.column_types import has_days
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.declare.rule_values import as_value
-from notebook_pipeline.declare.rules_and_checks import (
+from notebook_pipeline.declare.row_conditions import (
     AllowedValues,
     Bound,
     Condition,
@@ -20,6 +19,7 @@ from notebook_pipeline.declare.rules_and_checks import (
     References,
     RowCondition,
 )
+from notebook_pipeline.declare.rule_values import as_value
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage.database import Database, Value, quoted
 

@@ -9,16 +9,16 @@ from notebook_pipeline.contract.arrow_functions import Mask, mask, pc
 from notebook_pipeline.contract.cells import Breach, Cells
 from notebook_pipeline.contract.scalars import shown
 from notebook_pipeline.declare.dataset import Dataset
-from notebook_pipeline.declare.rule_values import as_value
-from notebook_pipeline.declare.rules_and_checks import (
+from notebook_pipeline.declare.row_conditions import (
     AllowedValues,
     Bound,
     NotInFuture,
     NotNull,
     Pattern,
     Range,
-    Rule,
 )
+from notebook_pipeline.declare.rule_values import as_value
+from notebook_pipeline.declare.rules_and_checks import Rule
 
 
 def rules_of(dataset: Dataset) -> Sequence[Rule]:

@@ -6,19 +6,21 @@ from notebook_pipeline.declare.column import Column
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.declare.paging import NextLink, Offset, PageNumber, SinglePage, Token
-from notebook_pipeline.declare.rules_and_checks import (
+from notebook_pipeline.declare.row_conditions import (
     AllowedValues,
     Condition,
-    EveryRow,
-    Fresh,
     Glob,
-    MatchesSource,
-    NoRows,
     NotInFuture,
     NotNull,
     Pattern,
     Range,
     References,
+)
+from notebook_pipeline.declare.rules_and_checks import (
+    EveryRow,
+    Fresh,
+    MatchesSource,
+    NoRows,
     RejectedShare,
     RowCount,
     Unique,

@@ -14,7 +14,8 @@ from types import CodeType, ModuleType
 from typing import NamedTuple
 
 from notebook_pipeline import declare, settings
-from notebook_pipeline.declare.dataset import NAME, Dataset
+from notebook_pipeline.declare.dataset import Dataset
+from notebook_pipeline.declare.dataset_names import NAME
 from notebook_pipeline.errors import UsageError
 
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument")

@@ -1,6 +1,5 @@
 """The declaration of one table: its columns, key, cursor, sources, row rules and checks."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -13,16 +12,10 @@ from notebook_pipeline.declare.arguments import Declaration
 from notebook_pipeline.declare.child import Child
 from notebook_pipeline.declare.column import MARKS, Column
 from notebook_pipeline.declare.column_types import can_be_cursor, can_be_key, has_days
+from notebook_pipeline.declare.dataset_names import refuse_name
 from notebook_pipeline.declare.file_declaration import Files
 from notebook_pipeline.declare.rule_values import mismatch
-from notebook_pipeline.declare.rules_and_checks import (
-    Check,
-    EveryRow,
-    Fresh,
-    Rule,
-    UsualChanges,
-    columns_of,
-)
+from notebook_pipeline.declare.rules_and_checks import Check, EveryRow, Fresh, Rule, UsualChanges, columns_of
 from notebook_pipeline.errors import UsageError
 
 _KEY_TYPES = "an integer, text, a bool, a day, a moment, a time or a decimal"
@@ -30,31 +23,6 @@ _CURSOR_TYPES = "a day (date32), a moment (timestamp with the zone UTC) or an in
 
 # SQLite has at most 2,000 columns in a table.
 MOST_COLUMNS = 2_000 - len(MARKS)
-# PostgreSQL truncates names of more than 63 bytes, and an index is named after the dataset.
-MOST_CHARACTERS = 50
-
-NAME = re.compile(r"[a-z][a-z0-9_]*")
-BOOKKEEPING = frozenset(
-    {
-        "pipeline_run",
-        "run_child",
-        "watermark",
-        "stream_position",
-        "received_message",
-        "rejected_row",
-        "deleted_row",
-        "quality_result",
-        "schema_version",
-        "loaded_file",
-        "extraction",
-        "row_place",
-        "accepted_row",
-        "sweep",
-    }
-)
-"""The engine's own tables."""
-_INDEXES = {"pipeline_run_running", "quality_result_run", "extraction_place"}
-_RESERVED = ("sqlite_", "pg_", "rejected_row_", "parents_of_")
 
 
 @dataclass(frozen=True)
@@ -87,7 +55,7 @@ class Dataset(Declaration):
             if isinstance(given, Iterable) and not isinstance(given, str):
                 object.__setattr__(self, name, tuple(given))
         super().__post_init__()
-        self._check_name()
+        refuse_name(self.name)
         self._check_columns()
         self._check_key_and_cursor()
         self._check_files()
@@ -131,19 +99,6 @@ class Dataset(Declaration):
         if parameter == "file_conn_id":
             return self.files.conn_id
         return self.api.conn_id if self.api and parameter == "api_conn_id" else ""
-
-    def _check_name(self) -> None:
-        if not NAME.fullmatch(self.name) or len(self.name) > MOST_CHARACTERS:
-            raise UsageError(
-                f"dataset name {self.name!r}: use lowercase letters, digits and _, starting with a letter, "
-                f"at most {MOST_CHARACTERS} characters"
-            )
-        if self.name in BOOKKEEPING:
-            raise UsageError(f"dataset {self.name!r} has the name of a bookkeeping table; choose another")
-        if self.name in _INDEXES or self.name.startswith(_RESERVED) or self.name.endswith("_pkey"):
-            raise UsageError(
-                f"dataset {self.name!r} has a name that is reserved for the database; choose another"
-            )
 
     def _check_columns(self) -> None:
         names = [column.name for column in self.columns]

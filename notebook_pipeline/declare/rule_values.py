@@ -7,16 +7,8 @@ from decimal import Decimal, InvalidOperation
 import pyarrow as pa
 
 from notebook_pipeline.declare.column_types import has_days, is_json, is_text
-from notebook_pipeline.declare.rules_and_checks import (
-    AllowedValues,
-    Bound,
-    Glob,
-    NotInFuture,
-    Pattern,
-    Range,
-    Unique,
-    UsualMix,
-)
+from notebook_pipeline.declare.row_conditions import AllowedValues, Bound, Glob, NotInFuture, Pattern, Range
+from notebook_pipeline.declare.rules_and_checks import Unique, UsualMix
 
 _WHAT = (
     (pa.types.is_integer, "whole numbers"),

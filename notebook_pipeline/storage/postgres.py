@@ -6,36 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import adbc_driver_postgresql.dbapi as postgres
 import pyarrow as pa
 from adbc_driver_manager import Error
 from adbc_driver_manager.dbapi import Cursor
 
-from notebook_pipeline.connections import Connection, postgres_uri
+from notebook_pipeline.connections import Connection
 from notebook_pipeline.declare.column_types import is_json
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import dialect, stored_types
 from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
-from notebook_pipeline.storage.postgres_errors import explained, message, without_secrets
+from notebook_pipeline.storage.postgres_errors import explained
 from notebook_pipeline.storage.postgres_locks import HELD, SessionLock, lock_number
+from notebook_pipeline.storage.postgres_session import address, opened, settings
 from notebook_pipeline.storage.postgres_tables import PostgresTables, has_json
 
-# How long one writer waits for another's whole transaction.
-LOCK_TIMEOUT_MS = 15 * 60 * 1000
-# A run is alive as long as its session: the server must notice soon if the client's machine has failed.
-_SETTINGS = {
-    "client_encoding": "UTF8",
-    # Keys that are moments are recorded as text, which must not depend on the settings of a login.
-    "timezone": "UTC",
-    "datestyle": "ISO, YMD",
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "tcp_keepalives_idle": "60",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "6",
-    # Statements are many and small: compiling them takes longer than running them.
-    "jit": "off",
-}
 _UNIQUE_VIOLATION = "23505"
 
 
@@ -52,24 +36,10 @@ class PostgresDatabase(Database):
     }
 
     def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
-        place = f"{connection.host or 'localhost'}:{connection.port or 5432}/{connection.schema}"
-        name = f"postgresql://{place}"
         self._held: set[int] = set()
+        super().__init__(opened(connection), address(connection))
         try:
-            super().__init__(postgres.connect(postgres_uri(connection), autocommit=True), name)
-        except Error as error:
-            found = without_secrets(connection, message(error))
-            raise PipelineError(
-                f"{name}: cannot be opened as a database: {found}; check the connection "
-                f"{connection.conn_id!r}, and that the server is running"
-            ) from None
-        settings = _SETTINGS | {"lock_timeout": str(LOCK_TIMEOUT_MS)}
-        settings["default_transaction_read_only"] = "on" if read_only else "off"
-        calls = ", ".join(
-            f"set_config({literal(key)}, {literal(value)}, false)" for key, value in settings.items()
-        )
-        try:
-            self.execute(f"SELECT {calls}")
+            self.execute(settings(read_only=read_only))
         except PipelineError:
             self.close()
             raise

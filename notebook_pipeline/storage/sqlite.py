@@ -19,6 +19,7 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import stored_types
 from notebook_pipeline.storage.database import Database, Lock, Value, literal, quoted
 from notebook_pipeline.storage.run_locks import RunLock, is_held
+from notebook_pipeline.storage.sqlite_errors import LOCKED, explained
 from notebook_pipeline.storage.sqlite_tables import SqliteTables
 
 # How long one writer waits for another's whole transaction.
@@ -34,18 +35,6 @@ CACHE_KIB = 16 * 1024
 # A column's type is that of the first batch of a result. With more than one batch, a column that begins
 # with 1,024 nulls would be read as numbers, and the first text in it would be an error.
 ONE_BATCH = {"adbc.sqlite.query.batch_rows": str(2**30)}
-
-_LOCKED = "database is locked"
-_REMEDIES = {
-    "disk is full": "free space on this disk and run again; nothing was changed",
-    "disk I/O error": "check that this disk has space and allows files of this size, and run again; "
-    "nothing was changed",
-    "readonly": "make the file and its folder writable and run again; nothing was changed",
-    "unable to open database file": "make the file and its folder writable",
-    _LOCKED: "another writer held the lock too long; check which run is `running`, then run again",
-    "not a database": "this file is not a SQLite database; check the connection",
-    "malformed": "the file is damaged; restore it from a backup",
-}
 
 
 class SqliteDatabase(Database):
@@ -185,7 +174,7 @@ class SqliteDatabase(Database):
             try:
                 self.execute("PRAGMA journal_mode = WAL")
             except PipelineError as error:
-                if _LOCKED not in str(error) or time.monotonic() > deadline:
+                if LOCKED not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
             else:
@@ -215,7 +204,7 @@ class SqliteDatabase(Database):
         return self._dbapi.cursor(adbc_stmt_kwargs=ONE_BATCH)
 
     def _problem(self, error: Error) -> PipelineError:
-        return PipelineError(f"{self.name}: {_reason(error)}")
+        return PipelineError(f"{self.name}: {explained(error)}")
 
 
 def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
@@ -232,7 +221,7 @@ def _open(path: Path, *, read_only: bool) -> sqlite.AdbcSqliteConnection:
             f"{path}: cannot be opened as a database: {error.strerror}; make the file and its folder writable"
         ) from error
     except Error as error:
-        raise PipelineError(f"{path}: cannot be opened as a database: {_reason(error)}") from error
+        raise PipelineError(f"{path}: cannot be opened as a database: {explained(error)}") from error
 
 
 def _make_private(path: Path) -> None:
@@ -249,10 +238,3 @@ def _check_access(path: Path, wanted: int) -> None:
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
     if not os.access(path, wanted):
         raise PermissionError(EACCES, os.strerror(EACCES))
-
-
-def _reason(error: Error) -> str:
-    """Return the driver's message, without the statement, and what to do about it."""
-    said = str(error).split("\nquery:")[0]
-    remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "")
-    return f"{said} ({remedy})" if remedy else said
