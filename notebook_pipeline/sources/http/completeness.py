@@ -9,7 +9,7 @@ from notebook_pipeline.declare.api_declarations import Rest, Total
 from notebook_pipeline.declare.dataset import Dataset
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.page_fetcher import ReceivedPage
+from notebook_pipeline.sources.http.received_page import ReceivedPage
 from notebook_pipeline.sources.http.seen_keys import Keys
 from notebook_pipeline.sources.http.source_total import NoTotalError, fetch_total, total_in
 

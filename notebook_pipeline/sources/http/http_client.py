@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -20,12 +19,12 @@ from notebook_pipeline.secrets.redaction import Redactor
 from notebook_pipeline.sources.http import connection_settings, responses
 from notebook_pipeline.sources.http.addresses import base_address, is_same_server
 from notebook_pipeline.sources.http.http_session import Sessions
+from notebook_pipeline.sources.http.receiving import Receiving
 from notebook_pipeline.sources.http.redirects import MAX_REDIRECTS, redirect_target, too_many
 from notebook_pipeline.sources.http.request_kinds import Request, file_request, page_request
-from notebook_pipeline.sources.http.responses import ASK_CONNECTION, Answer, RequestError, Shape, TryError
+from notebook_pipeline.sources.http.responses import Answer, RequestError, Shape, TryError
 from notebook_pipeline.sources.http.retries import Patience, page_patience
 
-_CHUNK = 1 << 18
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -55,6 +54,7 @@ class Client:
         self._redactor = Redactor([connection], self._words)
         self._deadline = time.monotonic() + self._patience.budget
         self._closed = threading.Event()
+        self._receiving = Receiving(self._patience, self._closed)
         self._pause = self._closed.wait if pause is None else pause
 
     def __enter__(self) -> "Client":
@@ -209,7 +209,7 @@ class Client:
                     if not target:
                         if response.status_code not in request.statuses:
                             raise responses.refusal(response, request.kind.remedies, self._redactor.text)
-                        return take(self._pieces(response, request, until), response)
+                        return take(self._receiving.pieces(response, request, until), response)
             except TryError as error:
                 found = error if is_home else error.of_other_server()
                 raise (
@@ -219,53 +219,15 @@ class Client:
         raise too_many(url)
 
     def _send(self, request: Request, url: str, *, is_home: bool) -> requests.Response:
-        self._check_open()
+        self._receiving.check_open()
         left = max(self._left(), 0.01)
         timeout = (min(self._patience.connect, left), min(self._patience.silence, left))
-        with self._network_errors():
+        with self._receiving.network_errors():
             response = self._sessions.send(request, url, timeout, is_home=is_home)
         if tokens := self._sessions.tokens():
             self._redactor = Redactor([self._connection, *tokens], self._words)
         return response
 
     def _target(self, response: requests.Response, url: str) -> str | None:
-        with self._network_errors():
+        with self._receiving.network_errors():
             return redirect_target(response, url) if self._follows else None
-
-    def _pieces(self, response: requests.Response, request: Request, until: float) -> Iterator[bytes]:
-        self._check_size(response.raw.length_remaining or 0, request)
-        size = 0
-        while True:
-            with self._network_errors():
-                # Read the socket once at a time, so that the time limit also applies to a slow body.
-                piece = response.raw.read1(_CHUNK, decode_content=request.decode)
-            if not piece:
-                return
-            self._check_open()
-            size += len(piece)
-            self._check_size(size, request)
-            if time.monotonic() > until:
-                seen = f"200 with only {size:,} bytes in {self._patience.answer:g} s"
-                raise TryError(seen, request.kind.when_large, is_passing=True)
-            yield piece
-
-    def _check_size(self, size: int, request: Request) -> None:
-        if size > self._patience.max_bytes:
-            seen = f"200 with a body of more than {self._patience.max_bytes:,.0f} bytes"
-            raise TryError(seen, request.kind.when_large, is_passing=False)
-
-    def _check_open(self) -> None:
-        if self._closed.is_set():
-            raise TryError(
-                "the client was closed before the answer was complete", ASK_CONNECTION, is_passing=False
-            )
-
-    @contextmanager
-    def _network_errors(self) -> Iterator[None]:
-        """Turn network errors into a TryError; others, such as that of a full disk, are not changed."""
-        try:
-            yield
-        except responses.NETWORK_ERRORS as error:
-            error = responses.no_answer(error)
-            error.is_passing = error.is_passing and not self._closed.is_set()
-            raise error from None

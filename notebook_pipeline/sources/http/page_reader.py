@@ -14,10 +14,11 @@ from notebook_pipeline.sources.http.completeness import (
 )
 from notebook_pipeline.sources.http.http_client import Client
 from notebook_pipeline.sources.http.landing import Landing
-from notebook_pipeline.sources.http.page_fetcher import Expectation, PageFetcher, ReceivedPage
+from notebook_pipeline.sources.http.page_fetcher import Expectation, PageFetcher
 from notebook_pipeline.sources.http.page_requests import PageRequests, Step
 from notebook_pipeline.sources.http.paging_shapes import ContradictionError, Shape, shape_of
 from notebook_pipeline.sources.http.reading_attempts import Attempts
+from notebook_pipeline.sources.http.received_page import ReceivedPage
 from notebook_pipeline.sources.http.responses import RequestError
 from notebook_pipeline.sources.http.source_total import NoTotalError
 from notebook_pipeline.sources.source import BeginAgain
