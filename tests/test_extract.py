@@ -301,22 +301,3 @@ def test_a_run_by_hand_goes_on_where_the_last_one_stopped(sample_api: str) -> No
     again = session.join_run("api_incremental_update", {"since": ""})
     assert any("were downloaded by an earlier try" in note for note in extract.open_api(again, API).notes)
     again.fail("only looked")
-
-
-@pytest.mark.parametrize("day", ["2024-09-23", "2024-09-22"])
-def test_stored_rows_of_the_watermarks_day_that_do_not_come_back_are_said(
-    sample_api: str, day: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    api_run()
-    honest = rest.RestSource.__init__
-
-    def ask_from_a_later_day(self: rest.RestSource, connection: object, dataset: object, since: str, **more):
-        since = "2024-09-24" if day == "2024-09-23" else since
-        honest(self, connection, dataset, since, **more)  # pyright: ignore[reportArgumentType]
-
-    monkeypatch.setattr(rest.RestSource, "__init__", ask_from_a_later_day)
-    _, notes = api_run()
-    said = (
-        "none of the stored rows with last_changed_date = 2024-09-23 came back, although they were asked for"
-    )
-    assert any(note.startswith(said) for note in notes) is (day == "2024-09-23")

@@ -29,9 +29,10 @@ def moment_of(dataset: Dataset, origin: Origin, newest: Cursor | None) -> str:
 
 
 def newest_until_then(dataset: Dataset, origin: Origin, cursors: pa.Array) -> Cursor | None:
-    """Return the newest of some cursors that is no day or moment after the one at which reading began.
+    """Return up to which cursor rows like these prove that a source was read, at most until reading began.
 
-    A row that is dated later proves nothing about the changes up to its date: they are not read yet.
+    A row that is dated later proves nothing about the changes up to its date. A live source was read up to
+    the moment at which reading began; a file may be older than that, so its newest other row counts.
     """
     newest, kind = pc.max(cursors).as_py(), cursor_type(dataset)
     if newest is None or kind is None or pa.types.is_integer(kind):
@@ -40,6 +41,8 @@ def newest_until_then(dataset: Dataset, origin: Origin, cursors: pa.Array) -> Cu
     if cursor_text(newest) <= began:
         return newest
     until = began if pa.types.is_date(kind) else datetime.fromisoformat(began).replace(tzinfo=UTC)
+    if origin.kind.is_live:
+        return until
     return pc.max(cursors.filter(pc.less_equal(cursors, pa.scalar(until, cursors.type)))).as_py()
 
 
