@@ -120,17 +120,22 @@ class RowSplitter:
 
 
 def _row(delimiter: bytes, quote: bytes, escape: bytes, *, strict: bool) -> re.Pattern[bytes]:
-    """Return a pattern for one row; a `strict` one has nothing between a closing quote and a delimiter."""
+    """Return a pattern for one row; a `strict` one has nothing between a closing quote and a delimiter.
+
+    Each byte can be matched in one way only, so that nothing is tried twice. Groups are not possessive,
+    because Python before 3.11.5 matches such groups wrongly.
+    """
     d, q, e = (re.escape(one) for one in (delimiter, quote, escape))
     any_escaped = rb"|" + e + rb"(?:.|\Z)" if escape else b""
-    plain = rb"(?:[^\r\n" + d + e + rb"]" + any_escaped + rb")*+" if escape else rb"[^\r\n" + d + rb"]*+"
+    plain = rb"(?:[^\r\n" + d + e + rb"]" + any_escaped + rb")*" if escape else rb"[^\r\n" + d + rb"]*+"
     if quote:
-        inner = rb"[^" + q + e + rb"]*+(?:(?:" + q + q + any_escaped + rb")[^" + q + e + rb"]*+)*+"
+        inner = rb"[^" + q + e + rb"]*+(?:(?:" + q + q + any_escaped + rb")[^" + q + e + rb"]*+)*"
         behind = rb"(?=[\r\n" + d + rb"]|\Z)" if strict else plain
-        value = rb"(?:" + q + inner + q + behind + rb"|(?!" + q + rb")" + plain + rb")"
+        closing = q + rb"(?!" + q + rb")"  # not the first of a doubled quote
+        value = rb"(?:" + q + inner + closing + behind + rb"|(?!" + q + rb")" + plain + rb")"
     else:
         value = plain
-    return re.compile(rb"(?:" + value + d + rb")*+" + value + rb"(?:\r\n|\r|\n|\Z)", re.DOTALL)
+    return re.compile(rb"(?:" + value + d + rb")*" + value + rb"(?:\r\n|\r|\n|\Z)", re.DOTALL)
 
 
 def _line_ends(text: bytes, data: np.ndarray, *, is_last: bool) -> np.ndarray:
