@@ -98,7 +98,9 @@ def assert_bounds(found: Usual | None, low: float, high: float, middle: float) -
     assert (found.low, found.high, found.middle) == pytest.approx((low, high, middle))
 
 
-@pytest.mark.parametrize("first", SEEDS[::5])
+@pytest.mark.parametrize(
+    "first", [SEEDS[0], *(pytest.param(first, marks=pytest.mark.soak) for first in SEEDS[5::5])]
+)
 def test_anomalies_in_the_rows_of_a_run_are_found_at_once(first: int, tmp_path: Path) -> None:
     check_histories(tmp_path, "run", SEEDS[first : first + 5])
 
