@@ -104,7 +104,7 @@ def test_a_kernel_leaves_no_process_file_or_open_end_behind(
         assert left_of(started) == []
     assert scratches(tmp_path) == []
     assert this.num_fds() <= files
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_a_temporary_folder_with_a_long_name_has_no_room_for_sockets_so_another_is_taken(

@@ -27,6 +27,7 @@ SAME = ("run_id", "dag_id", "dag_run_id", "task_id", "map_index", "try_number", 
 SAME += ("status", "error")
 
 
+@pytest.mark.soak
 def test_whatever_ends_a_task_is_told_and_made_good_and_no_secret_is(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:

@@ -45,7 +45,7 @@ def table(database: loads.Database) -> list[tuple]:
 
 @pytest.mark.parametrize("origin", [BULK, API])
 @pytest.mark.parametrize("cursor", ["day", None])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_versions_of_a_batch_go_one_after_the_other(
     tmp_path: Path, seed: int, cursor: str | None, origin: Origin
 ) -> None:
