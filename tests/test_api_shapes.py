@@ -384,7 +384,7 @@ MENU: dict[str, fs.Failure] = {
 }
 
 
-# A refused token begins anew, and an end that the total contradicts is read again.
+# After a refused token all pages are read again, and an end that the total contradicts is read again.
 READS_AGAIN = {
     **dict.fromkeys(("token", "next link", "OData"), ("400", "404")),
     "search by POST": ("404",),

@@ -151,7 +151,7 @@ def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
             loaded_files.save_loaded_file(database, "player", "sha/contract", run_id)
         assert loaded_files.loaded_before(database, "player", "sha/contract") == "b"
         assert loaded_files.loaded_before(database, "team", "sha/contract") is None
-        assert loaded_files.loaded_before(database, "player", "sha/mended") is None
+        assert loaded_files.loaded_before(database, "player", "sha/other") is None
 
 
 def test_rejected_rows_and_results_are_kept_whole(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import fast_merge
 from notebook_pipeline.storage import merge as module
 from notebook_pipeline.storage.database import Database
-from notebook_pipeline.storage.merge import Merge, MergeCounts
+from notebook_pipeline.storage.merge import Merge
+from notebook_pipeline.storage.merge_counts import MergeCounts
 from notebook_pipeline.storage.staging import Staging
 
 pytestmark = pytest.mark.usefixtures("each_database")

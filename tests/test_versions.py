@@ -10,7 +10,8 @@ from loads import API, BULK
 
 from notebook_pipeline.contract.batch import Origin
 from notebook_pipeline.declare import Column, Dataset
-from notebook_pipeline.storage.merge import Merge, MergeCounts
+from notebook_pipeline.storage.merge import Merge
+from notebook_pipeline.storage.merge_counts import MergeCounts
 
 pytestmark = pytest.mark.usefixtures("each_database")
 

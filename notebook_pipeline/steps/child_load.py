@@ -8,7 +8,7 @@ from notebook_pipeline.contract.check_batch import NestedRows, Rejected
 from notebook_pipeline.errors import PipelineError
 from notebook_pipeline.storage import ledger
 from notebook_pipeline.storage.children import Children
-from notebook_pipeline.storage.merge import MergeCounts
+from notebook_pipeline.storage.merge_counts import MergeCounts
 
 
 @dataclass
@@ -45,12 +45,4 @@ class ChildLoad:
 
     def counts(self) -> dict[str, int]:
         """Return the counts, named as in `run_child`."""
-        return {
-            "rows_read": self.rows_read,
-            "rows_inserted": self.merged.inserted,
-            "rows_updated": self.merged.updated,
-            "rows_unchanged": self.merged.unchanged,
-            "rows_stale": self.merged.stale,
-            "rows_rejected": self.rows_rejected,
-            "rows_deleted": self.rows_deleted,
-        }
+        return self.merged.named(read=self.rows_read, rejected=self.rows_rejected, deleted=self.rows_deleted)

@@ -40,7 +40,7 @@ class Extract:
     """Checked batches, to be read once; `rows` is None if their number is not known before reading.
 
     `shows_missing` is true if a stored row whose key is not among `keys` is missing at the source; with
-    `read_keys_again`, it is missing only if its key is also not among those that this function reads anew.
+    `read_keys_again`, it is missing only if its key is also not among those that this function reads.
     `source_count` is the source's own count of all its rows, or None if it has none.
     """
 

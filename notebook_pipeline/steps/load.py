@@ -21,7 +21,8 @@ from notebook_pipeline.steps.session import Session
 from notebook_pipeline.storage import deletions, ledger
 from notebook_pipeline.storage.children import Children
 from notebook_pipeline.storage.key_order import key_columns
-from notebook_pipeline.storage.merge import Merge, MergeCounts, read_watermark
+from notebook_pipeline.storage.merge import Merge, read_watermark
+from notebook_pipeline.storage.merge_counts import MergeCounts
 from notebook_pipeline.storage.sweeps import Reading
 
 
@@ -187,15 +188,7 @@ class Load:
 
     def counts(self) -> dict[str, int]:
         """Return the run's counts, named as in `pipeline_run`."""
-        return {
-            "rows_read": self.rows_read,
-            "rows_inserted": self.merged.inserted,
-            "rows_updated": self.merged.updated,
-            "rows_unchanged": self.merged.unchanged,
-            "rows_stale": self.merged.stale,
-            "rows_rejected": self.rows_rejected,
-            "rows_deleted": self.rows_deleted,
-        }
+        return self.merged.named(read=self.rows_read, rejected=self.rows_rejected, deleted=self.rows_deleted)
 
     def result(self) -> dict[str, object]:
         """Return the result of the run: its counts and the new watermark, all small and plain."""
@@ -225,7 +218,7 @@ class Load:
         oldest, newest = pc.min_max(cursors).as_py().values()
         self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
         self.newest = newest if self.newest is None else max(self.newest, newest)
-        then = newest_until_then(self.dataset, self.origin, cursors)
+        then = newest_until_then(self.dataset, self.origin, cursors, newest)
         known = [value for value in (self.newest_until_then, then) if value is not None]
         self.newest_until_then = max(known, default=None)
 

@@ -28,14 +28,16 @@ def moment_of(dataset: Dataset, origin: Origin, newest: Cursor | None) -> str:
     return max(_began(origin, kind), text) if origin.kind.is_live else text
 
 
-def newest_until_then(dataset: Dataset, origin: Origin, cursors: pa.Array) -> Cursor | None:
-    """Return up to which cursor rows like these prove that a source was read, at most until reading began.
+def newest_until_then(dataset: Dataset, origin: Origin, cursors: pa.Array, newest: Cursor) -> Cursor | None:
+    """Return the cursor up to which these rows show that a source was read, at most until reading began.
+
+    `newest` is the greatest of the cursors.
 
     A row that is dated later proves nothing about the changes up to its date. A live source was read up to
     the moment at which reading began; a file may be older than that, so its newest other row counts.
     """
-    newest, kind = pc.max(cursors).as_py(), cursor_type(dataset)
-    if newest is None or kind is None or pa.types.is_integer(kind):
+    kind = cursor_type(dataset)
+    if kind is None or pa.types.is_integer(kind):
         return newest
     began = _began(origin, kind)
     if cursor_text(newest) <= began:

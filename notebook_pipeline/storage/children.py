@@ -9,9 +9,9 @@ from notebook_pipeline.contract.check_batch import NestedRows
 from notebook_pipeline.declare.child_datasets import Nested
 from notebook_pipeline.storage.database import Database, quoted
 from notebook_pipeline.storage.deletions import write_keys
-from notebook_pipeline.storage.key_order import ascends, sorted_by_key
+from notebook_pipeline.storage.key_order import sorted_by_key
 from notebook_pipeline.storage.keys import key_text
-from notebook_pipeline.storage.merge import MergeCounts
+from notebook_pipeline.storage.merge_counts import MergeCounts
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.staging import Staging
 from notebook_pipeline.storage.versions import are_same
@@ -65,10 +65,7 @@ class Children:
         kept, replaced = self._last_versions(good)
         counts += replaced
         if len(kept):
-            outcomes = self._staging.merge(kept)
-            counts += MergeCounts(
-                **{name: outcomes[name] for name in ("inserted", "updated", "unchanged", "stale")}
-            )
+            counts += self._staging.merge(kept)
         present = [rows.good.filter(follows), rows.present.filter(pc.is_in(rows.present_in, winners))]
         certain = pc.and_(pc.is_in(rows.stated, winners), pc.invert(pc.is_in(rows.stated, rows.unclear)))
         return counts, self._delete_others(parents.take(rows.stated.filter(certain)), present)
@@ -80,8 +77,8 @@ class Children:
     def _last_versions(self, rows: pa.RecordBatch) -> tuple[pa.RecordBatch, MergeCounts]:
         """Return the last row of each key, in the order of the keys, and the counts of those before them."""
         keys = self._dataset.keys
-        rows = sorted_by_key(rows, keys)
-        is_replaced = np.r_[~ascends(rows, keys), np.zeros(min(len(rows), 1), bool)]
+        rows, rising = sorted_by_key(rows, keys)
+        is_replaced = np.r_[~rising, np.zeros(min(len(rows), 1), bool)]
         earlier = np.flatnonzero(is_replaced)
         same = int(are_same(rows, earlier, earlier + 1).sum()) if len(earlier) else 0
         return rows.filter(pa.array(~is_replaced)), MergeCounts(updated=len(earlier) - same, unchanged=same)

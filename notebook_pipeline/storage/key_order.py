@@ -10,17 +10,21 @@ from notebook_pipeline.contract.arrow_functions import Mask, mask, pc
 from notebook_pipeline.declare.dataset import Dataset
 
 
-def sorted_by_key(batch: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
-    """Return the batch in the order of its keys; rows of one key keep their order."""
-    if bool(ascends(batch, keys).all()):
-        return batch
-    return batch.take(pc.sort_indices(batch, [(name, "ascending") for name in keys]))
+def sorted_by_key(batch: pa.RecordBatch, keys: Sequence[str]) -> tuple[pa.RecordBatch, Mask]:
+    """Return the batch in the order of its keys, and what `ascends` says of it.
+
+    Rows of one key keep their order.
+    """
+    rising = ascends(batch, keys)
+    if rising.all():
+        return batch, rising
+    rows = batch.take(pc.sort_indices(batch, [(name, "ascending") for name in keys]))
+    return rows, ascends(rows, keys)
 
 
-def repeated(batch: pa.RecordBatch, keys: Sequence[str]) -> Mask:
+def repeated(rising: Mask) -> Mask:
     """Return which rows of a batch in the order of its keys have a key that another row has as well."""
-    same = ~ascends(batch, keys)
-    return np.r_[False, same] | np.r_[same, False]
+    return np.r_[False, ~rising] | np.r_[~rising, False]
 
 
 def ascends(batch: pa.RecordBatch, keys: Sequence[str]) -> Mask:

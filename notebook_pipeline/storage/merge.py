@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -21,28 +21,11 @@ from notebook_pipeline.storage.deletions import (
 from notebook_pipeline.storage.extraction_order import is_behind, rejected_keys
 from notebook_pipeline.storage.fast_merge import is_known, write_newer
 from notebook_pipeline.storage.key_order import ascends, keys_from_text, places_of, repeated, sorted_by_key
+from notebook_pipeline.storage.merge_counts import MergeCounts
 from notebook_pipeline.storage.merge_rule import Circumstances
 from notebook_pipeline.storage.parent_rows import ruling_parents
 from notebook_pipeline.storage.staging import Staging
 from notebook_pipeline.storage.sweeps import Reading, last_sweeps
-
-
-@dataclass(frozen=True)
-class MergeCounts:
-    """The numbers of merged rows by outcome; each row has exactly one of the four outcomes."""
-
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    stale: int = 0
-
-    def __add__(self, other: "MergeCounts") -> "MergeCounts":
-        return MergeCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-    @property
-    def total(self) -> int:
-        """Return the number of merged rows."""
-        return sum(astuple(self))
 
 
 class Merge:
@@ -104,11 +87,11 @@ class Merge:
         keys = self._dataset.keys
         if not len(batch):
             return MergeCounts()
-        rows = sorted_by_key(self._database.encoded(batch), keys)
+        rows, rising = sorted_by_key(self._database.encoded(batch), keys)
         last = rows.slice(len(rows) - 1).select(list(keys))
-        counts, several = MergeCounts(), repeated(rows, keys)
+        counts, several = MergeCounts(), repeated(rising)
         if several.any():
-            counts += self._stage(rows.filter(pa.array(several)), has_versions=True)
+            counts += self._staging.merge(rows.filter(pa.array(several)), has_versions=True)
             rows = rows.filter(pa.array(~several))
         if len(rows):
             counts += self._append(rows) if self._is_new(rows) else self._merge(rows)
@@ -127,7 +110,7 @@ class Merge:
             return MergeCounts(), pa.array([], pa.int64())
         order = pc.sort_indices(encoded, [(name, "ascending") for name in keys])
         rows = encoded.take(order)
-        counts = self._stage(rows, has_versions=bool(repeated(rows, keys).any()))
+        counts = self._staging.merge(rows, has_versions=not ascends(rows, keys).all())
         return counts, order.take(pa.array(self._staging.winners(), pa.int64()))
 
     @property
@@ -193,7 +176,7 @@ class Merge:
             known = self._known(rows)
             rows = rows if known is None else rows.filter(pa.array(~known))
             self._is_plainly_newer = rows.num_rows == count and not self._found.has_statements
-        staged = self._stage(rows) if len(rows) else MergeCounts()
+        staged = self._staging.merge(rows) if len(rows) else MergeCounts()
         # Rows that were written at once above are found identical now.
         written += replace(staged, unchanged=0)
         return replace(written, unchanged=count - written.total)
@@ -209,10 +192,6 @@ class Merge:
         keys = self._dataset.keys
         awaited = keys_from_text(self._rejected, rows.select(list(keys)).schema)
         return known & mask(places_of(rows, awaited, keys).is_null())
-
-    def _stage(self, rows: pa.RecordBatch, *, has_versions: bool = False) -> MergeCounts:
-        outcomes = self._staging.merge(rows, has_versions=has_versions)
-        return MergeCounts(**{name: outcomes[name] for name in ("inserted", "updated", "unchanged", "stale")})
 
 
 def read_watermark(database: Database, dataset: str, source: str) -> str | None:

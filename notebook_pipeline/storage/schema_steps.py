@@ -115,7 +115,7 @@ def _know_streams_and_children(database: Database) -> None:
 
 
 def _read_keys_as_text(database: Database) -> None:
-    """Step 5: drop the indexes by the keys of rejected rows: runs create them anew, for keys as text."""
+    """Step 5: drop the indexes by the keys of rejected rows: runs create them again, for keys as text."""
     others = {"rejected_row_run", "rejected_row_rowid_seq"}
     for index in sorted(database.relations() - others):
         if index.startswith("rejected_row_"):

@@ -11,6 +11,7 @@ from notebook_pipeline.storage.database import Database, literal, quoted
 from notebook_pipeline.storage.extraction_order import Notes
 from notebook_pipeline.storage.key_order import key_of
 from notebook_pipeline.storage.keys import key_text
+from notebook_pipeline.storage.merge_counts import MergeCounts
 from notebook_pipeline.storage.merge_rule import Circumstances, outcome, recorded_joins
 from notebook_pipeline.storage.parent_rows import stays
 from notebook_pipeline.storage.versions import merge_versions
@@ -56,7 +57,7 @@ class Staging:
         """Return True if every confirmed row gets an entry in `row_place`."""
         return self._notes.notes_all
 
-    def merge(self, batch: pa.RecordBatch, *, has_versions: bool = False) -> Counter[str]:
+    def merge(self, batch: pa.RecordBatch, *, has_versions: bool = False) -> MergeCounts:
         """Merge the batch, in stored form, and count the outcomes; with `has_versions`, keys may repeat."""
         self._database.empty(self._staged)
         numbered = batch.append_column("_seq", pa.array(range(len(batch)), pa.int64()))
@@ -89,7 +90,7 @@ class Staging:
         if self._found.accepted_until is not None:
             self._record_accepted(self._found.accepted_until)
         self.noted.update(repeated=outcomes["repeated"], older=outcomes["older"])
-        return Counter(
+        return MergeCounts(
             inserted=outcomes["inserted"],
             updated=outcomes["updated"] + outcomes["repeated"],
             unchanged=outcomes["unchanged"] + outcomes["adopted"],

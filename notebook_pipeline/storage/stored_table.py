@@ -46,7 +46,7 @@ class StoredTable:
 class Tables(Protocol):
     """What an engine reports of tables, and the statements by which it changes one.
 
-    A statement is "" if the engine can change that only by making the table anew.
+    A statement is "" if the engine can change that only by making a new table.
     """
 
     clustered: str

@@ -125,7 +125,7 @@ def read_everything(database: Database, dataset: str) -> None:
 
 
 def forget(database: Database, dataset: str) -> None:
-    """Delete what runs have recorded of a table of this name, inside the transaction that makes it anew."""
+    """Delete what runs have recorded of a table of this name, in the transaction that creates it again."""
     for table in _RECORDED:
         database.execute(f"DELETE FROM {table} WHERE dataset = ?", [dataset])
 

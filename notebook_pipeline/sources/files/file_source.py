@@ -24,8 +24,8 @@ SNAPSHOT = SourceKind(BULK_MARK, is_live=False, is_read_first=True, is_text=True
 class FileSource:
     """Bulk files; those already loaded under the same contract yield no rows, unless `force`.
 
-    A snapshot yields no rows only if it was the last file to be loaded: after another one, it tells anew
-    which rows there are.
+    A snapshot yields no rows only if it was the last file to be loaded: after another one, it states
+    again which rows there are.
     """
 
     def __init__(self, bulk: BulkFile, dataset: Dataset, database: Database, *, force: bool = False) -> None:

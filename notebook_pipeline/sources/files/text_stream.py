@@ -45,8 +45,8 @@ class LimitedStream:
 class TextStream:
     """The text of one file in UTF-8; `share` is the fraction of the file that has been read.
 
-    Bytes that are not valid in the file's encoding become bytes that are not valid UTF-8, so that whoever
-    splits the text can tell in which row they are; `original` returns them.
+    Bytes that are not valid in the file's encoding become bytes that are not valid UTF-8, so that the
+    reader that splits the text finds in which row they are; `original` returns them.
     """
 
     def __init__(self, name: str, stream: _Bytes, encoding: str, tell: Callable[[], int], size: int) -> None:

@@ -59,7 +59,7 @@ class Attempts:
         _log.warning("%s: reading again from page 0 (%d of %d)", said, reading + 1, MAX_READINGS)
 
     def _failure(self) -> RequestError:
-        """Return the error after the last reading; the next try begins anew."""
+        """Return the error after the last reading; the next try starts from page 0."""
         self._landing.begin(1)
         seen = f"rows moved between the pages in each of {MAX_READINGS} readings, finally {self._last}"
         remedy = "run this at a quieter time or with a larger page_size"
